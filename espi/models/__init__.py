@@ -1,0 +1,32 @@
+"""The standard's nouns as rows; `exchange` holds how they came here."""
+
+from espi.models.authorization import ApplicationInformation, Authorization, AuthorizationRequest, Subscription
+from espi.models.exchange import Document, FetchJob, Notification
+from espi.models.usage import (
+    IntervalBlock,
+    IntervalReading,
+    IntervalRevision,
+    LocalTimeParameters,
+    MeterReading,
+    ReadingType,
+    UsagePoint,
+    UsageSummary,
+)
+
+__all__ = [
+    "ApplicationInformation",
+    "Authorization",
+    "AuthorizationRequest",
+    "Document",
+    "FetchJob",
+    "IntervalBlock",
+    "IntervalReading",
+    "IntervalRevision",
+    "LocalTimeParameters",
+    "MeterReading",
+    "Notification",
+    "ReadingType",
+    "Subscription",
+    "UsagePoint",
+    "UsageSummary",
+]

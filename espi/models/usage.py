@@ -1,0 +1,170 @@
+"""Meter data (ESPI 4.0 usage schema). Readings are packed: a row holds one channel's local day as arrays."""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from espi.models.authorization import Subscription
+from espi.models.exchange import Document
+
+
+class LocalTimeParameters(models.Model):
+    """A utility's own statement of its time zone; we cross-check with it, we do not compute with it."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE)
+    resource_id = models.CharField(max_length=255)
+    tz_offset = models.IntegerField(null=True)
+    dst_offset = models.IntegerField(null=True)
+    dst_start_rule = models.CharField(max_length=16, blank=True)
+    dst_end_rule = models.CharField(max_length=16, blank=True)
+
+    class Meta:
+        verbose_name_plural = "local time parameters"
+        constraints = [models.UniqueConstraint(fields=["subscription", "resource_id"], name="one_local_time_per_id")]
+
+
+class UsagePoint(models.Model):
+    """A service at a place: what a customer calls "my electricity" or "my gas"."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="usage_points")
+    resource_id = models.CharField(max_length=255, help_text="Last path segment of its self link; a digest if longer.")
+    service_kind = models.SmallIntegerField(null=True, help_text="ServiceCategory/kind: 0 electricity, 1 gas, 2 water.")
+    status = models.SmallIntegerField(null=True)
+    title = models.CharField(max_length=500, blank=True, help_text="atom:title; can hold a street address.")
+    time_zone = models.CharField(max_length=64, default="UTC")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["subscription", "resource_id"], name="one_usage_point_per_id")]
+
+    def __str__(self) -> str:
+        return self.resource_id
+
+
+class ReadingType(models.Model):
+    """What numbers mean; rows with the same content are one row."""
+
+    signature = models.CharField(max_length=64, unique=True, help_text="SHA-256 of all fields.")
+    commodity = models.SmallIntegerField(null=True)
+    kind = models.SmallIntegerField(null=True)
+    uom = models.SmallIntegerField(null=True)
+    flow_direction = models.SmallIntegerField(null=True)
+    accumulation_behaviour = models.SmallIntegerField(null=True)
+    data_qualifier = models.SmallIntegerField(null=True)
+    default_quality = models.SmallIntegerField(null=True)
+    power_of_ten_multiplier = models.SmallIntegerField(default=0)
+    interval_length = models.IntegerField(null=True, help_text="Seconds.")
+    time_attribute = models.SmallIntegerField(null=True)
+    measuring_period = models.SmallIntegerField(null=True)
+    phase = models.SmallIntegerField(null=True)
+    tou = models.SmallIntegerField(null=True)
+    cpp = models.SmallIntegerField(null=True)
+    consumption_tier = models.SmallIntegerField(null=True)
+    currency = models.SmallIntegerField(null=True)
+
+
+class MeterReading(models.Model):
+    """One real channel: its history survives the MeterReading ids a utility changes from answer to answer."""
+
+    usage_point = models.ForeignKey(UsagePoint, on_delete=models.CASCADE, related_name="meter_readings")
+    channel = models.CharField(max_length=255, help_text="What tells channels of one usage point apart.")
+    reading_type = models.ForeignKey(ReadingType, on_delete=models.PROTECT)
+    power_of_ten_multiplier = models.SmallIntegerField(default=0, help_text="Of every value stored below.")
+    is_register = models.BooleanField(default=False, help_text="Meter dial readings: never added up.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["usage_point", "channel"], name="one_meter_reading_per_channel")]
+
+    def __str__(self) -> str:
+        return self.channel
+
+
+class IntervalBlock(models.Model):
+    """One channel, one local day, one interval length. Element i starts at `start + i * interval_length` seconds.
+
+    A NULL element is a reading we do not have; absent is not zero. Values are integers at the channel's multiplier.
+    """
+
+    meter_reading = models.ForeignKey(MeterReading, on_delete=models.CASCADE, related_name="interval_blocks")
+    local_date = models.DateField()
+    interval_length = models.IntegerField(help_text="Seconds.")
+    start = models.BigIntegerField(help_text="Epoch seconds of element 0: the first instant of the local day's grid.")
+    values = ArrayField(models.BigIntegerField(null=True))
+    costs = ArrayField(models.BigIntegerField(null=True), null=True, help_text="Hundred-thousandths of the currency.")
+    qualities = ArrayField(models.SmallIntegerField(null=True), null=True)
+    tous = ArrayField(models.SmallIntegerField(null=True), null=True)
+    total = models.BigIntegerField()
+    total_cost = models.BigIntegerField(null=True)
+    count = models.IntegerField()
+    published_at = models.DateTimeField(null=True, help_text="When the utility said this, as its document tells.")
+    document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["meter_reading", "local_date", "interval_length"], name="one_block_per_channel_day"
+            ),
+        ]
+
+
+class IntervalReading(models.Model):
+    """A reading that fits no grid: months, 0 seconds, 7200 seconds, an odd start."""
+
+    meter_reading = models.ForeignKey(MeterReading, on_delete=models.CASCADE, related_name="interval_readings")
+    start = models.BigIntegerField(help_text="Epoch seconds.")
+    duration = models.BigIntegerField(help_text="Seconds.")
+    local_date = models.DateField()
+    value = models.BigIntegerField()
+    cost = models.BigIntegerField(null=True)
+    quality = models.SmallIntegerField(null=True)
+    tou = models.SmallIntegerField(null=True)
+    published_at = models.DateTimeField(null=True)
+    document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["meter_reading", "start", "duration"], name="one_reading_per_start"),
+        ]
+
+
+class IntervalRevision(models.Model):
+    """A value that a later document corrected: what stood here before."""
+
+    meter_reading = models.ForeignKey(MeterReading, on_delete=models.CASCADE)
+    start = models.BigIntegerField()
+    duration = models.BigIntegerField()
+    old_value = models.BigIntegerField()
+    new_value = models.BigIntegerField()
+    old_document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True, related_name="+")
+    new_document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True, related_name="+")
+    revised_at = models.DateTimeField(auto_now_add=True)
+
+
+class UsageSummary(models.Model):
+    """A bill. Money is in hundred-thousandths of the currency; `consumption` has its own multiplier and unit."""
+
+    usage_point = models.ForeignKey(UsagePoint, on_delete=models.CASCADE, related_name="usage_summaries")
+    resource_id = models.CharField(max_length=255)
+    start = models.BigIntegerField(help_text="Epoch seconds of the billing period.")
+    duration = models.BigIntegerField(null=True, help_text="Seconds.")
+    bill_last_period = models.BigIntegerField(null=True)
+    bill_to_date = models.BigIntegerField(null=True)
+    cost_additional_last_period = models.BigIntegerField(null=True)
+    currency = models.SmallIntegerField(null=True, help_text="ISO 4217 number as sent: 840 USD, 124 CAD.")
+    consumption = models.BigIntegerField(null=True)
+    consumption_multiplier = models.SmallIntegerField(default=0)
+    consumption_uom = models.SmallIntegerField(null=True)
+    quality = models.SmallIntegerField(null=True)
+    status_timestamp = models.DateTimeField(null=True)
+    commodity = models.SmallIntegerField(null=True)
+    tariff_profile = models.CharField(max_length=255, blank=True)
+    details = models.JSONField(default=list, help_text="Line items as sent, integers as integers.")
+    extra = models.JSONField(default=dict, help_text="What else the utility said of this bill.")
+    published_at = models.DateTimeField(null=True)
+    document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True)
+
+    class Meta:
+        verbose_name_plural = "usage summaries"
+        constraints = [models.UniqueConstraint(fields=["usage_point", "start"], name="one_summary_per_period_start")]

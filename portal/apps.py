@@ -1,0 +1,10 @@
+"""The portal's Django app."""
+
+from django.apps import AppConfig
+
+
+class PortalConfig(AppConfig):
+    """Users, consents and the pages."""
+
+    name = "portal"
+    default_auto_field = "django.db.models.BigAutoField"
