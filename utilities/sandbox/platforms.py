@@ -1,0 +1,7 @@
+"""The platforms the sandbox plays, in display order."""
+
+from types import ModuleType
+
+from utilities.sandbox import coned
+
+PLATFORMS: tuple[ModuleType, ...] = (coned,)
