@@ -1,9 +1,28 @@
 """What every template may use."""
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from espi.models import ApplicationInformation
 
 
-def site(request: HttpRequest) -> dict[str, str]:
-    """The site's own name and contact."""
-    return {"portal_name": settings.PORTAL_NAME, "support_email": settings.SUPPORT_EMAIL}
+def environment_words() -> str:
+    """ "This is a sandbox." when a utility is offered through a registration that is not production, else ""."""
+    kinds = ApplicationInformation.objects.filter(is_offered=True).exclude(environment="production")
+    environments = sorted(set(kinds.values_list("environment", flat=True)))
+    words = {"sandbox": "the sandbox", "test": "a test environment of the utilities"}
+    if not environments:
+        return ""
+    return f"You are using {' and '.join(words.get(name, name) for name in environments)}."
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    """The site's own name and contact, and a warning where utilities are not the real ones (asked only if shown)."""
+    return {
+        "portal_name": settings.PORTAL_NAME,
+        "support_email": settings.SUPPORT_EMAIL,
+        "not_production": SimpleLazyObject(environment_words),
+    }
