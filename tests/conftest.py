@@ -1,0 +1,89 @@
+"""The harness: a throw-away PostgreSQL and Valkey, started before Django's settings are read; browsers; the cache.
+
+pytest-django would read the settings before any conftest.py if pytest's configuration named the settings module.
+So it is named here, after the servers stand. Servers given as DATABASE_URL and REDIS_URL are used instead.
+"""
+
+import base64
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from portal.local import servers
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+HERE = Path(tempfile.mkdtemp(prefix="portal-tests-"))
+STARTED: list[servers.Server] = []
+
+
+def start_servers() -> None:
+    for name, server in (("DATABASE_URL", servers.Postgres), ("REDIS_URL", servers.Valkey)):
+        if not servers.given(name):
+            started = server(HERE / server.name, durable=False)
+            STARTED.append(started)
+            started.start()
+            os.environ[name] = started.url
+
+
+def stop_servers() -> None:
+    while STARTED:
+        server = STARTED.pop()
+        server.stop()
+        servers.remove(server)
+    shutil.rmtree(HERE, ignore_errors=True)
+
+
+def configure_django() -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
+    os.environ["VAR_DIR"] = str(HERE / "var")
+    os.environ["SECRET_KEY"] = base64.urlsafe_b64encode(os.urandom(48)).decode()
+    os.environ["FIELD_ENCRYPTION_KEYS"] = base64.urlsafe_b64encode(os.urandom(32)).decode()
+    import django
+    from django.conf import settings
+
+    # Hashed names need `collectstatic` first; what a page links to is tested where a browser loads it.
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    django.setup()
+
+
+try:
+    start_servers()
+    configure_django()
+except BaseException:
+    stop_servers()
+    raise
+
+
+def pytest_unconfigure() -> None:
+    stop_servers()
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    """Sign-in limits live in the cache: one test's failures must not lock the next one out.
+
+    A server somebody gave us is left alone: it may hold more than our cache.
+    """
+    yield
+    if any(isinstance(server, servers.Valkey) for server in STARTED):
+        from django.core.cache import cache
+
+        cache.clear()
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """A Chromium to drive. Where there is none the test is skipped, and says so; in CI it fails."""
+    named = os.environ.get("CHROMIUM_PATH", "")
+    found = [path for path in map(shutil.which, [named] if named else BROWSERS) if path]
+    if found:
+        return found[0]
+    words = f"No browser: CHROMIUM_PATH is {named!r}" if named else f"No browser: none of {', '.join(BROWSERS)}"
+    words += " (Debian: apt-get install -y chromium)."
+    if os.environ.get("CI"):
+        pytest.fail(words)
+    pytest.skip(words)
