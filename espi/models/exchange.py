@@ -76,12 +76,17 @@ class FetchJob(models.Model):
 class Notification(models.Model):
     """A body that was posted to us: kept before it is believed."""
 
+    class Channel(models.TextChoices):
+        BATCH_LIST = "batch_list", "ESPI notification"
+        EVENTS = "events", "UtilityAPI webhook, its signature checked"
+
     class State(models.TextChoices):
         RECEIVED = "received", "Received"
         RESOLVED = "resolved", "Turned into jobs"
         QUARANTINED = "quarantined", "Not understood; kept for staff"
 
     application_information = models.ForeignKey(ApplicationInformation, on_delete=models.CASCADE)
+    channel = models.CharField(max_length=12, choices=Channel.choices, default=Channel.BATCH_LIST)
     received_at = models.DateTimeField()
     source_address = models.GenericIPAddressField(null=True)
     content_type = models.CharField(max_length=255, blank=True)
