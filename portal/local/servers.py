@@ -138,7 +138,7 @@ class Valkey(Server):
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the launcher alone
-                preexec_fn=processes.ending_with_parent(signal.SIGTERM),  # noqa: PLW1509
+                preexec_fn=processes.ending_with_parent(signal.SIGTERM),
             )
 
 

@@ -1,0 +1,45 @@
+# make        everything, running: the site, the sandbox utilities, worker and scheduler, PostgreSQL and Valkey
+# make test   the tests
+# make help   the rest
+.DEFAULT_GOAL := run
+.PHONY: run stop test lint format clean help manage
+.SILENT:
+
+UV_VERSION := 0.13.8
+PYTHON := .venv/bin/python
+INSTALLED := .venv/.installed
+
+$(INSTALLED): pyproject.toml uv.lock portal/local/bootstrap.sh
+	uv=$$(sh portal/local/bootstrap.sh $(UV_VERSION)) && UV_PYTHON_DOWNLOADS=never "$$uv" sync --frozen --quiet
+	touch $@
+
+run: $(INSTALLED)  ## run everything; ports: make PORT=8080 SANDBOX_PORT=8081 SANDBOX_TLS_PORT=8082
+	exec $(PYTHON) -m portal.local run
+
+stop: $(INSTALLED)  ## stop what make started
+	$(PYTHON) -m portal.local stop
+
+manage: $(INSTALLED)  ## a manage.py command on the same database: make manage do="createsuperuser"
+	$(PYTHON) -m portal.local manage $(do)
+
+test: $(INSTALLED)  ## the tests; some of them: make test only="tests/espi -k daylight"
+	$(PYTHON) -m pytest $(only)
+
+lint: $(INSTALLED)  ## style, formatting of code and templates, types
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	git ls-files 'templates/*.html' 'templates/**/*.html' | sort -u | xargs -r .venv/bin/djade --target-version 5.2 --check
+	.venv/bin/mypy
+
+format: $(INSTALLED)  ## rewrite code and templates in the common style
+	.venv/bin/ruff check --fix --exit-zero
+	.venv/bin/ruff format
+	git ls-files 'templates/*.html' 'templates/**/*.html' | sort -u | xargs -r .venv/bin/djade --target-version 5.2 || true
+
+clean:  ## remove everything make made: packages, caches, and the demo data in var/
+	if [ -x $(PYTHON) ]; then $(PYTHON) -m portal.local stop; fi
+	rm -rf .venv .uv var staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
