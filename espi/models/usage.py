@@ -81,6 +81,20 @@ class MeterReading(models.Model):
         return self.channel
 
 
+class MeterReadingAlias(models.Model):
+    """An id that a utility gave a channel: later documents may hold IntervalBlocks and name no more than this."""
+
+    usage_point = models.ForeignKey(UsagePoint, on_delete=models.CASCADE, related_name="+")
+    resource_id = models.CharField(max_length=255, help_text="Last path segment of the MeterReading's self link.")
+    meter_reading = models.ForeignKey(MeterReading, on_delete=models.CASCADE, related_name="aliases")
+
+    class Meta:
+        verbose_name_plural = "meter reading aliases"
+        constraints = [
+            models.UniqueConstraint(fields=["usage_point", "resource_id"], name="one_channel_per_meter_reading_id"),
+        ]
+
+
 class IntervalBlock(models.Model):
     """One channel, one local day, one interval length. Element i starts at `start + i * interval_length` seconds.
 
@@ -99,6 +113,9 @@ class IntervalBlock(models.Model):
     total_cost = models.BigIntegerField(null=True)
     count = models.IntegerField()
     published_at = models.DateTimeField(null=True, help_text="When the utility said this, as its document tells.")
+    publications = ArrayField(
+        models.DateTimeField(null=True), null=True, help_text="The same per element, where elements differ."
+    )
     document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True)
 
     class Meta:

@@ -1,0 +1,371 @@
+"""What is stored for a UsagePoint, read for people: no SQL and no arrays outside this module.
+
+    channels(usage_point)                        -> [Channel]
+    coverage(usage_point)                        -> (first local day, last local day) or None
+    daily_totals(usage_point, start, end)        -> {Channel: [DayTotal]}
+    monthly_totals(usage_point, start, end)      -> {Channel: [MonthTotal]}
+    day_readings(usage_point, date)              -> {Channel: [Reading]}
+    long_readings(usage_point, start, end)       -> {Channel: [Reading]}   readings longer than a day (monthly data)
+    amount(channel, value)                       -> Decimal in the channel's unit: value x 10 ^ multiplier
+
+`start` and `end` are local dates of the usage point; `end` is exclusive. Values are integers at
+`channel.multiplier` of the unit `channel.uom` (UnitSymbolKind; 72 is Wh, 169 therm); costs are hundred-thousandths of
+`channel.currency`. Dicts are in display order: what is delivered to the customer first, exports after it.
+
+Totals hold only channels that can be added (`channel.is_addable`): no registers, demands or temperatures. `day_readings`
+holds all of them. Where one channel came in two interval lengths for the same hours, the finest is counted once.
+A day of DayTotal is absent when nothing is known of it: absent is not zero.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.db.models import F, Max, Min, QuerySet
+
+from espi import enums, models
+
+# A day is at most 25 hours long (26 leaves room for zones that change by two); longer readings are not a day's.
+LONGEST_DAY = 26 * 3600
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One series of a usage point: what its numbers are, and from which local day to which they are here."""
+
+    id: int
+    channel: str
+    commodity: int | None
+    kind: int | None
+    uom: int | None
+    multiplier: int
+    flow_direction: int | None
+    currency: int | None
+    tou: int | None
+    is_register: bool
+    first_date: date | None
+    last_date: date | None
+    interval_lengths: tuple[int, ...]
+
+    @property
+    def is_addable(self) -> bool:
+        """Whether values may be added over time: energy and volume, but no register, power or temperature."""
+        return not self.is_register and (self.uom is None or self.uom in enums.ADDABLE_UNITS)
+
+    @property
+    def is_reverse(self) -> bool:
+        """Energy that the customer delivered to the utility."""
+        return self.flow_direction == enums.FlowDirectionKind.REVERSE
+
+
+class Reading(NamedTuple):
+    """One reading; `value` is None for a stretch of the day's grid that we do not have. `start` is aware UTC."""
+
+    start: datetime
+    duration: int
+    value: int | None
+    cost: int | None
+    quality: int | None
+    tou: int | None
+
+
+class DayTotal(NamedTuple):
+    """One local day. `count` readings are known; `is_complete` when they cover the whole day, 23 to 25 hours."""
+
+    date: date
+    value: int
+    cost: int | None
+    count: int
+    is_complete: bool
+
+
+class MonthTotal(NamedTuple):
+    """One local calendar month, `month` is its first day; `days` days of it have data, `is_complete` if all have all.
+
+    `from_long_readings`: made of readings longer than a day, put whole into the month that holds their middle.
+    """
+
+    month: date
+    value: int
+    cost: int | None
+    days: int
+    is_complete: bool
+    from_long_readings: bool
+
+
+class _Span(NamedTuple):
+    start: int
+    duration: int
+    value: int
+    cost: int | None
+    quality: int | None
+    tou: int | None
+
+
+def amount(channel: Channel, value: int) -> Decimal:
+    """The exact quantity in the channel's unit (not in kilo-units)."""
+    return Decimal(value).scaleb(channel.multiplier)
+
+
+def channels(usage_point: models.UsagePoint) -> list[Channel]:
+    """Every channel of the usage point, with its first and last local day."""
+    rows = list(models.MeterReading.objects.filter(usage_point=usage_point).select_related("reading_type"))
+    days = _coverage(rows)
+    lengths = _interval_lengths(rows)
+    found = [_channel(row, days.get(row.pk), lengths[row.pk]) for row in rows]
+    return sorted(
+        found, key=lambda channel: (channel.is_register, channel.is_reverse, channel.uom or 0, channel.channel)
+    )
+
+
+def coverage(usage_point: models.UsagePoint) -> tuple[date, date] | None:
+    """First and last local day of any channel; None when no reading is here."""
+    known = [channel for channel in channels(usage_point) if channel.first_date and channel.last_date]
+    if not known:
+        return None
+    return (
+        min(channel.first_date for channel in known if channel.first_date),
+        max(channel.last_date for channel in known if channel.last_date),
+    )
+
+
+def daily_totals(usage_point: models.UsagePoint, start_date: date, end_date: date) -> dict[Channel, list[DayTotal]]:
+    """Sums per local day from `start_date` up to and without `end_date`, for the channels that can be added."""
+    found = _addable(usage_point)
+    zone = ZoneInfo(usage_point.time_zone)
+    totals = _plain_days(found, start_date, end_date)
+    totals |= _mixed_days(found, totals, start_date, end_date)
+    result: dict[Channel, list[DayTotal]] = {channel: [] for channel in found.values()}
+    for (channel_id, day), sums in sorted(totals.items(), key=lambda item: item[0]):
+        value, cost, count, covered = sums
+        complete = covered >= day_length(day, zone)
+        result[found[channel_id]].append(DayTotal(day, value, cost, count, complete))
+    return result
+
+
+def monthly_totals(usage_point: models.UsagePoint, start_date: date, end_date: date) -> dict[Channel, list[MonthTotal]]:
+    """Sums per local calendar month of the days from `start_date` up to and without `end_date`."""
+    result: dict[Channel, list[MonthTotal]] = {}
+    long = long_readings(usage_point, start_date, end_date)
+    zone = ZoneInfo(usage_point.time_zone)
+    for channel, days in daily_totals(usage_point, start_date, end_date).items():
+        months = _months_of_days(days)
+        covered = {month.month for month in months}
+        months += [month for month in _months_of_long(long.get(channel, []), zone) if month.month not in covered]
+        result[channel] = sorted(months)
+    return result
+
+
+def day_readings(usage_point: models.UsagePoint, day: date) -> dict[Channel, list[Reading]]:
+    """Every reading that starts on a local day, registers and demands too, in order of time; gaps have no value."""
+    found = {channel.id: channel for channel in channels(usage_point)}
+    result: dict[Channel, list[Reading]] = defaultdict(list)
+    for block in models.IntervalBlock.objects.filter(meter_reading__in=found, local_date=day):
+        result[found[block.meter_reading_id]] += _grid(block)
+    singles = models.IntervalReading.objects.filter(meter_reading__in=found, local_date=day, duration__lte=LONGEST_DAY)
+    for row in singles:
+        result[found[row.meter_reading_id]].append(_single(row))
+    ordered = sorted(result, key=lambda channel: list(found).index(channel.id))
+    return {channel: _without_filled_gaps(result[channel]) for channel in ordered}
+
+
+def long_readings(usage_point: models.UsagePoint, start_date: date, end_date: date) -> dict[Channel, list[Reading]]:
+    """Readings longer than a day (monthly and billing-period data) that start in the given local days."""
+    found = _addable(usage_point)
+    rows = models.IntervalReading.objects.filter(
+        meter_reading__in=found, local_date__gte=start_date, local_date__lt=end_date, duration__gt=LONGEST_DAY
+    )
+    result: dict[Channel, list[Reading]] = defaultdict(list)
+    for row in rows.order_by("start", "duration"):
+        result[found[row.meter_reading_id]].append(_single(row))
+    return dict(result)
+
+
+@lru_cache(maxsize=4096)
+def day_start(day: date, zone: ZoneInfo) -> int:
+    """Epoch seconds of the first instant of a local day."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())
+
+
+def day_length(day: date, zone: ZoneInfo) -> int:
+    """Seconds of a local day: 82800 and 90000 where clocks change."""
+    return day_start(day + timedelta(days=1), zone) - day_start(day, zone)
+
+
+def _addable(usage_point: models.UsagePoint) -> dict[int, Channel]:
+    return {channel.id: channel for channel in channels(usage_point) if channel.is_addable}
+
+
+def _channel(row: models.MeterReading, days: tuple[date, date] | None, lengths: tuple[int, ...]) -> Channel:
+    kind = row.reading_type
+    return Channel(
+        id=row.pk,
+        channel=row.channel,
+        commodity=kind.commodity,
+        kind=kind.kind,
+        uom=kind.uom,
+        multiplier=row.power_of_ten_multiplier,
+        flow_direction=kind.flow_direction,
+        currency=kind.currency,
+        tou=kind.tou,
+        is_register=row.is_register,
+        first_date=days[0] if days else None,
+        last_date=days[1] if days else None,
+        interval_lengths=lengths,
+    )
+
+
+def _coverage(rows: Iterable[models.MeterReading]) -> dict[int, tuple[date, date]]:
+    ids = [row.pk for row in rows]
+    days: dict[int, tuple[date, date]] = {}
+    for model in (models.IntervalBlock, models.IntervalReading):
+        query: QuerySet = model.objects.filter(meter_reading__in=ids).values_list("meter_reading")
+        for pk, first, last in query.annotate(Min("local_date"), Max("local_date")).order_by():
+            known = days.get(pk, (first, last))
+            days[pk] = (min(first, known[0]), max(last, known[1]))
+    return days
+
+
+def _interval_lengths(rows: Iterable[models.MeterReading]) -> Mapping[int, tuple[int, ...]]:
+    ids = [row.pk for row in rows]
+    pairs = models.IntervalBlock.objects.filter(meter_reading__in=ids).values_list("meter_reading", "interval_length")
+    lengths: dict[int, tuple[int, ...]] = defaultdict(tuple)
+    for pk, length in pairs.distinct().order_by("interval_length"):
+        lengths[pk] += (length,)
+    return lengths
+
+
+_Sums = tuple[int, int | None, int, int]
+_Days = dict[tuple[int, date], _Sums]
+
+
+def _plain_days(found: Mapping[int, Channel], start_date: date, end_date: date) -> _Days:
+    """Days by the totals kept in their rows; a day that has several rows is read again by `_mixed_days`."""
+    rows = models.IntervalBlock.objects.filter(
+        meter_reading__in=found, local_date__gte=start_date, local_date__lt=end_date
+    ).values_list("meter_reading", "local_date", "total", "total_cost", "count", F("count") * F("interval_length"))
+    return {(pk, day): (total, cost, count, covered) for pk, day, total, cost, count, covered in rows}
+
+
+def _mixed_days(found: Mapping[int, Channel], plain: _Days, start_date: date, end_date: date) -> _Days:
+    in_range = {"meter_reading__in": found, "local_date__gte": start_date, "local_date__lt": end_date}
+    spans: dict[tuple[int, date], list[_Span]] = defaultdict(list)
+    for row in models.IntervalReading.objects.filter(**in_range, duration__lte=LONGEST_DAY):
+        span = _Span(row.start, row.duration, row.value, row.cost, row.quality, row.tou)
+        spans[row.meter_reading_id, row.local_date].append(span)
+    for block in _blocks_of_mixed_days(in_range, spans):
+        spans[block.meter_reading_id, block.local_date] += _spans(block)
+    return {key: _sums(_finest(day)) for key, day in spans.items()}
+
+
+def _blocks_of_mixed_days(in_range: dict, singles: Mapping[tuple[int, date], object]) -> list[models.IntervalBlock]:
+    keys = set(singles)
+    seen: set[tuple[int, date]] = set()
+    for key in models.IntervalBlock.objects.filter(**in_range).values_list("meter_reading", "local_date"):
+        if key in seen:
+            keys.add(key)
+        seen.add(key)
+    if not keys & seen:
+        return []
+    channels_, days = zip(*keys, strict=True)
+    blocks = models.IntervalBlock.objects.filter(meter_reading__in=set(channels_), local_date__in=set(days))
+    return [block for block in blocks if (block.meter_reading_id, block.local_date) in keys]
+
+
+def _spans(block: models.IntervalBlock) -> list[_Span]:
+    nothing = [None] * len(block.values)
+    columns = zip(block.values, block.costs or nothing, block.qualities or nothing, block.tous or nothing, strict=True)
+    return [
+        _Span(block.start + index * block.interval_length, block.interval_length, value, cost, quality, tou)
+        for index, (value, cost, quality, tou) in enumerate(columns)
+        if value is not None
+    ]
+
+
+def _finest(spans: list[_Span]) -> list[_Span]:
+    """Without the readings that cover hours which a finer reading of the same channel tells."""
+    kept: list[_Span] = []
+    for duration in sorted({span.duration for span in spans}):
+        finer = [(span.start, span.start + span.duration) for span in kept if span.duration]
+        kept += [span for span in spans if span.duration == duration and not _overlaps(span, finer)]
+    return kept
+
+
+def _overlaps(span: _Span, taken: list[tuple[int, int]]) -> bool:
+    end = span.start + span.duration
+    return any(start < end and span.start < stop for start, stop in taken)
+
+
+def _sums(spans: list[_Span]) -> _Sums:
+    costs = [span.cost for span in spans if span.cost is not None]
+    covered = sum(span.duration for span in spans)
+    return sum(span.value for span in spans), sum(costs) if costs else None, len(spans), covered
+
+
+def _grid(block: models.IntervalBlock) -> list[Reading]:
+    known = {span.start: span for span in _spans(block)}
+    readings = []
+    for index in range(len(block.values)):
+        start = block.start + index * block.interval_length
+        rest = known[start][2:] if start in known else (None, None, None, None)
+        readings.append(Reading(_instant(start), block.interval_length, *rest))
+    return readings
+
+
+def _single(row: models.IntervalReading) -> Reading:
+    return Reading(_instant(row.start), row.duration, row.value, row.cost, row.quality, row.tou)
+
+
+def _without_filled_gaps(readings: list[Reading]) -> list[Reading]:
+    """Gaps of one grid that a reading of another interval length fills are no gaps."""
+    known = [
+        _Span(int(each.start.timestamp()), each.duration, each.value, None, None, None)
+        for each in readings
+        if each.value is not None
+    ]
+    taken = [(span.start, span.start + span.duration) for span in known]
+    kept = [
+        each
+        for each in readings
+        if each.value is not None
+        or not _overlaps(_Span(int(each.start.timestamp()), each.duration, 0, *[None] * 3), taken)
+    ]
+    return sorted(kept, key=lambda each: (each.start, each.duration))
+
+
+def _months_of_days(days: list[DayTotal]) -> list[MonthTotal]:
+    grouped: dict[date, list[DayTotal]] = defaultdict(list)
+    for day in days:
+        grouped[day.date.replace(day=1)].append(day)
+    return [_month(month, members) for month, members in grouped.items()]
+
+
+def _month(month: date, days: list[DayTotal]) -> MonthTotal:
+    costs = [day.cost for day in days if day.cost is not None]
+    after = (month + timedelta(days=31)).replace(day=1)
+    complete = len(days) == (after - month).days and all(day.is_complete for day in days)
+    return MonthTotal(month, sum(day.value for day in days), sum(costs) if costs else None, len(days), complete, False)
+
+
+def _months_of_long(readings: list[Reading], zone: ZoneInfo) -> list[MonthTotal]:
+    grouped: dict[date, list[Reading]] = defaultdict(list)
+    for reading in readings:
+        middle = (reading.start + timedelta(seconds=reading.duration / 2)).astimezone(zone)
+        grouped[middle.date().replace(day=1)].append(reading)
+    return [_month_of_long(month, members) for month, members in grouped.items()]
+
+
+def _month_of_long(month: date, readings: list[Reading]) -> MonthTotal:
+    costs = [reading.cost for reading in readings if reading.cost is not None]
+    days = sum(reading.duration for reading in readings) // 86400
+    values = sum(reading.value for reading in readings if reading.value is not None)
+    return MonthTotal(month, values, sum(costs) if costs else None, days, False, True)
+
+
+def _instant(epoch: int) -> datetime:
+    return datetime.fromtimestamp(epoch, UTC)
