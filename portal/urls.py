@@ -3,7 +3,36 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from portal.views import connect, dashboard
+
+journey = [
+    path("", connect.choose_utility, name="choose-utility"),
+    path("/arrival", connect.arrival, name="arrival"),
+    path("/change/<uuid:public_id>", connect.change_data, name="change-data"),
+    path("/check/<uuid:public_id>", connect.check, name="check"),
+    path("/leave/<uuid:public_id>", connect.leave, name="leave"),
+    path("/cancel/<uuid:public_id>", connect.cancel, name="cancel"),
+    path("/result/<uuid:public_id>", connect.result, name="result"),
+    path("/<slug:slug>", connect.choose_data, name="choose-data"),
+]
+
+# These stand on registration forms at the utilities.
+machines = [
+    path("OAuthCallBack/<slug:slug>", connect.callback, name="callback"),
+    path("ScopeSelection", connect.scope_selection, name="scope-selection"),
+    path("ScopeSelection/<slug:slug>", connect.scope_selection, name="scope-selection-of"),
+    path("ThirdPartyPortal/<slug:slug>", connect.third_party_portal, name="third-party-portal"),
+]
+
 urlpatterns = [
+    # People
+    path("connect", include((journey, "connect"))),
+    path("connections/<uuid:public_id>/stop", dashboard.stop, name="stop"),
+    path("dashboard", dashboard.dashboard, name="dashboard"),
+    path("receipts/<uuid:public_id>", connect.receipt, name="receipt"),
     path("account/", include("allauth.urls")),
+    # Machines
+    path("espi/1_1/", include((machines, "espi"))),
+    # Staff
     path("staff/", admin.site.urls),
 ]

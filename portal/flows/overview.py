@@ -1,0 +1,127 @@
+"""What a customer's dashboard says of each connection, in words."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+from django.db.models import Max, Min
+
+import utilities
+from espi.models import Authorization, FetchJob, Subscription, UsagePoint
+from portal.models import User
+
+Status = Authorization.Status
+State = FetchJob.State
+
+SERVICE_NAMES = {0: "Electricity", 1: "Gas", 2: "Water"}
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A usage point on the dashboard; the days are the meter's local ones."""
+
+    usage_point: UsagePoint
+    name: str
+    first_day: date | None
+    last_day: date | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """One connection or one collection of uploaded files. `tone` is ok, wait, bad or empty."""
+
+    subscription: Subscription
+    name: str
+    state: str
+    tone: str
+    detail: str
+    authorization: Authorization | None = None
+    meters: list[Meter] = field(default_factory=list)
+    action: str = ""
+
+
+ENDED: dict[str, tuple[str, str, str]] = {
+    Status.NEEDS_RECONNECT: ("Action needed", "bad", "connect"),
+    Status.REVOKED: ("Stopped at the utility", "", "connect"),
+    Status.WITHDRAWN: ("Stopped by you", "", "connect"),
+    Status.EXPIRED: ("Expired", "wait", "connect"),
+}
+
+
+def cards(user: User) -> list[Card]:
+    """One card per subscription of this customer, newest first; a handful of queries however many there are."""
+    subscriptions = list(Subscription.objects.filter(retail_customer=user).order_by("-created_at"))
+    newest = _newest_authorizations(subscriptions)
+    jobs = _jobs(newest.values())
+    meters = _meters(subscriptions)
+    return [_card(s, newest.get(s.pk), jobs, meters[s.pk]) for s in subscriptions]
+
+
+def _newest_authorizations(subscriptions: Iterable[Subscription]) -> dict[int, Authorization]:
+    rows = (
+        Authorization.objects.filter(subscription__in=list(subscriptions))
+        .exclude(status__in=[Status.PARKED, Status.SUPERSEDED])
+        .select_related("application_information")
+        .order_by("created_at")
+    )
+    return {row.subscription_id: row for row in rows if row.subscription_id}
+
+
+def _jobs(authorizations: Iterable[Authorization]) -> dict[int, list[FetchJob]]:
+    jobs: dict[int, list[FetchJob]] = defaultdict(list)
+    columns = ("id", "authorization_id", "kind", "state", "reason", "not_before", "created_at")
+    for job in FetchJob.objects.filter(authorization__in=list(authorizations)).only(*columns).order_by("-id")[:500]:
+        jobs[job.authorization_id or 0].append(job)
+    return jobs
+
+
+def _meters(subscriptions: Iterable[Subscription]) -> dict[int, list[Meter]]:
+    points = (
+        UsagePoint.objects.filter(subscription__in=list(subscriptions))
+        .annotate(
+            first_day=Min("meter_readings__interval_blocks__local_date"),
+            last_day=Max("meter_readings__interval_blocks__local_date"),
+        )
+        .order_by("service_kind", "resource_id")
+    )
+    found: dict[int, list[Meter]] = defaultdict(list)
+    for point in points:
+        name = SERVICE_NAMES.get(point.service_kind if point.service_kind is not None else -1, "Energy")
+        found[point.subscription_id].append(Meter(point, name, point.first_day, point.last_day))
+    return found
+
+
+def _card(
+    subscription: Subscription,
+    authorization: Authorization | None,
+    jobs: dict[int, list[FetchJob]],
+    meters: list[Meter],
+) -> Card:
+    name = utilities.get(subscription.utility).long_name if subscription.utility else subscription.name or "My files"
+    if authorization is None:
+        detail = "From files you uploaded." if meters else "No readings yet."
+        return Card(subscription, name, "Your own files", "", detail, None, meters)
+    if authorization.status in ENDED:
+        state, tone, action = ENDED[Status(authorization.status)]
+        return Card(subscription, name, state, tone, authorization.status_reason, authorization, meters, action)
+    state, tone, detail = _live(jobs.get(authorization.pk, []), meters)
+    return Card(subscription, name, state, tone, detail, authorization, meters, "stop")
+
+
+def _live(jobs: list[FetchJob], meters: list[Meter]) -> tuple[str, str, str]:
+    """State, tone and detail of a connection that is alive."""
+    waiting = [job for job in jobs if job.state in (State.DUE, State.RUNNING, State.AWAITING_NOTIFICATION)]
+    failed = [job for job in jobs if job.state == State.FAILED]
+    last_day = max((meter.last_day for meter in meters if meter.last_day), default=None)
+    if last_day:
+        detail = "More is on its way." if waiting else ""
+        return "Receiving data", "ok", detail
+    if waiting:
+        return "Waiting for first data", "wait", waiting[0].reason or _FIRST_WAIT
+    if failed:
+        return "We could not fetch your data", "bad", failed[0].reason
+    return "Connected", "ok", "Your utility has no readings for this account yet." if jobs else _FIRST_WAIT
+
+
+_FIRST_WAIT = "We have asked your utility. An hour is usual, a day is possible."

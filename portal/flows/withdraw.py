@@ -1,0 +1,36 @@
+"""Ending a connection because its customer says so: at once, whatever else is going on."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from espi.models import Authorization, FetchJob, Subscription
+
+LIVE = (Authorization.Status.ACTIVE, Authorization.Status.NEEDS_RECONNECT)
+UNFINISHED = (FetchJob.State.DUE, FetchJob.State.RUNNING, FetchJob.State.AWAITING_NOTIFICATION)
+
+
+@transaction.atomic
+def withdraw(authorization: Authorization, *, delete_data: bool, now: datetime) -> None:
+    """Stop, destroy the tokens, drop the waiting work and, if asked, delete what was collected.
+
+    A second call changes nothing. Readings another live authorization still fills are left alone.
+    """
+    row = Authorization.objects.select_for_update().get(pk=authorization.pk)
+    if row.status not in LIVE:
+        return
+    row.status, row.status_reason, row.ended_at = Authorization.Status.WITHDRAWN, "Stopped by the customer.", now
+    row.access_token = row.refresh_token = row.access_token_expires_at = None
+    row.save()
+    row.fetch_jobs.filter(state__in=UNFINISHED).update(
+        state=FetchJob.State.SUPERSEDED, reason="The customer stopped sharing.", finished_at=now, lease_expires_at=None
+    )
+    if delete_data and row.subscription:
+        _delete_data(row.subscription)
+
+
+def _delete_data(subscription: Subscription) -> None:
+    if subscription.authorizations.filter(status__in=LIVE).exists():
+        return
+    subscription.usage_points.all().delete()
+    subscription.documents.all().delete()
