@@ -2,6 +2,6 @@
 
 from types import ModuleType
 
-from utilities.sandbox import coned
+from utilities.sandbox import coned, pge
 
-PLATFORMS: tuple[ModuleType, ...] = (coned,)
+PLATFORMS: tuple[ModuleType, ...] = (coned, pge)
