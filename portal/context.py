@@ -7,6 +7,8 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from espi.models import ApplicationInformation
+from portal.middleware import limits_of
+from portal.models import User
 
 
 def environment_words() -> str:
@@ -19,10 +21,17 @@ def environment_words() -> str:
     return f"You are using {' and '.join(words.get(name, name) for name in environments)}."
 
 
+def idle_seconds(request: HttpRequest) -> int:
+    """After how many quiet seconds this visitor is signed out; 0 for one who is not signed in."""
+    user = getattr(request, "user", None)
+    return limits_of(user)[0] if isinstance(user, User) else 0
+
+
 def site(request: HttpRequest) -> dict[str, Any]:
     """The site's own name and contact, and a warning where utilities are not the real ones (asked only if shown)."""
     return {
         "portal_name": settings.PORTAL_NAME,
         "support_email": settings.SUPPORT_EMAIL,
         "not_production": SimpleLazyObject(environment_words),
+        "session_idle_seconds": SimpleLazyObject(lambda: idle_seconds(request)),
     }

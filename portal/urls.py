@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal.views import connect, dashboard
+from portal.views import accounts, connect, dashboard, pages, problems
 
 journey = [
     path("", connect.choose_utility, name="choose-utility"),
@@ -26,9 +26,15 @@ machines = [
 
 urlpatterns = [
     # People
+    path("", pages.start, name="start"),
+    path("account/", accounts.overview, name="account"),
+    path("account/stay", accounts.stay_signed_in, name="stay-signed-in"),
     path("connect", include((journey, "connect"))),
     path("connections/<uuid:public_id>/stop", dashboard.stop, name="stop"),
     path("dashboard", dashboard.dashboard, name="dashboard"),
+    path("help", pages.help_page, name="help"),
+    path("help/stop", pages.how_to_stop, name="how-to-stop"),
+    path("privacy", pages.privacy, name="privacy"),
     path("receipts/<uuid:public_id>", connect.receipt, name="receipt"),
     path("account/", include("allauth.urls")),
     # Machines
@@ -36,3 +42,9 @@ urlpatterns = [
     # Staff
     path("staff/", admin.site.urls),
 ]
+
+handler400 = problems.bad_request
+handler403 = problems.forbidden
+handler404 = problems.not_found
+handler429 = problems.too_many_requests  # django-allauth's own limits
+handler500 = problems.server_error

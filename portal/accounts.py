@@ -1,0 +1,126 @@
+"""How the site uses django-allauth: where people go after signing in, how mail fails, how second-step secrets rest."""
+
+import logging
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from allauth.account import signals
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.internal import ratelimit
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.usersessions.models import UserSession
+from django.contrib import messages
+from django.dispatch import receiver
+from django.forms import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch, reverse
+
+from espi import fields
+from portal.models import User
+
+log = logging.getLogger(__name__)
+LOGIN_WINDOW = 15 * 60  # seconds; ACCOUNT_RATE_LIMITS
+UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
+
+
+def is_own_path(url: str) -> bool:
+    """Whether `url` is a path of this site that a browser cannot read as another place.
+
+    Refused: addresses with a scheme or host, `//`, backslashes, control characters and blanks, also percent-encoded.
+    """
+    plain = unquote(url)
+    if not url.startswith("/") or UNSAFE.search(url) or UNSAFE.search(plain.partition("?")[0]):
+        return False
+    return not any(form.startswith("//") for form in (url, plain))
+
+
+def page(name: str, otherwise: str = "/") -> str:
+    """The address of a named page, or `otherwise` where this site has none by that name."""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return otherwise
+
+
+def after_sign_in(request: HttpRequest) -> str:
+    """Where a journey that began at a utility goes on, or the dashboard."""
+    return page("connect:arrival", page("dashboard")) if "utility_visit" in request.session else page("dashboard")
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Sign-in, registration and reset end where the visitor was going."""
+
+    def is_safe_url(self, url: str) -> bool:
+        """Only our own paths: `next` never leads elsewhere."""
+        return is_own_path(url)
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Without `next`: the utility's visit, or the dashboard."""
+        return after_sign_in(request)
+
+    def get_signup_redirect_url(self, request: HttpRequest) -> str:
+        """A new customer goes the same way."""
+        return after_sign_in(request)
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """Back to the overview, where the message is shown."""
+        return page("account")
+
+    def post_login(self, request: HttpRequest, user: User, **hints: Any) -> HttpResponse:  # type: ignore[override]
+        """Every way of signing in ends here. A utility's visit comes before `next`."""
+        if "utility_visit" in request.session:
+            hints["redirect_url"] = after_sign_in(request)
+        return super().post_login(request, user, **hints)
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Failures count per account *and* address: a stranger's guesses never lock the owner out."""
+        return f"{super()._get_login_attempts_cache_key(request, **credentials)}:{ratelimit.get_ip(request)}"
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Too many failures: a page that says so and when to come back (429), not a form to try again."""
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            from portal.views.problems import too_many_requests
+
+            log.warning("sign-in refused: too many failures")
+            raise ImmediateHttpResponse(too_many_requests(request, retry_after=LOGIN_WINDOW)) from None
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """One security line without the address that was tried."""
+        log.warning("sign-in failed")
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """A mail server that is down is said on the page; whoever waits for a code can ask for another."""
+        try:
+            super().send_mail(template_prefix, email, context)
+        except OSError as error:  # smtplib's errors are OSErrors too
+            log.error("mail not sent: %s", type(error).__name__)
+            words = "We could not send you an e-mail just now. Please ask for it again in a few minutes."
+            messages.error(self.request, words)
+
+    def format_email_subject(self, subject: str) -> str:
+        """The subject as it stands in its template; the sender names the site."""
+        return subject
+
+
+class MFAAdapter(DefaultMFAAdapter):
+    """Secrets of authenticator apps and seeds of recovery codes rest encrypted, under the same keys as tokens."""
+
+    def encrypt(self, text: str) -> str:
+        """For the database."""
+        return fields.encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """From the database. Raises cryptography.fernet.InvalidToken under a wrong key."""
+        return fields.decrypt(encrypted_text)
+
+
+@receiver(signals.email_changed)
+@receiver(signals.password_reset)
+def end_other_sessions(request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """Whoever else is signed in to the account has to sign in anew."""
+    for session in UserSession.objects.filter(user=user).exclude(session_key=request.session.session_key or ""):
+        session.end()

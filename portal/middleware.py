@@ -1,0 +1,121 @@
+"""What happens around every request: its log line, the limits of a session, the rules of the staff site."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import cast
+from urllib.parse import urlsplit
+
+import structlog
+from allauth.mfa.models import Authenticator
+from csp import constants as csp
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.cache import add_never_cache_headers
+from django.utils.http import urlencode
+
+from portal.models import User
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+log = structlog.get_logger("portal.request")
+
+SIGNED_IN_AT, SEEN_AT = "signed_in_at", "seen_at"
+SEEN_GRAIN = 60  # seconds: how often a session is written only to say that it is alive
+
+
+def request_log(get_response: GetResponse) -> GetResponse:
+    """One line per request: method, path without its query, status, milliseconds, and an id that its events share."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=uuid.uuid4().hex[:12])
+        began = time.perf_counter()
+        response = get_response(request)
+        took = round((time.perf_counter() - began) * 1000)
+        log.info("request", method=request.method, path=request.path, status=response.status_code, ms=took)
+        return response
+
+    return middleware
+
+
+def session_limits(get_response: GetResponse) -> GetResponse:
+    """End a session that was idle too long or is too old (SESSION_LIMITS), and keep signed-in pages out of caches."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return get_response(request)
+        if _is_over(request, now=int(time.time())):
+            return _sign_out(request)
+        response = get_response(request)
+        if "Cache-Control" not in response:
+            add_never_cache_headers(response)
+        return response
+
+    return middleware
+
+
+def limits_of(user: User) -> tuple[int, int]:
+    """(seconds a session may be idle, seconds it may last) for this person."""
+    return cast(tuple[int, int], settings.SESSION_LIMITS["staff" if user.is_staff else "customer"])
+
+
+def _is_over(request: HttpRequest, *, now: int) -> bool:
+    session = request.session
+    idle, age = limits_of(cast(User, request.user))
+    began, seen = session.setdefault(SIGNED_IN_AT, now), session.setdefault(SEEN_AT, now)
+    if now - seen > idle or now - began > age:
+        return True
+    if now - seen >= SEEN_GRAIN:
+        session[SEEN_AT] = now
+    return False
+
+
+def _sign_out(request: HttpRequest) -> HttpResponse:
+    visit = request.session.get("utility_visit")
+    logout(request)
+    if visit:
+        request.session["utility_visit"] = visit
+    messages.info(request, "You were signed out because some time had passed. Nothing was lost. Please sign in again.")
+    query = f"?{urlencode({'next': request.get_full_path()})}" if request.method == "GET" else ""
+    return redirect(reverse(settings.LOGIN_URL) + query)
+
+
+def staff_site(get_response: GetResponse) -> GetResponse:
+    """Under /staff/: nobody without a second step, and the looser policy that its theme needs, there only.
+
+    django-unfold runs on Alpine.js, which evaluates expressions and sets styles from script.
+    """
+    prefix = reverse("admin:index")
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(prefix):
+            return get_response(request)
+        if request.user.is_authenticated and request.user.is_staff and not has_totp(request.user):
+            messages.warning(request, "The staff pages need a second step. Set up an authenticator app first.")
+            return redirect("mfa_activate_totp")
+        response = get_response(request)
+        update = {"script-src": [csp.UNSAFE_EVAL], "style-src": [csp.UNSAFE_INLINE]}
+        response._csp_update = update  # type: ignore[attr-defined]
+        return response
+
+    return middleware
+
+
+def has_totp(user: User) -> bool:
+    """Whether this person set up an authenticator app."""
+    return Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
+
+
+def allow_departure(response: HttpResponse, addresses: Iterable[str]) -> HttpResponse:
+    """Let a form on this page end at the hosts of `addresses` (URLs; only scheme and host count).
+
+    Browsers hold `form-action` against every redirect that follows a submitted form, so a page whose button leads to a
+    utility must name the utility's hosts. Returns the same response.
+    """
+    origins = {f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, addresses)}
+    response._csp_update = {"form-action": sorted(origins)}  # type: ignore[attr-defined]
+    return response
