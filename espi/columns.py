@@ -1,0 +1,159 @@
+"""An IntervalBlock element -> columns. libxml2 selects; a Python object per reading is made only where one is odd.
+
+One compiled XPath per column (each takes at most one text per reading, so equal lengths mean equal rows). Where a
+reading lacks a field that others have, or a number is no plain integer, the block is read reading by reading.
+"""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+from lxml import etree
+
+from espi import numbers, resources
+
+ESPI = "http://naesb.org/espi"
+_FIELDS = {
+    "start": "e:timePeriod[1]/e:start[1]",
+    "duration": "e:timePeriod[1]/e:duration[1]",
+    "value": "e:value[1]",
+    "cost": "e:cost[1]",
+    "quality": "e:ReadingQuality[1]/e:quality[1]",
+    "tou": "e:tou[1]",
+}
+_OPTIONAL = ("cost", "quality", "tou")
+
+
+def _compile(path: str) -> etree.XPath:
+    return etree.XPath(path, namespaces={"e": ESPI}, smart_strings=False)
+
+
+class _Spelling:
+    """The compiled paths for one spelling of the reading's element name."""
+
+    def __init__(self, reading: str) -> None:
+        self.readings = _compile(f"e:{reading}")
+        self.count = _compile(f"count(e:{reading})")
+        self.columns = {name: _compile(f"e:{reading}/{path}/text()[1]") for name, path in _FIELDS.items()}
+
+
+_IN_READING = {name: _compile(f"{path}/text()[1]") for name, path in _FIELDS.items()}
+_STANDARD = _Spelling("IntervalReading")
+_LOWER_CAMEL = _Spelling("intervalReading")
+
+
+def read(block: etree._Element) -> resources.Columns:
+    """Every reading of an IntervalBlock (or Con Edison V1's intervalBlock). Numbers as sent; none is guessed."""
+    spelling = _LOWER_CAMEL if etree.QName(block).localname == "intervalBlock" else _STANDARD
+    count = int(spelling.count(block))  # type: ignore[arg-type]
+    texts: dict[str, list[str]] = {name: path(block) for name, path in spelling.columns.items()}  # type: ignore[misc]
+    return _regular(count, texts) or _one_by_one(spelling.readings(block))  # type: ignore[arg-type]
+
+
+def _regular(count: int, texts: dict[str, list[str]]) -> resources.Columns | None:
+    """The columns when all readings have the same fields and every number is a plain integer in range."""
+    found: dict[str, Any] = {}
+    for name, column in texts.items():
+        if not column and name in _OPTIONAL:
+            found[name] = None
+            continue
+        whole: Any = numbers.integers(column)
+        if whole is None and name == "value":
+            whole = numbers.decimals(column)
+        if whole is None or len(whole) != count:
+            return None
+        found[name] = whole
+    return _columns(count, found) if _in_range(found) else None
+
+
+def _in_range(found: dict[str, Any]) -> bool:
+    starts, durations = found["start"] or [0], found["duration"] or [0]
+    small = [column for column in (found["quality"], found["tou"]) if column]
+    return (
+        min(starts) >= numbers.EARLIEST
+        and max(starts) < numbers.LATEST
+        and min(durations) >= 0
+        and max(durations) <= numbers.LONGEST
+        and all(min(column) >= numbers.INT16.start and max(column) < numbers.INT16.stop for column in small)
+    )
+
+
+def _columns(count: int, found: dict[str, Any]) -> resources.Columns:
+    values = found["value"]
+    return resources.Columns(
+        written=count,
+        raw_sum=numbers.total(values),
+        starts=found["start"],
+        durations=found["duration"],
+        values=values,
+        costs=found["cost"],
+        qualities=found["quality"],
+        tous=found["tou"],
+    )
+
+
+def _one_by_one(readings: list[etree._Element]) -> resources.Columns:
+    columns = resources.Columns(written=len(readings), costs=[], qualities=[], tous=[])
+    for element in readings:
+        texts = {name: "".join(path(element)[:1]) for name, path in _IN_READING.items()}  # type: ignore[index]
+        _add(columns, texts)
+    for name in ("costs", "qualities", "tous"):
+        if not any(item is not None for item in getattr(columns, name)):
+            setattr(columns, name, None)
+    return columns
+
+
+def _add(columns: resources.Columns, texts: dict[str, str]) -> None:
+    value = numbers.number(texts["value"])
+    if value is not None:
+        columns.raw_sum = numbers.total((columns.raw_sum, value))
+    if reason := _refusal(texts, value):
+        columns.refused[reason] += 1
+        return
+    columns.starts.append(numbers.epoch(texts["start"]))  # type: ignore[arg-type]
+    columns.durations.append(_duration(texts["duration"]))
+    columns.values.append(value)
+    columns.costs.append(_cost(texts["cost"], columns.remarks))  # type: ignore[union-attr]
+    columns.qualities.append(_code("quality", texts, columns.remarks))  # type: ignore[union-attr]
+    columns.tous.append(_code("tou", texts, columns.remarks))  # type: ignore[union-attr]
+
+
+def _refusal(texts: dict[str, str], value: int | Decimal | None) -> str:
+    """Why a reading cannot be kept, in words; "" when it can."""
+    if not texts["value"].strip():
+        return "a reading without a value"
+    if value is None:
+        return "a value that is no number of up to 64 bits"
+    if not texts["start"].strip():
+        return "a reading without a start"
+    if numbers.epoch(texts["start"]) is None:
+        return "a start that is no time between 1990 and 2100"
+    if texts["duration"].strip() and _duration(texts["duration"]) is None:
+        return "a duration that is no number of seconds from 0 to five years"
+    return ""
+
+
+def _duration(text: str) -> int | None:
+    found = numbers.number(text)
+    if found is None or found != int(found):
+        return None
+    return int(found) if 0 <= found <= numbers.LONGEST else None
+
+
+def _cost(text: str, remarks: Counter[str]) -> int | None:
+    if not text.strip():
+        return None
+    found = numbers.number(text)
+    if found is None or found != int(found) or int(found) not in numbers.INT64:
+        remarks["a cost that is no integer (the reading is kept without it)"] += 1
+        return None
+    return int(found)
+
+
+def _code(name: str, texts: dict[str, str], remarks: Counter[str]) -> int | None:
+    if not texts[name].strip():
+        return None
+    found = numbers.integer(texts[name], within=numbers.INT16)
+    if found is None:
+        remarks[f"a {name} that is no code (the reading is kept without it)"] += 1
+    return found

@@ -1,0 +1,113 @@
+"""Numbers and times as documents write them. Exact or not at all: no floats."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Context, Decimal, localcontext
+
+INT64 = range(-(2**63), 2**63)
+INT16 = range(-(2**15), 2**15)
+# Instants a meter can have been read at; anything else is a mistake or an attack.
+EARLIEST = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp())
+LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
+LONGEST = 5 * 366 * 86400
+MULTIPLIERS = range(-12, 13)  # UnitMultiplierKind; PG&E also sends -8 and -5, which the list leaves out
+MILLISECONDS = 10**11  # above this an epoch is in milliseconds
+
+EXACT = Context(prec=200)  # enough for every sum of 19 digits before and 18 after the point
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,19}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})")
+_INTEGERS = re.compile(r"-?[0-9]{1,18}(?:,-?[0-9]{1,18})*")
+_DECIMALS = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:,-?[0-9]{1,18}(?:\.[0-9]{1,18})?)*")
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(Z|z|[+-]\d\d:?\d\d)?", re.ASCII
+)
+
+
+def integer(text: str | None, within: range = INT64) -> int | None:
+    """A decimal integer inside a range; None for anything else."""
+    stripped = (text or "").strip()
+    if not _INTEGER.fullmatch(stripped):
+        return None
+    number = int(stripped)
+    return number if number in within else None
+
+
+def integers(column: list[str]) -> list[int] | None:
+    """A whole column at once, when every text is a plain integer of up to 18 digits; otherwise None."""
+    return list(map(int, column)) if _INTEGERS.fullmatch(",".join(column)) else None
+
+
+def decimals(column: list[str]) -> list[Decimal] | None:
+    """A whole column at once, when every text is a plain decimal number; otherwise None."""
+    return list(map(Decimal, column)) if _DECIMALS.fullmatch(",".join(column)) else None
+
+
+def total(values: Iterable[int | Decimal]) -> int | Decimal:
+    """The exact sum of integers and Decimals."""
+    with localcontext(EXACT):
+        return sum(values)
+
+
+def number(text: str | None) -> int | Decimal | None:
+    """An integer, or an exact Decimal when there is a decimal point; None for NaN, exponents and other words."""
+    stripped = (text or "").strip()
+    if _INTEGER.fullmatch(stripped):
+        return integer(stripped)
+    return Decimal(stripped) if _DECIMAL.fullmatch(stripped) else None
+
+
+def epoch(text: str | None) -> int | None:
+    """Epoch seconds of an instant written in seconds, in milliseconds or with a fraction; None if out of range."""
+    found = number(text)
+    if found is None:
+        return None
+    seconds = int(found)
+    if abs(seconds) >= MILLISECONDS:
+        seconds //= 1000
+    return seconds if EARLIEST <= seconds < LATEST else None
+
+
+def instant(text: str | None) -> datetime | None:
+    """An Atom time as aware UTC: any number of fraction digits, a bare date, no zone (then UTC); None if unreadable."""
+    moment, zone = _moment(text)
+    if moment is None:
+        return None
+    try:
+        return moment.replace(tzinfo=zone or UTC).astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def local_time(text: str | None) -> datetime | None:
+    """A time written without a zone, naive; None if it is no time or names a zone."""
+    moment, zone = _moment(text)
+    return moment if zone is None else None
+
+
+def _moment(text: str | None) -> tuple[datetime | None, timezone | None]:
+    found = _TIME.fullmatch((text or "").strip())
+    if not found:
+        return None, None
+    parts = [int(part or 0) for part in found.groups()[:6]]
+    micro = int(((found[7] or "") + "000000")[:6])
+    try:
+        return datetime(*parts, micro), _zone(found[8])  # type: ignore[misc,arg-type]  # noqa: DTZ001
+    except ValueError:
+        return None, None
+
+
+def _zone(text: str | None) -> timezone | None:
+    if not text:
+        return None
+    if text in "Zz":
+        return UTC
+    digits = text.replace(":", "")
+    offset = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
+    return timezone(-offset if digits[0] == "-" else offset)
+
+
+def from_epoch(seconds: int) -> datetime:
+    """Epoch seconds as aware UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
