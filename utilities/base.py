@@ -1,0 +1,443 @@
+"""Utility: everything a utility says about itself, with the standard's answer as the default."""
+
+import hashlib
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import ClassVar
+from urllib.parse import quote, unquote, urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+import requests
+from django.conf import settings
+
+from espi import session
+from espi.dialect import Dialect
+from espi.models import ApplicationInformation, Authorization
+from utilities import oauth
+from utilities.addresses import URL_FIELDS, Addresses, require_within, sandboxed
+from utilities.oauth import Credentials, Endpoint, Grant, TokenDialect, UntrustedAddress
+
+Environment = ApplicationInformation.Environment
+HISTORY_DAYS = 730
+HISTORY_SECONDS = HISTORY_DAYS * 24 * 3600  # 63072000, the two years every one of these utilities offers
+URL_WORDS = {
+    "authorize_url": "an authorize address at a host of this utility",
+    "token_url": "a token address at a host of this utility",
+    "resource_base": "a resource address at a host of this utility",
+}
+
+
+class UnknownChoice(ValueError):
+    """An id that is not in the utility's catalogue, or too many or too few of them."""
+
+
+class RevocationRefused(session.NeedsAttention):
+    """The utility offers no call to end an authorization, or did not accept ours."""
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """One kind of data a customer may share, in words for him.
+
+    `kinds`: the ESPI resources that belong to it.
+    """
+
+    id: str
+    name: str
+    content: str
+    example: str
+    history: str
+    frequency: str
+    why: str
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True)
+class AuthorizationParameters:
+    """What goes along with a customer who leaves for the utility. Dates are the utility's local days."""
+
+    scope: str
+    state: str
+    redirect_uri: str
+    account_number: str = ""
+    start_date: date | None = None
+    end_date: date | None = None
+    code_challenge: str = ""
+
+
+@dataclass(frozen=True)
+class PlannedRequest:
+    """A request to make. `kind` and `token_class` as in FetchJob; the window is aware UTC, its end exclusive."""
+
+    kind: str
+    url: str
+    token_class: str = "access"  # noqa: S105 - a class of tokens, not a token
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+
+
+USAGE_KINDS = frozenset(
+    {"UsagePoint", "MeterReading", "ReadingType", "IntervalBlock", "LocalTimeParameters", "ElectricPowerQualitySummary"}
+)
+BILLING_KINDS = frozenset({"UsagePoint", "UsageSummary", "LocalTimeParameters"})
+CUSTOMER_KINDS = frozenset({"Customer", "CustomerAccount", "CustomerAgreement", "ServiceLocation", "Meter"})
+
+
+class Utility:
+    """What a utility is called, where it answers and which dialect of the standard it speaks."""
+
+    slug: ClassVar[str]
+    name: ClassVar[str]
+    long_name: ClassVar[str]
+    area: ClassVar[str]
+    website: ClassVar[str]
+    help_words: ClassVar[str]
+    revocation: ClassVar[str]
+    time_zone: ClassVar[str]
+    country: ClassVar[str] = "US"
+    currency: ClassVar[int] = 840  # ISO 4217: US dollar
+    languages: ClassVar[tuple[str, ...]] = ("en",)
+    editions: ClassVar[tuple[str, ...]] = ("",)
+    starts_at_utility: ClassVar[bool] = False
+    uses_pkce: ClassVar[bool] = False
+    tls_hosts: ClassVar[frozenset[str]] = frozenset()
+    addresses: ClassVar[Mapping[tuple[str, str], Addresses]]
+    required: ClassVar[Mapping[str, str]] = {"client_id": "client id", "client_secret": "client secret"}
+    client_paths: ClassVar[tuple[str, ...]] = ("Authorization", "ReadServiceStatus", "Batch/Bulk")
+    subscription_paths: ClassVar[tuple[str, ...]] = ("Subscription", "RetailCustomer")
+    identified_by: ClassVar[tuple[str, ...]] = ("third_party_id",)  # fields of the registration a scope's BR may name
+    requested_blocks: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    granting_blocks: ClassVar[Mapping[str, frozenset[int]]] = {}
+    catalogue: ClassVar[tuple[DataChoice, ...]] = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.slug}>"
+
+    # --- The registration ---
+
+    def missing(self, app: ApplicationInformation) -> list[str]:
+        """What the registration still lacks, in words; empty if customers may be offered it."""
+        if (app.environment, app.edition) not in {*self.addresses, *self._sandbox_profiles()}:
+            return [f"an environment and edition that {self.name} has"]
+        lacking = [words for field, words in self.required_fields(app).items() if not getattr(app, field)]
+        return lacking + [words for field, words in URL_WORDS.items() if not self._may_stand(app, field)]
+
+    def required_fields(self, app: ApplicationInformation) -> Mapping[str, str]:
+        """Field names of the registration that must be filled in, each with its name in words."""
+        return self.required
+
+    def _sandbox_profiles(self) -> set[tuple[str, str]]:
+        return {(Environment.SANDBOX.value, edition) for edition in self.editions}
+
+    def _may_stand(self, app: ApplicationInformation, field: str) -> bool:
+        try:
+            self._address(app, field)
+        except UntrustedAddress:
+            return False
+        return True
+
+    def profile_version(self, app: ApplicationInformation) -> str:
+        """A digest that changes with any address, the client id or the edition."""
+        parts = (app.environment, app.edition, app.client_id, *(self._address(app, field) for field in URL_FIELDS))
+        return hashlib.sha256("\n".join((*parts, self.redirect_uri(app))).encode()).hexdigest()
+
+    # --- Our own addresses, as they stand on registration forms ---
+
+    def redirect_uri(self, app: ApplicationInformation) -> str:
+        """Where codes arrive."""
+        return f"{settings.PORTAL_BASE_URL}/espi/1_1/OAuthCallBack/{self.slug}"
+
+    def scope_selection_uri(self, app: ApplicationInformation) -> str:
+        """Where a utility sends customers who began there."""
+        return f"{settings.PORTAL_BASE_URL}/espi/1_1/ScopeSelection"
+
+    def portal_uri(self, app: ApplicationInformation) -> str:
+        """Where PG&E sends customers who picked us on its site."""
+        return f"{settings.PORTAL_BASE_URL}/espi/1_1/ThirdPartyPortal/{self.slug}"
+
+    def notify_uri(self, app: ApplicationInformation) -> str:
+        """Where notifications are posted. Its last part is secret."""
+        return f"{settings.PORTAL_BASE_URL}/espi/1_1/Notification/{self.slug}/{app.notify_secret}"
+
+    def webhook_uri(self, app: ApplicationInformation) -> str:
+        """Where UtilityAPI posts its JSON events. Its last part is secret."""
+        return f"{settings.PORTAL_BASE_URL}/espi/1_1/Webhook/{self.slug}/{app.notify_secret}"
+
+    # --- The utility's addresses ---
+
+    def declared(self, app: ApplicationInformation) -> Addresses:
+        """The addresses of this environment and edition. Raises KeyError for one the utility does not have."""
+        if app.environment == Environment.SANDBOX:
+            return sandboxed(self.addresses[Environment.PRODUCTION, app.edition], self.tls_hosts)
+        return self.addresses[app.environment, app.edition]
+
+    def authorize_url(self, app: ApplicationInformation) -> str:
+        """The page customers are sent to."""
+        return self._address(app, "authorize_url")
+
+    def token_url(self, app: ApplicationInformation) -> str:
+        """The token endpoint."""
+        return self._address(app, "token_url")
+
+    def resource_base(self, app: ApplicationInformation) -> str:
+        """What every resource's URL begins with, without a slash at its end."""
+        return self._address(app, "resource_base").rstrip("/")
+
+    def login_url(self, app: ApplicationInformation) -> str | None:
+        """Where a customer who starts here signs in first, if the utility wants that."""
+        return None
+
+    def check_address(self, app: ApplicationInformation, field: str, url: str) -> None:
+        """Raises UntrustedAddress unless `url` may stand in `field` of the registration: only on known hosts."""
+        refused = UntrustedAddress("no such address")
+        for place in self.declared(app).places(field):
+            try:
+                return require_within(url, place)
+            except UntrustedAddress as error:
+                refused = error
+        raise refused
+
+    def _address(self, app: ApplicationInformation, field: str) -> str:
+        """The registration's own address if it has one and may have it, else the declared one."""
+        own = getattr(app, field)
+        if not own:
+            return getattr(self.declared(app), field)
+        self.check_address(app, field, own)
+        return own
+
+    # --- What is shared ---
+
+    def data_choices(self, app: ApplicationInformation) -> tuple[DataChoice, ...]:
+        """The catalogue, in the order it is shown."""
+        return self.catalogue
+
+    def choices_limits(self, app: ApplicationInformation) -> tuple[int, int]:
+        """The least and the most choices a customer may make."""
+        return 1, len(self.data_choices(app))
+
+    def utility_chooses_data(self, app: ApplicationInformation) -> bool:
+        """True where the customer makes the choice at the utility, and ours is only what we hope for."""
+        return False
+
+    def state_required(self, app: ApplicationInformation) -> bool:
+        """True where the utility is known to send `state` back."""
+        return True
+
+    def requested_scope(
+        self, app: ApplicationInformation, choice_ids: Sequence[str], *, end_date: date | None = None
+    ) -> str:
+        """The scope for these ids of the catalogue. Raises UnknownChoice. `end_date`: the last day, local."""
+        wanted = {block for id_ in self.chosen(app, choice_ids) for block in self.requested_blocks[id_]}
+        return "FB=" + "_".join(map(str, sorted(wanted)))
+
+    def chosen(self, app: ApplicationInformation, choice_ids: Sequence[str]) -> list[str]:
+        """The ids in the catalogue's order. Raises UnknownChoice."""
+        known = [choice.id for choice in self.data_choices(app)]
+        least, most = self.choices_limits(app)
+        if set(choice_ids) - set(known) or len(set(choice_ids)) != len(choice_ids):
+            raise UnknownChoice(f"{self.name} offers {', '.join(known)}, each once")
+        if not least <= len(choice_ids) <= most:
+            raise UnknownChoice(f"{self.name} takes between {least} and {most} choices")
+        return [id_ for id_ in known if id_ in choice_ids]
+
+    def granted_choices(self, app: ApplicationInformation, scope: str) -> frozenset[str]:
+        """The ids of the catalogue that a scope covers, told by its function blocks."""
+        granted = blocks(scope)
+        return frozenset(id_ for id_, telling in self.granting_blocks.items() if telling & granted)
+
+    def scope_is_foreign(self, app: ApplicationInformation, scope: str, requested: str) -> bool:
+        """True if a scope is another third party's, or wider than what was asked for: to be looked at by a person."""
+        ours = {getattr(app, field) for field in self.identified_by} - {""}
+        named = terms(scope).get("BR", "")
+        if named and ours and named not in ours:
+            return True
+        if self.utility_chooses_data(app):
+            return False
+        wider = self.granted_choices(app, scope) - self.granted_choices(app, requested)
+        return bool(wider) or _history(scope) > (_history(requested) or HISTORY_SECONDS)
+
+    # --- Leaving ---
+
+    def authorization_url(self, app: ApplicationInformation, params: AuthorizationParameters) -> str:
+        """RFC 6749 §4.1.1. Every value is percent-encoded once, a blank as %20."""
+        query = {
+            "response_type": "code",
+            "client_id": app.client_id,
+            "redirect_uri": params.redirect_uri,
+            "scope": params.scope,
+            "state": params.state,
+        }
+        if params.code_challenge:
+            query |= {"code_challenge": params.code_challenge, "code_challenge_method": "S256"}
+        return f"{self.authorize_url(app)}?{encoded(query)}"
+
+    # --- Tokens ---
+
+    def token_dialect(self, app: ApplicationInformation) -> TokenDialect:
+        """How token requests are written."""
+        return TokenDialect()
+
+    def token_headers(self, app: ApplicationInformation) -> dict[str, str]:
+        """Headers of token requests beside the usual ones."""
+        return {}
+
+    def endpoint(self, app: ApplicationInformation) -> Endpoint:
+        """The token endpoint as this registration reaches it."""
+        return Endpoint(
+            url=self.token_url(app),
+            dialect=self.token_dialect(app),
+            credentials=Credentials(app.client_id, app.client_secret),
+            headers=self.token_headers(app),
+            open_session=lambda: self.session(app),
+            check_url=lambda url: self.check_url(app, url),
+        )
+
+    def exchange_code(
+        self, app: ApplicationInformation, *, code: str, redirect_uri: str, code_verifier: str | None = None
+    ) -> Grant:
+        """Raises a TokenError; nothing in it is secret."""
+        return oauth.exchange_code(
+            self.endpoint(app), code=code, redirect_uri=redirect_uri, code_verifier=code_verifier
+        )
+
+    def refresh(self, app: ApplicationInformation, *, refresh_token: str, subscription_id: str, scope: str) -> Grant:
+        """`scope`: as granted, verbatim. A Grant without refresh token means: keep the old one. Raises a TokenError."""
+        return oauth.refresh(
+            self.endpoint(app),
+            refresh_token=refresh_token,
+            subscription_id=subscription_id,
+            scope=scope,
+            redirect_uri=self.redirect_uri(app),
+        )
+
+    def client_token(self, app: ApplicationInformation) -> Grant:
+        """Our own token. Raises a TokenError."""
+        return oauth.client_token(self.endpoint(app))
+
+    # --- Resources ---
+
+    def session(self, app: ApplicationInformation) -> requests.Session:
+        """A session with this registration's certificates. Only the sandbox may be on this machine."""
+        certificate = (app.client_certificate_path, app.client_key_path) if app.client_certificate_path else None
+        return session.build(
+            extra_ca=app.ca_bundle_path,
+            certificate=certificate,
+            allowed_networks=settings.OUTBOUND_ALLOWED_NETWORKS,
+            allow_loopback=app.environment == Environment.SANDBOX,
+        )
+
+    def resource_headers(self, app: ApplicationInformation, token: str) -> dict[str, str]:
+        """Headers of a resource request."""
+        return {"Authorization": f"Bearer {token}", "Accept": "application/atom+xml"}
+
+    def check_url(self, app: ApplicationInformation, url: str) -> None:
+        """Raises UntrustedAddress unless the URL is a resource of this utility in this environment."""
+        require_within(url, self.resource_base(app))
+
+    def path(self, app: ApplicationInformation, url: str) -> list[str]:
+        """The parts of a resource's path below the base. Raises UntrustedAddress."""
+        self.check_url(app, url)
+        below = urlsplit(url).path.removeprefix(urlsplit(self.resource_base(app)).path)
+        return [part for part in below.split("/") if part]
+
+    def token_class(self, app: ApplicationInformation, url: str) -> str:
+        """`access`, `client` or `registration`: which token this resource wants. Raises UntrustedAddress."""
+        path = self.path(app, url)
+        if path[:1] == ["ApplicationInformation"]:
+            return "registration"
+        ours = (prefix.split("/") for prefix in self.client_paths)
+        return "client" if any(path[: len(prefix)] == prefix for prefix in ours) else "access"
+
+    def url_subscription_id(self, app: ApplicationInformation, url: str) -> str:
+        """The subscription a URL names; empty if it names none. Raises UntrustedAddress."""
+        path = self.path(app, url)
+        follows = (after for part, after in itertools.pairwise(path) if part in self.subscription_paths)
+        return unquote(next(follows, ""))
+
+    def first_requests(
+        self, app: ApplicationInformation, authorization: Authorization, now: datetime
+    ) -> list[PlannedRequest]:
+        """What to ask for after a customer connected: two years of what was granted (`data_granted`).
+
+        The standard's answer is all there is (ESPI 4.0, Batch), and the Retail Customer's batch.
+        """
+        return [*self._usage_requests(app, authorization), *self._customer_requests(app, authorization)]
+
+    def _usage_requests(self, app: ApplicationInformation, authorization: Authorization) -> list[PlannedRequest]:
+        if not {"usage", "billing"} & set(authorization.data_granted):
+            return []
+        id_ = segment(authorization.utility_subscription_id)
+        return [PlannedRequest("usage", self.resource(app, f"Batch/Subscription/{id_}"))]
+
+    def _customer_requests(self, app: ApplicationInformation, authorization: Authorization) -> list[PlannedRequest]:
+        if "customer" not in authorization.data_granted:
+            return []
+        id_ = segment(authorization.utility_subscription_id)
+        return [PlannedRequest("customer", self.resource(app, f"Batch/RetailCustomer/{id_}"))]
+
+    def follow_up_requests(
+        self, app: ApplicationInformation, authorization: Authorization, self_links: Sequence[str]
+    ) -> list[PlannedRequest]:
+        """What to ask for once a document named these resources, where the utility has no batch for it."""
+        return []
+
+    def dialect(self, app: ApplicationInformation) -> Dialect:
+        """What this utility's documents do differently."""
+        return Dialect(time_zone=self.time_zone, default_currency=self.currency)
+
+    def resource(self, app: ApplicationInformation, path: str, **query: str) -> str:
+        """The URL of a resource below the base."""
+        return f"{self.resource_base(app)}/{path}" + (f"?{encoded(query)}" if query else "")
+
+    def midnight(self, day: date) -> datetime:
+        """The beginning of a local day, as an instant."""
+        return datetime.combine(day, time(), ZoneInfo(self.time_zone)).astimezone(UTC)
+
+    def today(self, now: datetime) -> date:
+        """The utility's local day."""
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
+
+    def history(self, now: datetime) -> tuple[date, date]:
+        """The first day of two years of whole days, and the day after their last: today."""
+        today = self.today(now)
+        return today - timedelta(days=HISTORY_DAYS), today
+
+    # --- The end ---
+
+    def revoke(self, app: ApplicationInformation, authorization: Authorization) -> None:
+        """End an authorization at the utility. Raises RevocationRefused where it has no call for that."""
+        raise RevocationRefused(self.revocation)
+
+
+def encoded(query: Mapping[str, str]) -> str:
+    """A query string, every value percent-encoded exactly once."""
+    return urlencode(query, quote_via=quote)
+
+
+def segment(id_: str) -> str:
+    """An id as one part of a path."""
+    return quote(id_, safe="=,:~")
+
+
+def zulu(instant: datetime) -> str:
+    """`YYYY-MM-DDTHH:MM:SSZ`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def terms(scope: str) -> dict[str, str]:
+    """The terms of one scope string by their key."""
+    return dict(part.strip().partition("=")[::2] for part in scope.split(";") if "=" in part)
+
+
+def blocks(scope: str) -> frozenset[int]:
+    """The function blocks of a scope string, or of several in one text."""
+    listed = re.findall(r"(?<![A-Za-z])FB=([0-9_]+)", scope)
+    return frozenset(int(block) for text in listed for block in text.split("_") if block)
+
+
+def _history(scope: str) -> int:
+    length = terms(scope).get("HistoryLength", "")
+    return int(length[:12]) if length.isascii() and length.isdigit() else 0

@@ -1,0 +1,223 @@
+"""Pacific Gas and Electric's Share My Data. References: its "Supported APIs" table, its third-party developer pages."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from urllib.parse import quote
+
+from espi import client
+from espi.models import ApplicationInformation, Authorization
+from utilities.addresses import Addresses
+from utilities.base import (
+    BILLING_KINDS,
+    CUSTOMER_KINDS,
+    USAGE_KINDS,
+    AuthorizationParameters,
+    DataChoice,
+    Environment,
+    PlannedRequest,
+    Utility,
+    blocks,
+    encoded,
+    segment,
+    zulu,
+)
+from utilities.oauth import SUBSCRIPTION_FROM_EITHER, TokenDialect
+
+API = "https://api.pge.com"
+RESOURCES = f"{API}/GreenButtonConnect/espi/1_1/resource"
+WINDOW_DAYS = 365
+
+
+class PGE(Utility):
+    """Everything but the customer's page wants our client certificate, the token endpoint too."""
+
+    slug = "pge"
+    name = "PG&E"
+    long_name = "Pacific Gas and Electric (PG&E)"
+    area = "Northern and central California"
+    website = "https://www.pge.com/"
+    help_words = "Your bill says PG&E. You need your pge.com sign-in, or go on as a guest with your account number."
+    revocation = "PG&E ends the sharing when we ask it to. It cannot be undone; you can connect again at any time."
+    time_zone = "America/Los_Angeles"
+    starts_at_utility = True
+    tls_hosts = frozenset({"api.pge.com"})
+    # "OAuth URLs are not prefixed with https://api.pge.com/GreenButtonConnect"; only they have a test form.
+    addresses = {
+        (Environment.PRODUCTION.value, ""): Addresses(
+            "https://sharemydata.pge.com/myAuthorization",
+            f"{API}/datacustodian/oauth/v2/token",
+            RESOURCES,
+            web_hosts=("api.pge.com",),
+        ),
+        (Environment.TEST.value, ""): Addresses(
+            f"{API}/datacustodian/test/oauth/v2/authorize",
+            f"{API}/datacustodian/test/oauth/v2/token",
+            RESOURCES,
+            web_hosts=("sharemydata.pge.com",),
+        ),
+    }
+    required = {
+        **Utility.required,
+        "client_certificate_path": "client certificate file",
+        "client_key_path": "client key file",
+    }
+    client_paths = (
+        "Authorization",
+        "ReadServiceStatus",
+        "DownloadSampleData",
+        "Batch/Bulk",
+        "Batch/BulkRetailCustomerInfo",
+        "Batch/BulkRetailDRPrgInfo",
+    )
+    # AuthorizationID = SubscriptionID = RetailCustomerID.
+    subscription_paths = ("Subscription", "RetailCustomer", "RetailDRPrgInfo", "Authorization")
+    identified_by = ("third_party_id", "bulk_id")
+    # 15 comes with usage or billing, 16 with billing alone; 46 and 47 with basic or account information.
+    granting_blocks = {"usage": frozenset({4}), "billing": frozenset({16}), "customer": frozenset({46, 47})}
+    catalogue = (
+        DataChoice(
+            id="usage",
+            name="Usage",
+            content="How much electricity and gas your meters measured: electricity every 15 or 60 minutes, gas by "
+            "the day. With solar panels, what you took and what you gave, apart.",
+            example="1 March, 00:00 to 01:00: 0.8425 kWh",
+            history="Up to two years back",
+            frequency="New readings every day",
+            why="To draw your use by day, week and month.",
+            kinds=USAGE_KINDS | {"UsageSummary"},
+        ),
+        DataChoice(
+            id="billing",
+            name="Billing",
+            content="For each bill: its period, the energy billed, the amount and its line items, and your rate plan.",
+            example="1 March to 29 March: 500 kWh, $48.00",
+            history="Up to two years back",
+            frequency="With each new bill",
+            why="To show what your energy costs beside what you used.",
+            kinds=BILLING_KINDS,
+        ),
+        DataChoice(
+            id="customer",
+            name="Basic and account information",
+            content="Your name, account number, service agreement numbers, service address and meter numbers.",
+            example="Account 1234567890-1, 1 Example St, San Francisco, CA",
+            history="As they are now",
+            frequency="When they change",
+            why="To tell your meters apart by address.",
+            kinds=CUSTOMER_KINDS,
+        ),
+    )
+
+    def required_fields(self, app: ApplicationInformation) -> Mapping[str, str]:
+        """The sandbox's certificate is its own, so its authority must be known."""
+        if app.environment != Environment.SANDBOX:
+            return self.required
+        return {**self.required, "ca_bundle_path": "file of certificate authorities"}
+
+    # --- What is shared ---
+
+    def utility_chooses_data(self, app: ApplicationInformation) -> bool:
+        """The customer picks service agreements and data groups on PG&E's page."""
+        return True
+
+    def requested_scope(
+        self, app: ApplicationInformation, choice_ids: Sequence[str], *, end_date: date | None = None
+    ) -> str:
+        """Not data: only the end the customer would like, in epoch seconds. Empty if he named none."""
+        self.chosen(app, choice_ids)
+        if end_date is None:
+            return ""
+        end = self.midnight(end_date + timedelta(days=1))
+        return f"PreferredAuthEndDate={int(end.timestamp())}"
+
+    def granted_choices(self, app: ApplicationInformation, scope: str) -> frozenset[str]:
+        """By blocks. A scope without any (once it was just the subscription's number) leaves it to PG&E's answers."""
+        if not blocks(scope):
+            return frozenset(self.granting_blocks)
+        return super().granted_choices(app, scope)
+
+    def authorization_url(self, app: ApplicationInformation, params: AuthorizationParameters) -> str:
+        """The standard's, but an empty scope is left out."""
+        query = {
+            "client_id": app.client_id,
+            "redirect_uri": params.redirect_uri,
+            "response_type": "code",
+            "state": params.state,
+        }
+        return f"{self.authorize_url(app)}?{encoded(query | ({'scope': params.scope} if params.scope else {}))}"
+
+    # --- Tokens ---
+
+    def token_dialect(self, app: ApplicationInformation) -> TokenDialect:
+        """Its page prints the client grant's answer as XML; its servers were seen to send JSON. Ids may stand in either URI.
+
+        A dead code or refresh token is reported as `invalid_request`.
+        """
+        return TokenDialect(
+            client_grant_member="client_access_token",
+            may_answer_in_xml=True,
+            numbers_may_be_text=True,
+            subscription_from=SUBSCRIPTION_FROM_EITHER,
+            dead_grant_errors=frozenset({"invalid_grant", "invalid_request"}),
+        )
+
+    # --- What to ask for ---
+
+    def first_requests(
+        self, app: ApplicationInformation, authorization: Authorization, now: datetime
+    ) -> list[PlannedRequest]:
+        """Asynchronous batches, the latest year first; the customer's data at once.
+
+        No limit is published for an asynchronous window. Every window costs an announcement and a file per commodity,
+        which the budget of one call per second pays; `smaller_requests` halves one that is "Too Large".
+        """
+        requests = []
+        if {"usage", "billing"} & set(authorization.data_granted):
+            id_ = segment(authorization.utility_subscription_id)
+            requests = [self._batch(app, id_, start, after) for start, after in self._windows(now)]
+        return [*requests, *self._customer_requests(app, authorization)]
+
+    def _windows(self, now: datetime) -> Iterator[tuple[date, date]]:
+        first, after = self.history(now)
+        while after > first:
+            start = max(first, after - timedelta(days=WINDOW_DAYS))
+            yield start, after
+            after = start
+
+    def _batch(self, app: ApplicationInformation, id_: str, start: date, after: date) -> PlannedRequest:
+        """Both ends are inclusive: a `published-max` at midnight would bring the day that begins there."""
+        begin, end = self.midnight(start), self.midnight(after)
+        window = {"published-min": zulu(begin), "published-max": zulu(end - timedelta(seconds=1))}
+        query = "&".join(f"{name}={quote(value, safe=':')}" for name, value in window.items())
+        url = f"{self.resource(app, f'Batch/Subscription/{id_}')}?{query}"
+        return PlannedRequest("usage", url, window_start=begin, window_end=end)
+
+    def smaller_requests(self, app: ApplicationInformation, request: PlannedRequest) -> list[PlannedRequest]:
+        """Two halves of a window that was answered "Date Range Too Large"; none if it is a single day."""
+        if request.window_start is None or request.window_end is None:
+            return []
+        start, after = self.today(request.window_start), self.today(request.window_end)
+        middle = start + (after - start) // 2
+        id_ = segment(self.url_subscription_id(app, request.url))
+        return (
+            [self._batch(app, id_, *halves) for halves in ((start, middle), (middle, after))] if middle > start else []
+        )
+
+    # --- The end ---
+
+    def revoke(self, app: ApplicationInformation, authorization: Authorization) -> None:
+        """DELETE with our own token. Raises a TryLater or a NeedsAttention. Gone already is done.
+
+        The table prints the path as `Authorziation`; the feed's own links, and clients, spell it rightly.
+        """
+        url = authorization.authorization_uri or self.resource(
+            app, f"Authorization/{segment(authorization.utility_authorization_id)}"
+        )
+        self.check_url(app, url)
+        headers = self.resource_headers(app, self.client_token(app).access_token)
+        with suppress(client.Gone), self.session(app) as session:
+            client.send(session, "DELETE", url, headers=headers)
+
+
+PGE_UTILITY = PGE()

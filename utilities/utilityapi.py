@@ -1,0 +1,119 @@
+"""The UtilityAPI platform: one adapter for every utility whose Green Button Connect runs on it.
+
+References: utilityapi.com/docs/greenbutton/{api,oauth,scope,xml}, and /docs/utilities/<utility> for each utility.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date, timedelta
+from typing import ClassVar
+
+from espi import client
+from espi.models import ApplicationInformation, Authorization
+from utilities.addresses import Addresses, in_sandbox
+from utilities.base import (
+    BILLING_KINDS,
+    CUSTOMER_KINDS,
+    HISTORY_SECONDS,
+    USAGE_KINDS,
+    DataChoice,
+    Environment,
+    RevocationRefused,
+    Utility,
+    segment,
+)
+from utilities.oauth import SUBSCRIPTION_FROM_EITHER, TokenDialect
+
+PLATFORM = "https://utilityapi.com"
+RESOURCES = f"{PLATFORM}/DataCustodian/espi/1_1/resource"
+NOTIFICATIONS = 39  # "push notifications to your notify URL"
+
+CATALOGUE = (
+    DataChoice(
+        id="usage",
+        name="Energy use",
+        content="How much electricity your meters measured, usually every hour. With solar panels, what you took and "
+        "what you gave, apart.",
+        example="1 July, 18:00 to 19:00: 0.32 kWh",
+        history="Up to two years back",
+        frequency="New readings every day",
+        why="To draw your use by day, week and month.",
+        kinds=USAGE_KINDS,
+    ),
+    DataChoice(
+        id="billing",
+        name="Bills",
+        content="For each bill: its period, the energy billed, the amount and its line items.",
+        example="1 June to 1 July: 612 kWh, $100.00",
+        history="Up to two years back",
+        frequency="With each new bill",
+        why="To show what your energy costs beside what you used.",
+        kinds=BILLING_KINDS,
+    ),
+    DataChoice(
+        id="customer",
+        name="Account details",
+        content="Your name, account number, service address and meter numbers.",
+        example="Account 11…1-1, 1 Example St, Tecumseh, ON",
+        history="As they are now",
+        frequency="When they change",
+        why="To tell your meters apart by address.",
+        kinds=CUSTOMER_KINDS,
+    ),
+)
+
+
+def addresses(portal: str) -> dict[tuple[str, str], Addresses]:
+    """A utility's own front of the platform. The exact OAuth addresses stand in its settings after registration.
+
+    Sandbox and live mode are a property of the registration there, not of any address: `test` is their Sandbox mode.
+    """
+    front = f"https://{portal}/oauth"
+    known = ("utilityapi.com",)
+    both = Addresses(f"{front}/authorize", f"{front}/token", RESOURCES, web_hosts=known, api_hosts=known)
+    return {(Environment.PRODUCTION.value, ""): both, (Environment.TEST.value, ""): both}
+
+
+class UtilityAPI(Utility):
+    """What all utilities on the platform have in common."""
+
+    starts_at_utility = False
+    authentication: ClassVar[str] = "auth-lastbill"  # how the customer proves who he is, docs/utilities/<utility>
+    client_paths = ("Authorization", "ReadServiceStatus", "Bulk")
+    # One identifier serves as Authorization, Subscription and RetailCustomer id.
+    subscription_paths = ("Subscription", "RetailCustomer", "Authorization")
+    identified_by = ("bulk_id",)
+    requested_blocks = {"usage": (4,), "billing": (16,), "customer": (51,)}
+    # 46 stood for customer details in older texts of the platform, and does at other utilities.
+    granting_blocks = {"usage": frozenset({4}), "billing": frozenset({15, 16}), "customer": frozenset({51, 46})}
+    catalogue = CATALOGUE
+    revocation = "Your utility deletes our access and what it prepared for us. You can connect again at any time."
+
+    def requested_scope(
+        self, app: ApplicationInformation, choice_ids: Sequence[str], *, end_date: date | None = None
+    ) -> str:
+        """`FB=` first, then terms; it pre-fills the form on which the customer agrees. Raises UnknownChoice."""
+        wanted = [block for id_ in self.chosen(app, choice_ids) for block in self.requested_blocks[id_]]
+        scope = ["FB=" + "_".join(map(str, [*wanted, NOTIFICATIONS])), f"HistoryLength={HISTORY_SECONDS}"]
+        if end_date:
+            end = self.midnight(end_date + timedelta(days=1))
+            scope.append(f"PreferredAuthEndDate={int(end.timestamp())}")
+        return ";".join((*scope, "SubscriptionFrequency=daily", f"AdditionalScope={self.authentication}"))
+
+    def token_dialect(self, app: ApplicationInformation) -> TokenDialect:
+        """RFC 6749. The token answer's `resourceURI` has no `Batch`, the Authorization's has; ids are the same."""
+        return TokenDialect(subscription_from=SUBSCRIPTION_FROM_EITHER)
+
+    def revoke(self, app: ApplicationInformation, authorization: Authorization) -> None:
+        """Through the platform's JSON API, with its own token. Raises a TryLater or a NeedsAttention. Gone is done."""
+        if not app.api_token:
+            raise RevocationRefused(f"There is no API token for {self.name}; the customer can end it on its site.")
+        url = self.api_url(app, f"authorizations/{segment(authorization.utility_authorization_id)}/revoke")
+        headers = {"Authorization": f"Bearer {app.api_token}", "Accept": "application/json"}
+        with suppress(client.Gone), self.session(app) as session:
+            client.send(session, "POST", url, headers=headers)
+
+    def api_url(self, app: ApplicationInformation, path: str) -> str:
+        """An address of the JSON API."""
+        url = f"{PLATFORM}/api/v2/{path}"
+        return in_sandbox(url, self.tls_hosts) if app.environment == Environment.SANDBOX else url
