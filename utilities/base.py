@@ -103,6 +103,8 @@ class Utility:
     editions: ClassVar[tuple[str, ...]] = ("",)
     starts_at_utility: ClassVar[bool] = False
     uses_pkce: ClassVar[bool] = False
+    announces_batches: ClassVar[bool] = True  # after a 202 a notification follows; False: the same request again
+    has_follow_ups: ClassVar[bool] = False  # whether `follow_up_requests` wants to see self links
     tls_hosts: ClassVar[frozenset[str]] = frozenset()
     addresses: ClassVar[Mapping[tuple[str, str], Addresses]]
     required: ClassVar[Mapping[str, str]] = {"client_id": "client id", "client_secret": "client secret"}

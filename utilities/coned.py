@@ -150,6 +150,7 @@ class ConEdison(Utility):
     time_zone = "America/New_York"
     editions = (V1, V2)
     starts_at_utility = True
+    has_follow_ups = True
     client_paths = ("Authorization", "ReadServiceStatus", "Batch/Bulk", "RealTime/Batch/Bulk")
     subscription_paths = ("Subscription", "RetailCustomer", "Customer")
     # Blocks of edition 2 (version 4.4 of the document, scopes): 53 is the customer's Connect My Data.

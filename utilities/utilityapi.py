@@ -78,6 +78,7 @@ class UtilityAPI(Utility):
     """What all utilities on the platform have in common."""
 
     starts_at_utility = False
+    announces_batches = False  # a 202 names the time after which to repeat it: docs/greenbutton/api
     authentication: ClassVar[str] = "auth-lastbill"  # how the customer proves who he is, docs/utilities/<utility>
     client_paths = ("Authorization", "ReadServiceStatus", "Bulk")
     # One identifier serves as Authorization, Subscription and RetailCustomer id.
