@@ -182,4 +182,6 @@ class Refused:
     why: str
 
 
-Resource = UsagePoint | MeterReading | ReadingType | LocalTimeParameters | IntervalBlock | UsageSummary | Other | Refused
+Resource = (
+    UsagePoint | MeterReading | ReadingType | LocalTimeParameters | IntervalBlock | UsageSummary | Other | Refused
+)

@@ -1,0 +1,174 @@
+"""Which usage point and channel an IntervalBlock belongs to, told by links in any order of entries.
+
+A block names its MeterReading by its own, its `up` or its `related` link; a MeterReading names its ReadingType by a
+`related` link; every path names its UsagePoint. Con Edison V1 has no ReadingType: the link's text tells KWH from KVARH
+(its contract, 5.2). Link `type` attributes are not believed (Essex contract, 5.2).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from espi import enums, resources
+from espi.dialect import Dialect
+
+UNNAMED = "unnamed"
+_KILO = 3
+# Units in the text of a V1 link, longest first: `SP_4100000001_KVARH%2015%20Minute%20Interval`.
+_UNIT = re.compile(r"(?<![A-Za-z])(KVARH|KVAH|KWH|KVAR|KVA|KW)(?![A-Za-z])", re.IGNORECASE)
+_UNITS = {
+    "KVARH": (enums.UnitSymbolKind.VARH, enums.MeasurementKind.ENERGY),
+    "KVAH": (enums.UnitSymbolKind.VAH, enums.MeasurementKind.ENERGY),
+    "KWH": (enums.UnitSymbolKind.WH, enums.MeasurementKind.ENERGY),
+    "KVAR": (enums.UnitSymbolKind.VAR, enums.MeasurementKind.DEMAND),
+    "KVA": (enums.UnitSymbolKind.VA, enums.MeasurementKind.DEMAND),
+    "KW": (enums.UnitSymbolKind.W, enums.MeasurementKind.DEMAND),
+}
+
+
+class Source(NamedTuple):
+    """Where a block belongs: ids as the utility spells them, and what its numbers mean, if the document says it."""
+
+    usage_point_id: str
+    meter_reading_id: str
+    reading_type: resources.ReadingType | None
+
+
+class Directory:
+    """Collects what a document says of its resources, and answers for its blocks."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.usage_points: dict[str, resources.UsagePoint] = {}
+        self.meter_readings: dict[tuple[str, str], tuple[str, int]] = {}  # -> ReadingType id, rank among its users
+        self.reading_types: dict[str, list[resources.ReadingType]] = {}
+        self.local_times: list[resources.LocalTimeParameters] = []
+        self._of_block_link: dict[str, tuple[str, str]] = {}
+
+    def learn(self, resource: resources.Resource) -> None:
+        """Take note of a resource that others may point to."""
+        match resource:
+            case resources.UsagePoint():
+                self.usage_points[usage_point_id(resource.entry)] = resource
+            case resources.ReadingType():
+                self._learn_reading_type(resource)
+            case resources.LocalTimeParameters():
+                self.local_times.append(resource)
+            case resources.MeterReading():
+                self._learn_meter_reading(resource.entry)
+
+    def source(self, block: resources.IntervalBlock, *, is_final: bool) -> Source | None:
+        """Where a block belongs; None while a later entry of the document could still tell more.
+
+        With `is_final` the document has been read to its end: the answer is then the best there is.
+        """
+        hinted = self._hinted(block)
+        point, meter_reading, type_key = self._meter_reading(block.entry)
+        kind = self._reading_type(*type_key) or self._own_type(block.entry)
+        kind = kind if kind and kind.uom is not None else hinted or kind
+        if kind and point:
+            return Source(point, meter_reading, kind)
+        if not is_final:
+            return None
+        point = point or self._only(self.usage_points) or UNNAMED
+        return Source(point, meter_reading, kind or self._fallback(point))
+
+    def _learn_reading_type(self, kind: resources.ReadingType) -> None:
+        key = kind.entry.segment("ReadingType") or kind.entry.resource_id
+        known = self.reading_types.setdefault(key, [])
+        if not any(replace(kind, entry=each.entry) == each for each in known):
+            known.append(kind)
+
+    def _reading_type(self, key: str, rank: int = 0) -> resources.ReadingType | None:
+        """The ReadingType of that id. Where several share one id, its MeterReadings take them in order."""
+        known = self.reading_types.get(key)
+        return known[min(rank, len(known) - 1)] if known else None
+
+    def _learn_meter_reading(self, entry: resources.Entry) -> None:
+        key = (usage_point_id(entry, default=""), entry.segment("MeterReading") or entry.resource_id)
+        kinds = [resources.segment(href, "ReadingType") for href in entry.related_hrefs]
+        if key not in self.meter_readings:
+            type_id = next((kind for kind in kinds if kind), "")
+            rank = sum(1 for other, _ in self.meter_readings.values() if other == type_id)
+            self.meter_readings[key] = (type_id, rank)
+        for href in entry.related_hrefs:
+            if "IntervalBlock" in href:
+                self._of_block_link[href.rstrip("/")] = key
+
+    def _meter_reading(self, entry: resources.Entry) -> tuple[str, str, tuple[str, int]]:
+        """Usage point and meter reading ids of a block, ReadingType id and rank; "" for what no link says."""
+        point, meter_reading = usage_point_id(entry, default=""), entry.segment("MeterReading")
+        linked = (self._of_block_link.get(href.rstrip("/")) for href in entry.hrefs)
+        known = next((key for key in linked if key), ("", "")) if not meter_reading else (point, meter_reading)
+        if known not in self.meter_readings:
+            same = [key for key in self.meter_readings if key[1] == known[1] and not (key[0] and point)]
+            known = same[0] if len(same) == 1 else known
+        return point or known[0], meter_reading or known[1], self.meter_readings.get(known, ("", 0))
+
+    def _own_type(self, entry: resources.Entry) -> resources.ReadingType | None:
+        found = (self._reading_type(resources.segment(href, "ReadingType")) for href in entry.related_hrefs)
+        return next((kind for kind in found if kind), None)
+
+    def _hinted(self, block: resources.IntervalBlock) -> resources.ReadingType | None:
+        if not block.is_lower_camel and self.dialect.interval_values != "decimal_kwh":
+            return None
+        found = (_UNIT.search(unquote(href).rpartition("/")[2]) for href in block.entry.hrefs)
+        return next((_kilo_type(match[1].upper()) for match in found if match), None)
+
+    def _fallback(self, point: str) -> resources.ReadingType | None:
+        """What numbers mean that no link explains: the document's only ReadingType, or the dialect's unit."""
+        if len(self.reading_types) == 1:
+            return next(iter(self.reading_types.values()))[0]
+        known = self.usage_points.get(point)
+        is_electricity = known is None or known.service_kind in (None, enums.ServiceKind.ELECTRICITY)
+        return _kilo_type("KWH") if self.dialect.interval_values == "decimal_kwh" and is_electricity else None
+
+    @staticmethod
+    def _only(known: Iterable[str]) -> str:
+        keys = list(known)
+        return keys[0] if len(keys) == 1 else ""
+
+
+def usage_point_id(entry: resources.Entry, default: str = UNNAMED) -> str:
+    """The id of the UsagePoint that an entry is, or belongs to."""
+    return entry.segment("UsagePoint") or entry.segment("usagePoint") or default
+
+
+def subscription_id(entry: resources.Entry) -> str:
+    """The utility's subscription that an entry belongs to; "" where its links do not say it."""
+    return entry.segment("Subscription")
+
+
+def _kilo_type(unit: str) -> resources.ReadingType:
+    uom, kind = _UNITS[unit]
+    return resources.ReadingType(
+        commodity=enums.CommodityKind.ELECTRICITY_SECONDARY_METERED,
+        kind=kind,
+        uom=uom,
+        accumulation_behaviour=enums.AccumulationKind.DELTA_DATA if kind == enums.MeasurementKind.ENERGY else None,
+        power_of_ten_multiplier=_KILO,
+    )
+
+
+# What tells series of one usage point apart. Not: interval length (a meter may change it), multiplier (rescaled),
+# default quality, measuring period (follows the interval length), currency.
+_IDENTITY = {
+    "commodity": "commodity",
+    "kind": "kind",
+    "uom": "uom",
+    "flow": "flow_direction",
+    "accumulation": "accumulation_behaviour",
+    "qualifier": "data_qualifier",
+    "phase": "phase",
+    "tou": "tou",
+    "cpp": "cpp",
+    "tier": "consumption_tier",
+}
+
+
+def identity(kind: resources.ReadingType) -> str:
+    """The channel's name within its usage point, such as "commodity=1;kind=12;uom=72;flow=1;accumulation=4"."""
+    codes = ((name, getattr(kind, field)) for name, field in _IDENTITY.items())
+    return ";".join(f"{name}={code}" for name, code in codes if code is not None) or "untold"
