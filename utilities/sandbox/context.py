@@ -158,7 +158,9 @@ def _record(sandbox: Sandbox, response: flask.Response) -> flask.Response:
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     if response.mimetype == "text/html":
-        response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
+        response.headers["Content-Security-Policy"] = (
+            "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'"
+        )
         response.headers["Referrer-Policy"] = "no-referrer"
     if not host or "/_sandbox/static" in request.path:
         return response

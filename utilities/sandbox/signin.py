@@ -47,7 +47,7 @@ def add_pages(sandbox: "Sandbox", app: flask.Flask) -> None:
 def _form(sandbox: "Sandbox", wanted: str, username: str = "", *, failed: bool = False) -> str:
     slug = sandbox.hosts[sandbox.host]
     return flask.render_template(
-        "sign_in.html", utility=sandbox.utilities[slug], people=people.people(slug, sandbox.born), next=wanted,
+        "sign_in.html", slug=slug, utility=sandbox.utilities[slug], people=people.people(slug, sandbox.born), next=wanted,
         password=people.PASSWORD, username=username, failed=failed,
     )  # fmt: skip
 
