@@ -172,6 +172,9 @@ class AuthorizationRequest(models.Model):
     code_hash = models.CharField(max_length=64, blank=True)
     account_number = EncryptedTextField(blank=True, editable=False)
     account_hint = models.CharField(max_length=16, blank=True)
+    came_from_utility = models.BooleanField(
+        default=False, help_text="The utility has sent the customer, or sent him back."
+    )
     start_date = models.DateField(null=True, blank=True)
     end_date = models.DateField(null=True, blank=True)
     authorization = models.ForeignKey(Authorization, on_delete=models.SET_NULL, null=True, related_name="requests")

@@ -120,6 +120,7 @@ def change_choices(journey: AuthorizationRequest, chosen: Sequence[str]) -> None
 def _take_over(journey: AuthorizationRequest, visit: UtilityVisit) -> None:
     journey.account_number, journey.account_hint = visit.account_number, visit.account_hint
     journey.start_date, journey.end_date = visit.start_date, visit.end_date
+    journey.came_from_utility = True
 
 
 def attach_visit(journey: AuthorizationRequest, visit: UtilityVisit, *, now: datetime) -> None:
@@ -184,7 +185,7 @@ def depart(journey: AuthorizationRequest, *, now: datetime) -> str:
     app = journey.application_information
     utility = utilities.get(app.utility)
     login_url = utility.login_url(app)
-    if login_url and not journey.account_number:
+    if login_url and not journey.came_from_utility:
         _leave(journey, Status.AT_LOGIN, now)
         return login_url
     state = secrets.token_urlsafe(32)

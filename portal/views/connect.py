@@ -20,7 +20,7 @@ import utilities
 from espi.models import ApplicationInformation, Authorization, AuthorizationRequest
 from portal.flows import authorize, consents, results
 from portal.forms import ArrivalForm, ChooseDataForm, ChooseUtilityForm
-from portal.middleware import allow_form_action
+from portal.middleware import allow_departure
 from portal.models import Consent, User, UtilityVisit
 from utilities.base import Utility
 
@@ -130,7 +130,13 @@ def choose_data(request: HttpRequest, slug: str) -> HttpResponse:
         )
         request.session.pop(VISIT, None)
         return see_other(reverse("connect:check", args=[journey.public_id]))
-    context = {"utility": utility, "app": app, "form": form, "visit": visit}
+    context = {
+        "utility": utility,
+        "app": app,
+        "form": form,
+        "visit": visit,
+        "utility_chooses": utility.utility_chooses_data(app),
+    }
     return render(request, "portal/connect/choose_data.html", context, status=400 if form.errors else 200)
 
 
@@ -157,7 +163,13 @@ def change_data(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         authorize.change_choices(journey, form.cleaned_data["data"])
         return see_other(reverse("connect:check", args=[journey.public_id]))
-    context = {"utility": utility, "app": app, "form": form, "visit": journey, "journey": journey}
+    context = {
+        "utility": utility,
+        "app": app,
+        "form": form,
+        "visit": journey,
+        "utility_chooses": utility.utility_chooses_data(app),
+    }
     return render(request, "portal/connect/choose_data.html", context, status=400 if form.errors else 200)
 
 
@@ -199,10 +211,10 @@ def leave(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "journey": journey,
         "utility": utility,
         "host": urlsplit(addresses[0]).netloc,
-        "signs_in_first": bool(utility.login_url(app)) and not journey.account_number,
+        "signs_in_first": bool(utility.login_url(app)) and not journey.came_from_utility,
     }
     response = render(request, "portal/connect/leave.html", context)
-    return allow_form_action(response, *addresses)
+    return allow_departure(response, addresses)
 
 
 @require_POST
