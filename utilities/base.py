@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,6 +15,7 @@ from django.conf import settings
 from espi import session
 from espi.dialect import Dialect
 from espi.models import ApplicationInformation, Authorization
+from espi.scope import Scope
 from utilities import oauth
 from utilities.addresses import URL_FIELDS, Addresses, require_within, sandboxed
 from utilities.oauth import Credentials, Endpoint, Grant, TokenDialect, UntrustedAddress
@@ -94,8 +94,9 @@ class Utility:
     long_name: ClassVar[str]
     area: ClassVar[str]
     website: ClassVar[str]
-    help_words: ClassVar[str]
-    revocation: ClassVar[str]
+    help_words: ClassVar[str]  # "which one am I?"
+    leaving_help: ClassVar[str]  # what the customer needs and meets on the utility's pages
+    stopping_help: ClassVar[str]  # how he ends the sharing at the utility
     time_zone: ClassVar[str]
     country: ClassVar[str] = "US"
     currency: ClassVar[int] = 840  # ISO 4217: US dollar
@@ -103,6 +104,7 @@ class Utility:
     editions: ClassVar[tuple[str, ...]] = ("",)
     starts_at_utility: ClassVar[bool] = False
     uses_pkce: ClassVar[bool] = False
+    announces_batches: ClassVar[bool] = True  # a 202 is followed by a notification, not to be asked again
     announces_batches: ClassVar[bool] = True  # after a 202 a notification follows; False: the same request again
     has_follow_ups: ClassVar[bool] = False  # whether `follow_up_requests` wants to see self links
     tls_hosts: ClassVar[frozenset[str]] = frozenset()
@@ -111,8 +113,8 @@ class Utility:
     client_paths: ClassVar[tuple[str, ...]] = ("Authorization", "ReadServiceStatus", "Batch/Bulk")
     subscription_paths: ClassVar[tuple[str, ...]] = ("Subscription", "RetailCustomer")
     identified_by: ClassVar[tuple[str, ...]] = ("third_party_id",)  # fields of the registration a scope's BR may name
-    requested_blocks: ClassVar[Mapping[str, tuple[int, ...]]] = {}
-    granting_blocks: ClassVar[Mapping[str, frozenset[int]]] = {}
+    requested_blocks: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    granting_blocks: ClassVar[Mapping[str, frozenset[str]]] = {}
     catalogue: ClassVar[tuple[DataChoice, ...]] = ()
 
     def __repr__(self) -> str:
@@ -233,7 +235,7 @@ class Utility:
     ) -> str:
         """The scope for these ids of the catalogue. Raises UnknownChoice. `end_date`: the last day, local."""
         wanted = {block for id_ in self.chosen(app, choice_ids) for block in self.requested_blocks[id_]}
-        return "FB=" + "_".join(map(str, sorted(wanted)))
+        return "FB=" + "_".join(sorted(wanted, key=int))
 
     def chosen(self, app: ApplicationInformation, choice_ids: Sequence[str]) -> list[str]:
         """The ids in the catalogue's order. Raises UnknownChoice."""
@@ -247,13 +249,13 @@ class Utility:
 
     def granted_choices(self, app: ApplicationInformation, scope: str) -> frozenset[str]:
         """The ids of the catalogue that a scope covers, told by its function blocks."""
-        granted = blocks(scope)
+        granted = set(Scope.parse(scope).function_blocks)
         return frozenset(id_ for id_, telling in self.granting_blocks.items() if telling & granted)
 
     def scope_is_foreign(self, app: ApplicationInformation, scope: str, requested: str) -> bool:
         """True if a scope is another third party's, or wider than what was asked for: to be looked at by a person."""
         ours = {getattr(app, field) for field in self.identified_by} - {""}
-        named = terms(scope).get("BR", "")
+        named = Scope.parse(scope).get("BR")
         if named and ours and named not in ours:
             return True
         if self.utility_chooses_data(app):
@@ -411,7 +413,7 @@ class Utility:
 
     def revoke(self, app: ApplicationInformation, authorization: Authorization) -> None:
         """End an authorization at the utility. Raises RevocationRefused where it has no call for that."""
-        raise RevocationRefused(self.revocation)
+        raise RevocationRefused(self.stopping_help)
 
 
 def encoded(query: Mapping[str, str]) -> str:
@@ -429,17 +431,6 @@ def zulu(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def terms(scope: str) -> dict[str, str]:
-    """The terms of one scope string by their key."""
-    return dict(part.strip().partition("=")[::2] for part in scope.split(";") if "=" in part)
-
-
-def blocks(scope: str) -> frozenset[int]:
-    """The function blocks of a scope string, or of several in one text."""
-    listed = re.findall(r"(?<![A-Za-z])FB=([0-9_]+)", scope)
-    return frozenset(int(block) for text in listed for block in text.split("_") if block)
-
-
 def _history(scope: str) -> int:
-    length = terms(scope).get("HistoryLength", "")
+    length = Scope.parse(scope).get("HistoryLength")
     return int(length[:12]) if length.isascii() and length.isdigit() else 0

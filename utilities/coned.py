@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from espi.dialect import Dialect
 from espi.models import ApplicationInformation, Authorization
+from espi.scope import Scope, join
 from utilities.addresses import Addresses
 from utilities.base import (
     BILLING_KINDS,
@@ -151,6 +152,7 @@ class ConEdison(Utility):
     editions = (V1, V2)
     starts_at_utility = True
     has_follow_ups = True
+    # A download wants the class of token that asked for it (onboarding 2.2, note): ours ask with customers' tokens.
     client_paths = ("Authorization", "ReadServiceStatus", "Batch/Bulk", "RealTime/Batch/Bulk")
     subscription_paths = ("Subscription", "RetailCustomer", "Customer")
     # Blocks of edition 2 (version 4.4 of the document, scopes): 53 is the customer's Connect My Data.
@@ -159,10 +161,15 @@ class ConEdison(Utility):
         "billing": (1, 3, 15, 16),
         "customer": (51, 53, 56, 57, 58, 60),
     }
-    granting_blocks = {"usage": frozenset({4}), "billing": frozenset({15, 16}), "customer": frozenset({51})}
-    revocation = (
-        "Con Edison and O&R let only you end sharing on their side: sign in on their site, open Share My Data and "
-        "remove us there. Here it stops at once."
+    granting_blocks = {
+        "usage": frozenset({"4"}),
+        "billing": frozenset({"15", "16"}),
+        "customer": frozenset({"51"}),
+    }
+    leaving_help = "Choose there the account and the dates for which you share."
+    stopping_help = (
+        "Your utility lets only you end the sharing on its side: sign in on its site, open Share My Data and remove us "
+        "there."
     )
 
     def required_fields(self, app: ApplicationInformation) -> Mapping[str, str]:
@@ -185,7 +192,7 @@ class ConEdison(Utility):
     ) -> str:
         """Edition 1: complete strings joined by a pipe. Edition 2: one string that ends in our BR. Raises UnknownChoice."""
         if app.edition == V1:
-            return "|".join(V1_SCOPES[id_] for id_ in self.chosen(app, choice_ids))
+            return join(V1_SCOPES[id_] for id_ in self.chosen(app, choice_ids))
         scope = [super().requested_scope(app, choice_ids)]
         if "usage" in choice_ids:
             scope += ["IntervalDuration=Monthly_3600_900_300", "BlockDuration=Monthly_Daily"]
@@ -200,13 +207,13 @@ class ConEdison(Utility):
         if app.edition != V1:
             return super().granted_choices(app, scope)
         named = {_bare(string): id_ for id_, string in V1_SCOPES.items()}
-        return frozenset(named[_bare(part)] for part in split_v1(scope) if _bare(part) in named)
+        return frozenset(named[part] for part in _parts(scope) if part in named)
 
     def scope_is_foreign(self, app: ApplicationInformation, scope: str, requested: str) -> bool:
         """Edition 1: any string we did not ask for. Edition 2: another BR, or more than we asked for."""
         if app.edition != V1:
             return super().scope_is_foreign(app, scope, requested)
-        return not {_bare(part) for part in split_v1(scope)} <= {_bare(part) for part in split_v1(requested)}
+        return not _parts(scope) <= _parts(requested)
 
     # --- Leaving ---
 
@@ -244,15 +251,6 @@ class ConEdison(Utility):
     def resource_headers(self, app: ApplicationInformation, token: str) -> dict[str, str]:
         """Bearer token, and in edition 1 the gateway's key."""
         return {**super().resource_headers(app, token), **self.token_headers(app)}
-
-    def token_class(self, app: ApplicationInformation, url: str) -> str:
-        """A download wants the class of token that asked for it (onboarding 2.2, note).
-
-        One that names its subscription was asked for with that customer's token; one that does not, with ours.
-        """
-        if self._is_download(app, url):
-            return "access" if self.url_subscription_id(app, url) else "client"
-        return super().token_class(app, url)
 
     def url_subscription_id(self, app: ApplicationInformation, url: str) -> str:
         """Edition 1's downloads carry it in the query (onboarding 2.2, second note)."""
@@ -319,13 +317,13 @@ class ConEdison(Utility):
         return ""
 
 
-def split_v1(scope: str) -> list[str]:
-    """The strings of an edition 1 scope. They come back with blanks for pipes; so the cut is before each `FB=`."""
-    return [part.strip(" |") for part in re.split(r"(?=\bFB=)", scope) if part.strip(" |")]
+def _parts(scope: str) -> set[str]:
+    """The strings of an edition 1 scope, without the last semicolon, which the document's own sample lacks once."""
+    return {_bare(str(part)) for part in Scope.parse(scope).parts}
 
 
 def _bare(part: str) -> str:
-    return part.rstrip(";")
+    return part.rstrip("; ")
 
 
 def us_date(day: date | None) -> str:

@@ -11,7 +11,8 @@ class Essex(UtilityAPI):
     long_name = "Essex Powerlines"
     area = "Amherstburg, LaSalle, Leamington and Tecumseh, Ontario"
     website = "https://greenbutton.essexpowerlines.ca/"
-    help_words = "Have your latest bill at hand: you are asked for its account number, date and amount."
+    help_words = "Your bill says Essex Powerlines."
+    leaving_help = "Have your latest bill at hand: you are asked for its account number, date and amount."
     country = "CA"
     currency = 124  # ISO 4217: Canadian dollar
     languages = ("en", "fr-ca")

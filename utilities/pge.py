@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from espi import client
 from espi.models import ApplicationInformation, Authorization
+from espi.scope import Scope
 from utilities.addresses import Addresses
 from utilities.base import (
     BILLING_KINDS,
@@ -17,7 +18,6 @@ from utilities.base import (
     Environment,
     PlannedRequest,
     Utility,
-    blocks,
     encoded,
     segment,
     zulu,
@@ -38,7 +38,8 @@ class PGE(Utility):
     area = "Northern and central California"
     website = "https://www.pge.com/"
     help_words = "Your bill says PG&E. You need your pge.com sign-in, or go on as a guest with your account number."
-    revocation = "PG&E ends the sharing when we ask it to. It cannot be undone; you can connect again at any time."
+    leaving_help = "Choose there which services and which groups of data you share, and until when."
+    stopping_help = "You can end it on PG&E's side too: sign in at pge.com, open Share My Data and cancel us there."
     time_zone = "America/Los_Angeles"
     starts_at_utility = True
     tls_hosts = frozenset({"api.pge.com"})
@@ -74,7 +75,11 @@ class PGE(Utility):
     subscription_paths = ("Subscription", "RetailCustomer", "RetailDRPrgInfo", "Authorization")
     identified_by = ("third_party_id", "bulk_id")
     # 15 comes with usage or billing, 16 with billing alone; 46 and 47 with basic or account information.
-    granting_blocks = {"usage": frozenset({4}), "billing": frozenset({16}), "customer": frozenset({46, 47})}
+    granting_blocks = {
+        "usage": frozenset({"4"}),
+        "billing": frozenset({"16"}),
+        "customer": frozenset({"46", "47"}),
+    }
     catalogue = (
         DataChoice(
             id="usage",
@@ -133,7 +138,7 @@ class PGE(Utility):
 
     def granted_choices(self, app: ApplicationInformation, scope: str) -> frozenset[str]:
         """By blocks. A scope without any (once it was just the subscription's number) leaves it to PG&E's answers."""
-        if not blocks(scope):
+        if not Scope.parse(scope).function_blocks:
             return frozenset(self.granting_blocks)
         return super().granted_choices(app, scope)
 

@@ -26,7 +26,7 @@ from utilities.oauth import SUBSCRIPTION_FROM_EITHER, TokenDialect
 
 PLATFORM = "https://utilityapi.com"
 RESOURCES = f"{PLATFORM}/DataCustodian/espi/1_1/resource"
-NOTIFICATIONS = 39  # "push notifications to your notify URL"
+NOTIFICATIONS = "39"  # "push notifications to your notify URL"
 
 CATALOGUE = (
     DataChoice(
@@ -77,25 +77,32 @@ def addresses(portal: str) -> dict[tuple[str, str], Addresses]:
 class UtilityAPI(Utility):
     """What all utilities on the platform have in common."""
 
-    starts_at_utility = False
+    announces_batches = False  # 202 with Retry-After: the same request again
     announces_batches = False  # a 202 names the time after which to repeat it: docs/greenbutton/api
     authentication: ClassVar[str] = "auth-lastbill"  # how the customer proves who he is, docs/utilities/<utility>
     client_paths = ("Authorization", "ReadServiceStatus", "Bulk")
     # One identifier serves as Authorization, Subscription and RetailCustomer id.
     subscription_paths = ("Subscription", "RetailCustomer", "Authorization")
     identified_by = ("bulk_id",)
-    requested_blocks = {"usage": (4,), "billing": (16,), "customer": (51,)}
+    requested_blocks = {"usage": ("4",), "billing": ("16",), "customer": ("51",)}
     # 46 stood for customer details in older texts of the platform, and does at other utilities.
-    granting_blocks = {"usage": frozenset({4}), "billing": frozenset({15, 16}), "customer": frozenset({51, 46})}
+    granting_blocks = {
+        "usage": frozenset({"4"}),
+        "billing": frozenset({"15", "16"}),
+        "customer": frozenset({"51", "46"}),
+    }
     catalogue = CATALOGUE
-    revocation = "Your utility deletes our access and what it prepared for us. You can connect again at any time."
+    leaving_help = "You are shown what is shared and for how long; you may share less than you chose here."
+    stopping_help = (
+        "You can end it on your utility's Green Button site too: open its list of shared data and revoke us."
+    )
 
     def requested_scope(
         self, app: ApplicationInformation, choice_ids: Sequence[str], *, end_date: date | None = None
     ) -> str:
         """`FB=` first, then terms; it pre-fills the form on which the customer agrees. Raises UnknownChoice."""
         wanted = [block for id_ in self.chosen(app, choice_ids) for block in self.requested_blocks[id_]]
-        scope = ["FB=" + "_".join(map(str, [*wanted, NOTIFICATIONS])), f"HistoryLength={HISTORY_SECONDS}"]
+        scope = ["FB=" + "_".join([*wanted, NOTIFICATIONS]), f"HistoryLength={HISTORY_SECONDS}"]
         if end_date:
             end = self.midnight(end_date + timedelta(days=1))
             scope.append(f"PreferredAuthEndDate={int(end.timestamp())}")
