@@ -35,3 +35,10 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "not_production": SimpleLazyObject(environment_words),
         "session_idle_seconds": SimpleLazyObject(lambda: idle_seconds(request)),
     }
+
+
+def staff_badge(request: HttpRequest) -> list[str]:
+    """For the staff site's header: ["sandbox, test", "warning"] where utilities are not the real ones."""
+    kinds = ApplicationInformation.objects.filter(is_offered=True).values_list("environment", flat=True)
+    names = sorted(set(kinds)) or ["nothing offered"]
+    return [", ".join(names), "danger" if names == ["production"] else "warning"]

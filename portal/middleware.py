@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -37,6 +38,18 @@ def request_log(get_response: GetResponse) -> GetResponse:
         response = get_response(request)
         took = round((time.perf_counter() - began) * 1000)
         log.info("request", method=request.method, path=request.path, status=response.status_code, ms=took)
+        return response
+
+    return middleware
+
+
+def see_other(get_response: GetResponse) -> GetResponse:
+    """After a POST the answer is 303: whatever the browser, the next request is a GET and carries nothing over."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.method == "POST" and response.status_code in (HTTPStatus.FOUND, HTTPStatus.MOVED_PERMANENTLY):
+            response.status_code = HTTPStatus.SEE_OTHER
         return response
 
     return middleware

@@ -56,6 +56,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "portal.middleware.request_log",
+    "portal.middleware.see_other",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -243,6 +244,29 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [csp.NONE],
         "frame-ancestors": [csp.NONE],
     }
+}
+
+# --- Staff site ---------------------------------------------------------------------------------------------------
+UNFOLD = {
+    "SITE_TITLE": f"{PORTAL_NAME} staff",
+    "SITE_HEADER": f"{PORTAL_NAME} staff",
+    "SITE_URL": "/",
+    "ENVIRONMENT": "portal.context.staff_badge",
+    "COLORS": {
+        "primary": {
+            "50": "#eff8f6",
+            "100": "#d8eeea",
+            "200": "#b3ddd6",
+            "300": "#82c6bb",
+            "400": "#4ba99c",
+            "500": "#268c80",
+            "600": "#0a6f68",
+            "700": "#0a5f59",
+            "800": "#084b46",
+            "900": "#073d39",
+            "950": "#032422",
+        },
+    },
 }
 
 # --- Logs: one line per event on standard output, without secrets ---------------------------------------------------

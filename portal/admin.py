@@ -1,0 +1,393 @@
+"""The staff site: what the standard's resources are doing, and our registrations with the utilities.
+
+Nothing secret is ever shown. Rows are read-only unless their class says otherwise, and none is deleted by hand: they
+end through flows.
+"""
+
+import re
+from typing import Any, ClassVar
+
+from allauth.account.adapter import get_adapter
+from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.views.generic import RedirectView
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminPasswordInput, UnfoldAdminSelectWidget
+
+import utilities
+from espi.fields import EncryptedTextField
+from espi.models import (
+    ApplicationInformation,
+    Authorization,
+    AuthorizationRequest,
+    Document,
+    FetchJob,
+    Notification,
+    Subscription,
+    UsagePoint,
+)
+from portal.logs import redact
+from portal.models import Consent, User, UtilityVisit
+from utilities.oauth import UntrustedAddress
+
+admin.site.login = secure_admin_login(admin.site.login)
+admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")
+# django-allauth's own pages here would show session keys, and let staff confirm addresses and take second steps away.
+for model in (EmailAddress, Authenticator, UserSession, Group):
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
+
+SECRETS = ("client_secret", "subscription_key", "registration_access_token", "api_token", "webhook_secret")
+ADDRESSES = ("authorize_url", "token_url", "resource_base")
+IDENTITY = ("utility", "environment", "edition")
+LONGEST_BODY = 4000
+
+
+def masked(text: str) -> str:
+    """For a staff page: no query string, no token, and of a long number only its last three digits."""
+    return re.sub(r"\d{3,}(?=\d{3})", "•••", redact(text))
+
+
+class ReadOnly(ModelAdmin):
+    """Rows to look at. Encrypted fields, and those named in `hidden`, are left out whatever the model gains."""
+
+    hidden: ClassVar[tuple[str, ...]] = ()
+    more: ClassVar[tuple[str, ...]] = ()
+    list_per_page = 50
+    show_full_result_count = False
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Every field that may be seen, then the computed ones."""
+        shown = [field.name for field in self.model._meta.fields if not isinstance(field, EncryptedTextField)]
+        return [name for name in shown if name not in self.hidden] + list(self.more)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """All of them."""
+        return self.get_fields(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody."""
+        return False
+
+
+# --- Registrations -----------------------------------------------------------------------------------------------
+
+
+def standing(app: ApplicationInformation) -> str:
+    """Whether customers are offered this registration and, if they are not, why."""
+    try:
+        utility = utilities.get(app.utility)
+        utility.declared(app)
+    except KeyError:
+        return "Not offered: we know no such utility, environment and edition."
+    missing = utility.missing(app)
+    if missing:
+        return f"Not offered to customers. Still missing: {', '.join(missing)}."
+    if not app.is_offered:
+        return "Not offered to customers, although nothing is missing: “Is offered” is off."
+    return f"Customers are offered {utility.long_name} through this registration."
+
+
+class RegistrationForm(forms.ModelForm):
+    """Secrets go in and never come out: an empty box keeps what is stored."""
+
+    class Meta:
+        model = ApplicationInformation
+        fields = (
+            *IDENTITY,
+            "is_offered",
+            "client_id",
+            "third_party_id",
+            "bulk_id",
+            "customer_bulk_id",
+            *SECRETS,
+            "client_certificate_path",
+            "client_key_path",
+            "ca_bundle_path",
+            *ADDRESSES,
+        )
+        widgets = {name: UnfoldAdminPasswordInput(attrs={"autocomplete": "new-password"}) for name in SECRETS}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in SECRETS:
+            if name in self.fields:
+                self.initial.pop(name, None)
+                stored = "Stored. Leave empty to keep it." if getattr(self.instance, name) else "Not set."
+                self.fields[name].help_text = f"{stored} {self.fields[name].help_text}"
+        if "utility" in self.fields:
+            choices = [(utility.slug, utility.long_name) for utility in utilities.all()]
+            self.fields["utility"] = forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget)
+
+    def clean(self) -> dict[str, Any]:
+        """Keep stored secrets; judge addresses by the utility's own list of hosts."""
+        cleaned = super().clean() or self.cleaned_data
+        for name in SECRETS:
+            if name in self.fields:
+                cleaned[name] = cleaned.get(name) or getattr(self.instance, name)
+        app = ApplicationInformation(**{name: cleaned.get(name, getattr(self.instance, name)) for name in IDENTITY})
+        self._check_identity(app)
+        if not self.errors:
+            self._check_addresses(app, cleaned)
+            self._check_only_one(app, cleaned)
+        return cleaned
+
+    def _check_identity(self, app: ApplicationInformation) -> None:
+        try:
+            utilities.get(app.utility).declared(app)
+        except KeyError:
+            self.add_error(None, "This utility has no such environment and edition.")
+
+    def _check_addresses(self, app: ApplicationInformation, cleaned: dict[str, Any]) -> None:
+        for name in ADDRESSES:
+            if cleaned.get(name):
+                try:
+                    utilities.get(app.utility).check_address(app, name, cleaned[name])
+                except UntrustedAddress as problem:
+                    self.add_error(name, f"This address is not one of the utility's: {problem}.")
+
+    def _check_only_one(self, app: ApplicationInformation, cleaned: dict[str, Any]) -> None:
+        others = ApplicationInformation.objects.filter(utility=app.utility, is_offered=True).exclude(
+            pk=self.instance.pk
+        )
+        if cleaned.get("is_offered") and (other := others.first()):
+            self.add_error("is_offered", f"Customers are already offered this utility through “{other}”.")
+
+
+@admin.register(ApplicationInformation)
+class ApplicationInformationAdmin(ModelAdmin):
+    """Our registrations. Superusers edit them; what a utility gave us goes in and cannot be read back."""
+
+    form = RegistrationForm
+    list_display = ("utility", "edition", "environment", "standing", "updated_at")
+    list_filter = ("utility", "environment", "is_offered")
+    search_fields = ("utility", "client_id", "third_party_id")
+    ordering = ("utility", "edition", "environment")
+    fieldsets = (
+        (None, {"fields": ("standing", *IDENTITY, "is_offered")}),
+        (
+            "What the utility gave us",
+            {"fields": ("client_id", "third_party_id", "bulk_id", "customer_bulk_id", *SECRETS)},
+        ),
+        ("Files on the server", {"fields": ("client_certificate_path", "client_key_path", "ca_bundle_path")}),
+        ("Addresses, where they differ from the declared ones", {"fields": ADDRESSES}),
+        ("What we gave the utility", {"fields": ("our_addresses",)}),
+    )
+
+    @admin.display(description="Offered to customers?")
+    def standing(self, app: ApplicationInformation) -> str:
+        """In words, with what is missing."""
+        return standing(app) if app.pk else "Not saved yet."
+
+    @admin.display(description="Our addresses")
+    def our_addresses(self, app: ApplicationInformation) -> str:
+        """As they stand on the registration form; the notification address ends in a secret and is not shown."""
+        if not app.pk:
+            return "Known once this is saved."
+        try:
+            utility = utilities.get(app.utility)
+        except KeyError:
+            return "-"
+        places = (utility.redirect_uri(app), utility.scope_selection_uri(app), utility.portal_uri(app))
+        return format_html_join("\n", "<div>{}</div>", ((place,) for place in places))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApplicationInformation | None = None) -> tuple[str, ...]:
+        """Which profile a row belongs to is settled when it is made: authorizations hang on it."""
+        return ("standing", "our_addresses", *(IDENTITY if obj else ()))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers."""
+        return request.user.is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Superusers."""
+        return request.user.is_superuser
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody: switch it off instead."""
+        return False
+
+
+# --- Customers' connections --------------------------------------------------------------------------------------
+
+
+@admin.register(Authorization)
+class AuthorizationAdmin(ReadOnly):
+    """How each connection stands. Tokens appear as dates only."""
+
+    list_display = ("application_information", "retail_customer", "account_hint", "status", "created_at", "ended_at")
+    list_filter = ("status", "application_information")
+    search_fields = ("public_id", "account_hint", "retail_customer__email", "utility_subscription_id")
+    list_select_related = ("application_information", "retail_customer")
+    date_hierarchy = "created_at"
+
+
+@admin.register(AuthorizationRequest)
+class AuthorizationRequestAdmin(ReadOnly):
+    """Each journey to a utility and back, and how it ended."""
+
+    hidden = ("browser_hash", "state_hash", "code_hash")
+    list_display = ("application_information", "retail_customer", "status", "reason", "created_at", "returned_at")
+    list_filter = ("status", "application_information")
+    search_fields = ("public_id", "retail_customer__email")
+    list_select_related = ("application_information", "retail_customer")
+    date_hierarchy = "created_at"
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(ReadOnly):
+    """Where a customer's readings are kept, and up to when they are complete."""
+
+    list_display = ("utility", "retail_customer", "name", "complete_to", "created_at")
+    list_filter = ("utility",)
+    search_fields = ("public_id", "retail_customer__email")
+    list_select_related = ("retail_customer",)
+
+
+@admin.register(UsagePoint)
+class UsagePointAdmin(ReadOnly):
+    """Meters as a utility names them. Titles can hold a street address and are not shown."""
+
+    hidden = ("title",)
+    list_display = ("resource_id", "subscription", "service_kind", "time_zone", "created_at")
+    list_filter = ("service_kind",)
+    search_fields = ("public_id", "subscription__retail_customer__email")
+    list_select_related = ("subscription",)
+
+
+@admin.register(Consent)
+class ConsentAdmin(ReadOnly):
+    """What people agreed to, in the words they saw."""
+
+    list_display = ("reference", "retail_customer", "utility", "environment", "agreed_at")
+    list_filter = ("utility", "environment")
+    search_fields = ("reference", "retail_customer__email", "account_hint")
+    list_select_related = ("retail_customer",)
+
+
+@admin.register(UtilityVisit)
+class UtilityVisitAdmin(ReadOnly):
+    """People who began at a utility and have not agreed to anything yet."""
+
+    list_display = ("public_id", "utility", "account_hint", "created_at", "expires_at")
+    list_filter = ("utility",)
+
+
+# --- Exchange with the utilities ---------------------------------------------------------------------------------
+
+
+@admin.register(FetchJob)
+class FetchJobAdmin(ReadOnly):
+    """Work that waits, runs or ended, and why."""
+
+    hidden = ("url",)
+    more = ("address",)
+    list_display = ("kind", "application_information", "state", "reason", "attempts", "not_before", "finished_at")
+    list_filter = ("state", "kind", "application_information")
+    list_select_related = ("application_information",)
+    date_hierarchy = "created_at"
+
+    @admin.display(description="Address")
+    def address(self, job: FetchJob) -> str:
+        """Where it asks, without the query."""
+        return masked(job.url)
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnly):
+    """What was posted to us, masked."""
+
+    hidden = ("body", "refused_urls")
+    more = ("beginning", "refused")
+    list_display = ("application_information", "state", "reason", "received_at", "source_address")
+    list_filter = ("state", "application_information")
+    list_select_related = ("application_information",)
+    date_hierarchy = "received_at"
+
+    @admin.display(description="Body")
+    def beginning(self, notification: Notification) -> str:
+        """The first characters, as text."""
+        text = bytes(notification.body[: LONGEST_BODY * 4]).decode("utf-8", errors="replace")
+        return masked(text[:LONGEST_BODY])
+
+    @admin.display(description="Refused URLs")
+    def refused(self, notification: Notification) -> str:
+        """Each with its reason."""
+        rows = ((masked(str(url)), str(reason)) for url, reason in notification.refused_urls)
+        return format_html_join("\n", "<div>{}: {}</div>", rows) or "None"
+
+
+@admin.register(Document)
+class DocumentAdmin(ReadOnly):
+    """What arrived: its size, where from, and what was found in it. Never the contents."""
+
+    hidden = ("content", "url")
+    more = ("address",)
+    list_display = ("received_at", "application_information", "subscription", "size", "content_type")
+    list_filter = ("application_information",)
+    search_fields = ("public_id", "sha256")
+    list_select_related = ("application_information", "subscription")
+    date_hierarchy = "received_at"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
+        """Without the bytes: one row can hold megabytes."""
+        return super().get_queryset(request).defer("content")
+
+    @admin.display(description="Address")
+    def address(self, document: Document) -> str:
+        """Where it came from, without the query."""
+        return masked(document.url) or "-"
+
+
+# --- People ------------------------------------------------------------------------------------------------------
+
+
+@admin.register(User)
+class UserAdmin(ModelAdmin):
+    """People. Staff cannot set a password; they can ask somebody to set a new one. Only superusers change rights."""
+
+    fields = ("email", "is_active", "is_staff", "is_superuser", "date_joined", "last_login")
+    list_display = ("email", "is_active", "is_staff", "date_joined", "last_login")
+    list_filter = ("is_active", "is_staff")
+    search_fields = ("email",)
+    ordering = ("email",)
+    actions = ("ask_for_new_password",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        """Addresses change only by their owner; rights only by a superuser."""
+        fixed = ("email", "date_joined", "last_login")
+        return fixed if request.user.is_superuser else (*fixed, "is_active", "is_staff", "is_superuser")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """People register themselves."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """An account is closed by switching it off."""
+        return False
+
+    @admin.action(description="Ask by e-mail to set a new password", permissions=["view"])
+    def ask_for_new_password(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        """A message with the address of the reset page. The code is sent only when its owner asks for it there."""
+        page = settings.PORTAL_BASE_URL + reverse("account_reset_password")
+        for user in users:
+            get_adapter(request).send_mail("account/email/please_reset", user.email, {"page": page})
+        self.message_user(request, f"Sent to {users.count()} address(es).")
