@@ -14,7 +14,7 @@ accesslog = "-"
 access_log_format = "%(m)s %(U)s %(s)s %(B)sB %(M)sms"
 
 # The last part of these paths is a secret: the registered notify addresses, and links sent by e-mail.
-SECRET_PATH = re.compile(r"^(/espi/1_1/(?:Notification|Webhook)/[^/]*/|/accounts/.*/key/)[^ ]+")
+SECRET_PATH = re.compile(r"^(/espi/1_1/(?:Notification|Webhook)/[^/]*/|/account/.*/key/)[^ ]+")
 
 
 class PathLogger(Logger):

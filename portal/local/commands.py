@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +17,8 @@ from portal.local import Problem, keys, place, processes, servers, supervisor, v
 from portal.local.place import ROOT, Place
 
 SLOW = 90.0  # seconds until we say that the pages are late
-CELERY = ["-m", "celery", "-A", "portal.celery:app"]
+AS_ROOT = "ignore:You're running the worker with superuser privileges"  # on a developer's own machine
+CELERY = ["-W", AS_ROOT, "-m", "celery", "--quiet", "-A", "portal.celery:app"]
 
 
 def run(words: list[str]) -> int:
@@ -41,10 +43,13 @@ def supervise(here: Place, started: list[servers.Server], environment: dict[str,
     watched = {server.name: server.process for server in started if server.process}
     group = supervisor.Supervisor(programs(here, environment), watched)
     group.start()
+    over = threading.Event()
     try:
         note(here, started, group.programs)
-        ended = group.run(Greeting(here, began))
+        threading.Thread(target=greet, args=(here, began, over), daemon=True).start()
+        ended = group.run()
     finally:
+        over.set()
         print("Stopping ...", flush=True)
         group.stop()
     if ended:
@@ -75,27 +80,19 @@ def bind(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-class Greeting:
-    """Called every turn: says once where everything is, as soon as the pages really answer."""
-
-    def __init__(self, here: Place, began: float) -> None:
-        self.here, self.began = here, began
-        self.waiting = [f"http://localhost:{here.port}/", f"http://localhost:{here.sandbox_port}/"]
-        self.next_look, self.warned = 0.0, False
-
-    def __call__(self) -> None:
-        now = time.monotonic()
-        if not self.waiting or now < self.next_look:
-            return
-        self.next_look = now + 0.3
-        if answers(self.waiting[0], self.here):
-            self.waiting.pop(0)
-            self.next_look = 0.0
-        if not self.waiting:
-            print(greeting(self.here, now - self.began), flush=True)
-        elif now - self.began > SLOW and not self.warned:
-            self.warned = True
-            print(f"{self.waiting[0]} does not answer yet; the lines above may say why.", flush=True)
+def greet(here: Place, began: float, over: threading.Event) -> None:
+    """Say once where everything is, as soon as the pages really answer. Runs beside the output of the programs."""
+    warned, pause = False, 0.1
+    for url in (f"http://localhost:{here.port}/", f"http://localhost:{here.sandbox_port}/"):
+        while not answers(url, here):
+            if over.wait(pause):
+                return
+            pause = min(2 * pause, 5)
+            if time.monotonic() - began > SLOW and not warned:
+                warned = True
+                print(f"{url} does not answer yet; the lines above may say why.", flush=True)
+    if not over.is_set():
+        print(greeting(here, time.monotonic() - began), flush=True)
 
 
 def answers(url: str, here: Place) -> bool:
@@ -153,7 +150,8 @@ def clear_orphans(here: Place) -> None:
 
 def note(here: Place, started: list[servers.Server], running: list[supervisor.Program]) -> None:
     """Write down who we are and whom we started. Addresses that were given to us may hold a password: they stay out."""
-    everyone = [(each.name, each.process) for each in [*running, *reversed(started)]]
+    everyone = [(program.name, program.process) for program in running]
+    everyone += [(server.name, server.process) for server in reversed(started)]
     record = {
         "pid": os.getpid(),
         "addresses": here.addresses,

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -55,14 +54,10 @@ class Supervisor:
             program.colour = colour
             self._start(program)
 
-    def run(self, each_turn: Callable[[], None]) -> str:
-        """Pass output on until told to stop: then "". Or until a process ends by itself: then its name and how.
-
-        `each_turn` is called several times a second and must be quick.
-        """
+    def run(self) -> str:
+        """Pass output on until told to stop: then "". Or until a process ends by itself: then its name and how."""
         while not self.signals:
             self._pass_on(0.2)
-            each_turn()
             ended = self._ended()
             if ended:
                 return ended

@@ -20,7 +20,7 @@ SOCKET_PATH_LIMIT = 90  # the kernel takes 107 bytes, less the longest file name
 @contextlib.contextmanager
 def exclusive(var: Path) -> Iterator[None]:
     """Hold var/ for this process alone. Raises Problem, saying where the first one runs, when another holds it."""
-    var.mkdir(parents=True, exist_ok=True)
+    var.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (var / "lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
