@@ -180,8 +180,8 @@ def _agreement(href: str, grant: Grant, account: people.Account, service: people
     content = pge_xml.customer_element("ServiceLocation", [*location, ("outageBlock", "5A")])
     yield pge_xml.customer_entry("ServiceLocation", where, content, now)
     for meter in service.meters if numbers else ():
-        fields = [("type", "GAS" if service.kind == "gas" else "ELECTRIC"), ("serialNumber", meter.serial)]
-        fields += [("utcNumber", f"UTC{meter.serial[1:]}"), ("intervalLength", meter.length)]
+        fields = [("type", "GAS" if service.kind == "gas" else "ELECTRIC"), ("utcNumber", f"UTC{meter.serial[1:]}")]
+        fields += [("serialNumber", meter.serial), ("intervalLength", meter.length)]
         content = pge_xml.customer_element("Meter", fields)
         yield pge_xml.customer_entry("Meter", f"{where}/Meter/{meter.serial}", content, now)
 
@@ -200,6 +200,11 @@ def programme_entries(root: str, grant: Grant, now: float) -> list[str]:
         entries.append(
             pge_xml.customer_entry("CustomerAgreement", f"{top}/CustomerAgreement/{service.id}", content, now)
         )
-    mapping = [("programDateIdMapping", [("programDateType", "DR"), ("code", "SR"), ("name", "SmartDay")])]
+    mapping = [
+        (
+            "programDateIdMapping",
+            [("programDateType", "CUST_DR_PROGRAM_ENROLLMENT_DATE"), ("code", "SR"), ("name", "SmartDay")],
+        )
+    ]
     content = pge_xml.customer_element("ProgramDateIdMappings", mapping)
     return [*entries, pge_xml.customer_entry("ProgramDateIdMappings", f"{root}/ProgramDateIdMappings/1", content, now)]

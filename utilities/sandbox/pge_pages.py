@@ -201,7 +201,8 @@ def _signed_in(sandbox: "Sandbox", username: str, guest_account: str) -> Answer:
     sandbox.store.insert(
         "sessions", utility="pge", session=session, username=username, created=sandbox.now(), data=data
     )
-    answer = _redirect(flask.request.script_root + flask.request.full_path)
+    query = flask.request.query_string.decode("latin-1")
+    answer = _redirect(f"{flask.request.script_root}{flask.request.path}?{query}")
     answer.set_cookie("sandbox_pge", session, httponly=True, samesite="Lax", path="/")
     return answer
 

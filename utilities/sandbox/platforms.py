@@ -2,6 +2,6 @@
 
 from types import ModuleType
 
-from utilities.sandbox import coned, pge
+from utilities.sandbox import coned, pge, utilityapi
 
-PLATFORMS: tuple[ModuleType, ...] = (coned, pge)
+PLATFORMS: tuple[ModuleType, ...] = (coned, pge, utilityapi)
