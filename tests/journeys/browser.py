@@ -12,7 +12,10 @@ from requests.adapters import BaseAdapter
 
 
 class Browser:
-    """`page` is the parsed current page, `response` the answer that brought it, `trail` every address on the way."""
+    """`page` is the parsed current page, `response` the answer that brought it, `trail` every address on the way.
+
+    A redirect to an address that begins with `hold` is not followed but kept in `held`.
+    """
 
     def __init__(self, mounts: dict[str, BaseAdapter]) -> None:
         """`mounts`: an adapter per address prefix. Anything else cannot be reached."""
@@ -22,6 +25,8 @@ class Browser:
         for prefix, adapter in mounts.items():
             self.http.mount(prefix, adapter)
         self.trail: list[str] = []
+        self.hold: str | None = None
+        self.held = ""
         self.response: Response | None = None
         self.page: lxml.html.HtmlElement | None = None
 
@@ -93,8 +98,13 @@ class Browser:
             self.trail.append(response.url)
             if response.status_code not in (301, 302, 303):
                 break
-            response = self.http.get(urljoin(response.url, response.headers["Location"]), allow_redirects=False)
-        assert response.status_code not in (301, 302, 303), f"redirected for ever: {self.trail[-5:]}"
+            target = urljoin(response.url, response.headers["Location"])
+            if self.hold and target.startswith(self.hold):
+                self.held = target
+                break
+            response = self.http.get(target, allow_redirects=False)
+        else:
+            raise AssertionError(f"redirected for ever: {self.trail[-5:]}")
         self.response = response
         self.page = lxml.html.fromstring(response.content or b"<html><body></body></html>")
         return self
