@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal.views import accounts, connect, dashboard, pages, problems
+from portal.views import accounts, connect, dashboard, notify, pages, problems, usage
 
 journey = [
     path("", connect.choose_utility, name="choose-utility"),
@@ -18,10 +18,12 @@ journey = [
 
 # These stand on registration forms at the utilities.
 machines = [
+    path("Notification/<slug:slug>/<str:secret>", notify.notification, name="notification"),
     path("OAuthCallBack/<slug:slug>", connect.callback, name="callback"),
     path("ScopeSelection", connect.scope_selection, name="scope-selection"),
     path("ScopeSelection/<slug:slug>", connect.scope_selection, name="scope-selection-of"),
     path("ThirdPartyPortal/<slug:slug>", connect.third_party_portal, name="third-party-portal"),
+    path("Webhook/<slug:slug>/<str:secret>", notify.webhook, name="webhook"),
 ]
 
 urlpatterns = [
@@ -36,6 +38,7 @@ urlpatterns = [
     path("help/stop", pages.how_to_stop, name="how-to-stop"),
     path("privacy", pages.privacy, name="privacy"),
     path("receipts/<uuid:public_id>", connect.receipt, name="receipt"),
+    path("usage/<uuid:public_id>", usage.usage_point, name="usage_point"),
     path("account/", include("allauth.urls")),
     # Machines
     path("espi/1_1/", include((machines, "espi"))),

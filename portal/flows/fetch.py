@@ -1,0 +1,637 @@
+"""Fetch jobs: asked for, claimed, run, and put back until they are done or a person is needed.
+
+The row is the truth. A Celery message only wakes a worker up and carries ids: losing one costs a sweep, repeating one
+finds nothing to claim. A claim is a lease; a worker that died loses it, and the sweep finds the row again.
+"""
+
+import logging
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+from celery import Task, shared_task
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+import utilities
+from espi import atom, client, ingest, session
+from espi.models import ApplicationInformation, Authorization, Document, FetchJob, Notification
+from portal.flows import standing, tokens
+from utilities import oauth
+from utilities.base import PlannedRequest, Utility
+
+log = logging.getLogger(__name__)
+
+State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
+OPEN = (State.DUE, State.RUNNING, State.AWAITING_NOTIFICATION)
+
+LEASE = timedelta(minutes=5)
+RENEW_EVERY = 30.0  # seconds
+MOST_ATTEMPTS = 8
+SHORTEST_WAIT, LONGEST_WAIT = 30, 3600  # seconds, between attempts
+LONGEST_RETRY_AFTER = 6 * 3600  # seconds
+ANNOUNCED_WITHIN = timedelta(hours=26)  # Con Edison: usually an hour, up to 24 (contract §6)
+NOT_READY_FOR = timedelta(hours=26)
+WAKE_UP_WITHIN = 60  # seconds; longer waits are the sweep's
+DOWNLOAD_SECONDS = 15 * 60
+DOWNLOAD_BYTES = 256 * 1024 * 1024
+NO_CONTENT = 204  # not even an empty feed: no data in this window (PG&E contract §8.2)
+SWEEP_LIMIT = 1000
+BATCH = 10
+BATCH_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an attempt ended. `not_before` is for jobs that go on; a wait the utility asked for is not counted."""
+
+    state: str
+    reason: str = ""
+    not_before: datetime | None = None
+    is_counted: bool = True
+
+
+class Clock:
+    """`now` as the flow was given it, moving on while the work takes its time."""
+
+    def __init__(self, now: datetime) -> None:
+        self.began, self.ticks = now, time.monotonic()
+
+    def now(self) -> datetime:
+        return self.began + timedelta(seconds=time.monotonic() - self.ticks)
+
+
+# --- Asking -----------------------------------------------------------------------------------------------------------
+
+
+def enqueue_first(
+    authorization: Authorization, *, now: datetime, notification: Notification | None = None
+) -> list[FetchJob]:
+    """The jobs that bring what the customer granted: history, bills, customer data, in the utility's own portions.
+
+    What is already being fetched is not asked for twice.
+    """
+    app = authorization.application_information
+    planned = utilities.get(app.utility).first_requests(app, authorization, now)
+    return enqueue_planned(authorization, planned, now=now, notification=notification)
+
+
+def enqueue_planned(
+    authorization: Authorization,
+    planned: Sequence[PlannedRequest],
+    *,
+    now: datetime,
+    notification: Notification | None = None,
+) -> list[FetchJob]:
+    """Jobs for requests a utility planned, except for those already on their way."""
+    running = set(authorization.fetch_jobs.filter(state__in=OPEN).values_list("url", flat=True))
+    wanted = {request.url: request for request in planned if request.url not in running}
+    return enqueue([planned_job(authorization, each, notification, now) for each in wanted.values()])
+
+
+def planned_job(
+    authorization: Authorization, request: PlannedRequest, notification: Notification | None, now: datetime
+) -> FetchJob:
+    return FetchJob(
+        application_information=authorization.application_information,
+        authorization=authorization,
+        notification=notification,
+        kind=request.kind,
+        token_class=request.token_class,
+        url=request.url,
+        window_start=request.window_start,
+        window_end=request.window_end,
+        not_before=now,
+    )
+
+
+def enqueue_status(
+    authorization: Authorization, *, now: datetime, notification: Notification | None = None
+) -> list[FetchJob]:
+    """A job that asks the utility how this authorization stands; none where it gave no address to ask, or one waits."""
+    app, url = authorization.application_information, authorization.authorization_uri
+    if not url or authorization.fetch_jobs.filter(kind=Kind.AUTHORIZATION, state__in=OPEN).exists():
+        return []
+    return enqueue(
+        [
+            FetchJob(
+                application_information=app,
+                authorization=authorization,
+                notification=notification,
+                kind=Kind.AUTHORIZATION,
+                token_class=utilities.get(app.utility).token_class(app, url),
+                url=url,
+                not_before=now,
+            )
+        ]
+    )
+
+
+def enqueue(jobs: Sequence[FetchJob]) -> list[FetchJob]:
+    """Save jobs; after the commit wake a worker for each. A broker that is away changes nothing: the sweep will."""
+    saved = FetchJob.objects.bulk_create(jobs)
+    for job in saved:
+        publish_on_commit(run_fetch_job, job_id=job.pk)
+    return saved
+
+
+def publish_on_commit(task: Task, **kwargs: Any) -> None:
+    """Send a wake-up once the transaction is committed."""
+    transaction.on_commit(lambda: publish(task, **kwargs), robust=True)
+
+
+def publish(task: Task, *, countdown: float = 0, **kwargs: Any) -> bool:
+    """Send a wake-up; whether the broker took it. It is never waited for longer than its socket's time-out."""
+    try:
+        task.apply_async(kwargs=kwargs, countdown=countdown or None, expires=countdown + 120, retry=False)
+    except Exception as error:  # whatever is wrong with the broker, the row is safe
+        log.warning("wake-up not sent: task=%s cause=%s", task.name, type(error).__name__)
+        return False
+    return True
+
+
+# --- Claiming ---------------------------------------------------------------------------------------------------------
+
+
+def due(now: datetime) -> Q:
+    """Jobs to be run now: their time has come, their worker is gone, or no notification ever came."""
+    return (
+        Q(state=State.DUE, not_before__lte=now)
+        | Q(state=State.RUNNING, lease_expires_at__lt=now)
+        | Q(state=State.AWAITING_NOTIFICATION, not_before__lte=now)
+    )
+
+
+def claim(job_id: int, *, now: datetime) -> FetchJob | None:
+    """Take a due job for one lease; None when it is not due or somebody else was faster.
+
+    A job that has used up its attempts (a file that kills every worker, say) is closed instead.
+    """
+    mine = FetchJob.objects.filter(due(now), pk=job_id)
+    worn_out = mine.filter(attempts__gte=MOST_ATTEMPTS)
+    if worn_out.update(state=State.FAILED, finished_at=now, lease_expires_at=None, reason=gave_up("")):
+        return None
+    lease = now + LEASE
+    if not mine.update(state=State.RUNNING, attempts=F("attempts") + 1, lease_expires_at=lease):
+        return None
+    related = ("application_information", "authorization__subscription")
+    return FetchJob.objects.select_related(*related).get(pk=job_id)
+
+
+def held(job: FetchJob) -> Any:
+    """The job's row, as long as it is ours: nobody took it over, withdrew it or closed it."""
+    return FetchJob.objects.filter(pk=job.pk, state=State.RUNNING, lease_expires_at=job.lease_expires_at)
+
+
+def renew(job: FetchJob, now: datetime) -> bool:
+    """Keep the lease for another five minutes; whether it was still ours."""
+    lease = now + LEASE
+    kept = bool(held(job).update(lease_expires_at=lease))
+    if kept:
+        job.lease_expires_at = lease
+    return kept
+
+
+class Taken(Exception):
+    """The job was taken from us while we worked: withdrawn by the customer, or claimed by another worker."""
+
+
+class Renewing:
+    """A file to download into that keeps the job's lease alive as bytes arrive."""
+
+    def __init__(self, file: IO[bytes], job: FetchJob, clock: Clock) -> None:
+        self.file, self.job, self.clock, self.renewed = file, job, clock, time.monotonic()
+
+    def write(self, data: bytes) -> int:
+        """Raises Taken when the job is no longer ours."""
+        if time.monotonic() - self.renewed > RENEW_EVERY:
+            if not renew(self.job, self.clock.now()):
+                raise Taken
+            self.renewed = time.monotonic()
+        return self.file.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+# --- Running ----------------------------------------------------------------------------------------------------------
+
+
+def run(job_id: int, *, now: datetime) -> FetchJob | None:
+    """Make one attempt at a job; None when there was nothing to claim. Whatever happens is on the row, in words."""
+    job = claim(job_id, now=now)
+    if job is None:
+        return None
+    clock = Clock(now)
+    try:
+        result = attempt(job, clock)
+    except Taken:
+        return None
+    except Exception as error:
+        result = result_of(error, job, clock.now())
+    finish(job, result, clock.now())
+    return job
+
+
+def finish(job: FetchJob, result: Result, now: datetime) -> None:
+    """Write the result down, if the job is still ours, and see to what follows from it."""
+    result = limited(job, result)
+    attempts = job.attempts if result.is_counted else job.attempts - 1
+    changes = {
+        "state": result.state,
+        "reason": result.reason[:500],
+        "attempts": attempts,
+        "not_before": result.not_before or job.not_before,
+        "finished_at": None if result.state in OPEN else now,
+        "lease_expires_at": None,
+    }
+    if not held(job).update(**changes):
+        return
+    for name, value in changes.items():
+        setattr(job, name, value)
+    wait = (job.not_before - now).total_seconds()
+    if result.state == State.DUE and wait <= WAKE_UP_WITHIN:
+        publish_on_commit(run_fetch_job, job_id=job.pk, countdown=max(wait, 1))
+    log.info("job %s of %s: %s", job.pk, job.application_information.utility, job.state)
+
+
+def limited(job: FetchJob, result: Result) -> Result:
+    """The last attempt's `later` is a failure."""
+    if result.state == State.DUE and result.is_counted and job.attempts >= MOST_ATTEMPTS:
+        return Result(State.FAILED, gave_up(result.reason))
+    return result
+
+
+def gave_up(reason: str) -> str:
+    """Words for a job without attempts left."""
+    return f"We tried {MOST_ATTEMPTS} times without success. {reason}".strip()
+
+
+def attempt(job: FetchJob, clock: Clock) -> Result:
+    """Ask the utility, and do what the answer says."""
+    app = job.application_information
+    utility = utilities.get(app.utility)
+    utility.check_url(app, job.url)
+    if job.authorization is None and job.token_class == TokenClass.ACCESS and not match(job):
+        return later(job, "We do not know yet which connection this file belongs to.", clock.now())
+    if job.kind == Kind.AUTHORIZATION:
+        return read_status(job, utility, clock)
+    return fetch_data(job, utility, clock)
+
+
+def fetch_data(job: FetchJob, utility: Utility, clock: Clock) -> Result:
+    """Download into a private file that has no name, then read it into the customer's data."""
+    with private_file() as file:
+        try:
+            answer = download(job, utility, cast(BinaryIO, Renewing(file, job, clock)), clock)
+            if answer.status == NO_CONTENT:
+                finish_waiting(job, None, clock.now())
+                return Result(State.DONE, "The utility has no data for this period.")
+            file.seek(0)
+            document = store(job, utility, answer, file, clock)
+            follow_up(job, utility, file, clock.now())
+        except NOT_HIS_FILE as error:
+            return another_owner(job, error, clock.now())
+    finish_waiting(job, document, clock.now())
+    return Result(State.DONE)
+
+
+def private_file() -> IO[bytes]:
+    """A temporary file nobody else can open; it is gone with the process, however that ends."""
+    directory = Path(settings.VAR_DIR) / "downloads"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return cast(IO[bytes], tempfile.TemporaryFile(dir=directory))
+
+
+def download(job: FetchJob, utility: Utility, into: BinaryIO, clock: Clock) -> client.Answer:
+    """One GET; after a 401 one more with a new token (contracts: Con Edison §7, PG&E §8.2, UtilityAPI §6.1)."""
+    token = token_for(job, clock.now())
+    try:
+        return get(job, utility, token, into)
+    except client.Unauthorized:
+        if job.token_class == TokenClass.REGISTRATION:
+            raise
+    into.seek(0)
+    into.truncate()
+    return get(job, utility, renewed_token(job, token, clock.now()), into)
+
+
+def get(job: FetchJob, utility: Utility, token: str, into: BinaryIO) -> client.Answer:
+    app = job.application_information
+    with utility.session(app) as connection:
+        return client.get(
+            connection,
+            job.url,
+            headers=utility.resource_headers(app, token),
+            deadline_seconds=DOWNLOAD_SECONDS,
+            max_bytes=DOWNLOAD_BYTES,
+            into=into,
+        )
+
+
+def token_for(job: FetchJob, now: datetime) -> str:
+    """The class of token this address is served with; never another."""
+    if job.token_class == TokenClass.CLIENT:
+        return tokens.client(job.application_information, now=now)
+    if job.token_class == TokenClass.REGISTRATION:
+        return job.application_information.registration_access_token
+    return tokens.current(owner(job), now=now)
+
+
+def renewed_token(job: FetchJob, rejected: str, now: datetime) -> str:
+    """Another token of the same class than the one the utility did not take."""
+    if job.token_class == TokenClass.CLIENT:
+        return tokens.renewed_client(job.application_information, now=now, rejected=rejected)
+    return tokens.renewed(owner(job), now=now, rejected=rejected)
+
+
+def owner(job: FetchJob) -> Authorization:
+    """Whose data the job fetches. Raises NotAllowed when it has none."""
+    if job.authorization is None:
+        raise tokens.NotAllowed("It belongs to no connection.")
+    return job.authorization
+
+
+def store(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Clock) -> Document:
+    """Read the file into the customer's data. A customer who stops meanwhile waits for the commit, or we refuse it."""
+    app = job.application_information
+    if not renew(job, clock.now()):
+        raise Taken
+    with transaction.atomic():
+        authorization = standing_authorization(job)
+        return ingest.store(
+            cast(BinaryIO, file),
+            subscription=authorization.subscription,
+            dialect=utility.dialect(app),
+            now=clock.now(),
+            url=job.url,
+            content_type=answer.content_type,
+            fetch_job=job,
+            application_information=app,
+            accepts=accepted_kinds(utility, app, authorization),
+            expected_subscription_id=authorization.utility_subscription_id or None,
+        )
+
+
+def follow_up(job: FetchJob, utility: Utility, file: IO[bytes], now: datetime) -> list[FetchJob]:
+    """Ask for what the document's own links lead to, where a utility has no batch for it (Con Edison V1, real time)."""
+    if not utility.has_follow_ups or job.kind != Kind.USAGE:
+        return []
+    file.seek(0)
+    links = [parcel.entry.self_href for parcel in atom.read(cast(BinaryIO, file)) if parcel.entry.self_href]
+    planned = utility.follow_up_requests(job.application_information, owner(job), links)
+    return enqueue_planned(owner(job), planned, now=now)
+
+
+def standing_authorization(job: FetchJob) -> Authorization:
+    """The authorization as it is now, held until the data are committed. Raises NotAllowed if it ended meanwhile."""
+    rows = Authorization.objects.select_for_update(no_key=True, of=("self",)).select_related("subscription")
+    row = rows.get(pk=owner(job).pk)
+    if not tokens.is_active(row) or row.subscription is None:
+        raise tokens.NotAllowed(f"Sharing ended before the data arrived. {row.status_reason}".strip())
+    return row
+
+
+def accepted_kinds(utility: Utility, app: ApplicationInformation, authorization: Authorization) -> frozenset[str]:
+    """The kinds of data the customer granted; nothing else is stored."""
+    granted = [choice.kinds for choice in utility.data_choices(app) if choice.id in authorization.data_granted]
+    return frozenset().union(*granted)
+
+
+def read_status(job: FetchJob, utility: Utility, clock: Clock) -> Result:
+    """Ask how an authorization stands; the customer sees what the utility says."""
+    with private_file() as file:
+        try:
+            download(job, utility, cast(BinaryIO, Renewing(file, job, clock)), clock)
+            file.seek(0)
+            words = standing.read(owner(job), file.read(), now=clock.now())
+        except client.Gone:
+            words = standing.gone(owner(job), now=clock.now())
+    return Result(State.DONE, words)
+
+
+# --- Announced files --------------------------------------------------------------------------------------------------
+
+NOT_HIS_FILE = (client.Gone, client.Refused, client.WrongTokenClass, atom.DocumentRefused)
+
+
+def waiting(app: ApplicationInformation) -> Any:
+    """Jobs of a registration whose result has to be announced; a notification may overtake our own note of the 202."""
+    asked = FetchJob.objects.filter(
+        application_information=app,
+        state__in=[State.AWAITING_NOTIFICATION, State.RUNNING],
+        token_class=TokenClass.ACCESS,
+        authorization__status=Authorization.Status.ACTIVE,
+    )
+    return asked.exclude(kind__in=[Kind.DOWNLOAD, Kind.AUTHORIZATION]).select_related("authorization")
+
+
+def waiting_authorization(app: ApplicationInformation, *, after: int = 0) -> Authorization | None:
+    """A connection that waits for a file, by number; for addresses that name nobody (Con Edison V1, contract §6)."""
+    job = waiting(app).filter(authorization_id__gt=after).order_by("authorization_id").first()
+    return job.authorization if job else None
+
+
+def match(job: FetchJob) -> bool:
+    """Give a file that names nobody to a connection that waits for one; whether there was any."""
+    job.authorization = waiting_authorization(job.application_information)
+    return job.authorization is not None and bool(held(job).update(authorization=job.authorization))
+
+
+def another_owner(job: FetchJob, error: Exception, now: datetime) -> Result:
+    """A file that turned out not to be this customer's may be the next one's who waits; otherwise it failed.
+
+    Which customer a file belongs to shows only in the file, where its address names nobody.
+    """
+    utility = utilities.get(job.application_information.utility)
+    app, tried = job.application_information, job.authorization_id
+    if job.kind != Kind.DOWNLOAD or not tried or utility.url_subscription_id(app, job.url):
+        return result_of(error, job, now)
+    following = waiting_authorization(app, after=tried)
+    if following is None or not held(job).update(authorization=following):
+        return result_of(error, job, now)
+    return Result(State.DUE, "Looking for the connection this file belongs to.", now, is_counted=False)
+
+
+def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> None:
+    """An announced file is here: the request that asked for it is done.
+
+    It is the one with this very address (Con Edison V2), else the one whose window the readings lie in, else, when the
+    file does not say, the oldest.
+    """
+    if job.kind != Kind.DOWNLOAD or job.authorization is None:
+        return
+    asked = list(waiting(job.application_information).filter(authorization=job.authorization).order_by("created_at"))
+    same = [each for each in asked if each.url == job.url]
+    found = same or covering(asked, document)
+    for each in found[:1]:
+        FetchJob.objects.filter(pk=each.pk, state__in=OPEN).update(
+            state=State.DONE, reason="", finished_at=now, lease_expires_at=None
+        )
+
+
+def covering(asked: list[FetchJob], document: Document | None) -> list[FetchJob]:
+    """Of the waiting requests, those whose window overlaps what a document says; all when it does not say."""
+    first, last = span(document)
+    if first is None or last is None:
+        return asked
+    return [
+        job
+        for job in asked
+        if (job.window_start is None or job.window_start.timestamp() <= last)
+        and (job.window_end is None or job.window_end.timestamp() >= first)
+    ]
+
+
+def span(document: Document | None) -> tuple[int | None, int | None]:
+    """Epoch seconds of the first and the last reading of a document."""
+    summary = document.summary if document else {}
+    return summary.get("first"), summary.get("last")
+
+
+# --- What an error means ----------------------------------------------------------------------------------------------
+
+
+def result_of(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """What becomes of a job after an error: later, or a person is needed. The reason is written for people."""
+    for kind, judge in JUDGES:
+        if isinstance(error, kind):
+            return judge(error, job, now)
+    log.error("job %s met a fault of ours: %s", job.pk, type(error).__name__, exc_info=error)
+    return later(job, f"A fault of ours ({type(error).__name__}); we try again.", now)
+
+
+def later(job: FetchJob, reason: str, now: datetime, retry_after: int | None = None) -> Result:
+    """Try again: after the seconds the utility named, and never sooner than the back-off with full jitter."""
+    ceiling = min(LONGEST_WAIT, SHORTEST_WAIT * 2**job.attempts)
+    pause = random.uniform(SHORTEST_WAIT, ceiling)  # noqa: S311
+    return Result(State.DUE, reason, now + timedelta(seconds=max(pause, min(retry_after or 0, LONGEST_RETRY_AFTER))))
+
+
+def not_ready(error: client.NotReady, job: FetchJob, now: datetime) -> Result:
+    """202. Con Edison and PG&E will notify us; UtilityAPI wants the same request again (contract §4.1)."""
+    utility = utilities.get(job.application_information.utility)
+    if utility.announces_batches and error.retry_after is None:
+        words = "The utility is preparing the data and will tell us when they are ready."
+        return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN)
+    if now - job.created_at > NOT_READY_FOR:
+        return Result(State.FAILED, "The utility was still preparing the data after a day.")
+    asked = 60 if error.retry_after is None else error.retry_after
+    wait = timedelta(seconds=min(max(asked, 1), LONGEST_RETRY_AFTER))
+    return Result(State.DUE, "The utility is still preparing the data.", now + wait, is_counted=False)
+
+
+def throttled(error: Any, job: FetchJob, now: datetime) -> Result:
+    return later(job, "The utility asked us to wait.", now, error.retry_after)
+
+
+def unavailable(error: Exception, job: FetchJob, now: datetime) -> Result:
+    words = "The utility's service is not available at the moment; we keep trying."
+    return later(job, words, now, getattr(error, "retry_after", None))
+
+
+def incomplete(error: Exception, job: FetchJob, now: datetime) -> Result:
+    return later(job, "The utility's answer was cut off; we keep trying.", now)
+
+
+def unauthorized(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """401 with a brand-new token as well: stop, and ask the utility how the authorization stands."""
+    if job.authorization is not None and job.kind != Kind.AUTHORIZATION:
+        enqueue_status(job.authorization, now=now)
+    return Result(State.FAILED, "The utility refused our access, also after we renewed it.")
+
+
+def our_credentials(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """A fault of the registration. No customer can mend it, so none is asked to; the job waits for staff."""
+    words = "The utility does not accept our own credentials. Our staff have to mend this; your data will follow."
+    log.error("credentials refused: registration=%s", job.application_information)
+    return Result(State.DUE, words, now + timedelta(seconds=LONGEST_WAIT), is_counted=False)
+
+
+def failed(words: str) -> Callable[[Exception, FetchJob, datetime], Result]:
+    """A judge for errors that trying again does not heal; `{}` stands for the error's own reason."""
+
+    def judge(error: Exception, job: FetchJob, now: datetime) -> Result:
+        return Result(State.FAILED, words.format(getattr(error, "reason", "") or str(error)).strip())
+
+    return judge
+
+
+def refused(error: client.Refused, job: FetchJob, now: datetime) -> Result:
+    """PG&E answers 400 "Invalid Certificate" to a client without the registered one (contract §8.2)."""
+    if "certificate" in error.reason.lower():
+        return our_credentials(error, job, now)
+    if "date range too large" in error.reason.lower() and (halves := smaller(job, now)):
+        return Result(State.SUPERSEDED, f"The period was too long; it is asked for in {len(halves)} parts.")
+    return Result(State.FAILED, f"The utility refused the request. {error.reason}")
+
+
+def smaller(job: FetchJob, now: datetime) -> list[FetchJob]:
+    """The same window in smaller parts, where the utility has a way (PG&E contract §8.1)."""
+    utility = utilities.get(job.application_information.utility)
+    split = getattr(utility, "smaller_requests", None)
+    if split is None or job.authorization is None:
+        return []
+    request = PlannedRequest(job.kind, job.url, job.token_class, job.window_start, job.window_end)
+    return enqueue_planned(job.authorization, split(job.application_information, request), now=now)
+
+
+def ended(error: Exception, job: FetchJob, now: datetime) -> Result:
+    return Result(State.FAILED, getattr(error, "reason", ""))
+
+
+JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]], ...] = (
+    (client.NotReady, not_ready),
+    (client.Throttled, throttled),
+    (client.Unavailable, unavailable),
+    (client.Incomplete, incomplete),
+    (client.Unauthorized, unauthorized),
+    (client.WrongTokenClass, failed("The utility says this address needs another kind of access.")),
+    (client.Gone, failed("The utility no longer has this file.")),
+    (client.TooLarge, failed("The file is larger than we accept.")),
+    (client.Refused, refused),
+    (session.AddressRefused, failed("The utility's name leads to an address that we do not call.")),
+    (session.CertificateUnusable, our_credentials),
+    (atom.DocumentRefused, failed("The file could not be used. {}")),
+    (standing.NotAnAuthorization, failed("{}")),
+    (tokens.NotAllowed, ended),
+    (oauth.InvalidClient, our_credentials),
+    (oauth.TokenThrottled, throttled),
+    (oauth.UntrustedAddress, failed("The address is not one of this utility's. {}")),
+    (oauth.TokenError, unavailable),
+)
+
+
+# --- The sweep, and the tasks ---------------------------------------------------------------------------------------
+
+
+def sweep(now: datetime) -> int:
+    """Wake workers up for every job that is due; how many. Runs on a schedule, and may run twice at once."""
+    ids = list(FetchJob.objects.filter(due(now)).order_by("not_before").values_list("pk", flat=True)[:SWEEP_LIMIT])
+    for first in range(0, len(ids), BATCH):
+        if not publish(run_fetch_jobs, job_ids=ids[first : first + BATCH]):
+            break
+    return len(ids)
+
+
+@shared_task
+def run_fetch_job(*, job_id: int, **kwargs: Any) -> None:
+    """One attempt at one job."""
+    run(job_id, now=timezone.now())
+
+
+@shared_task
+def run_fetch_jobs(*, job_ids: list[int], **kwargs: Any) -> None:
+    """One attempt at each job of a batch; what there is no time for is found by the next sweep."""
+    began = time.monotonic()
+    for job_id in job_ids:
+        if time.monotonic() - began > BATCH_SECONDS:
+            return
+        run(job_id, now=timezone.now())

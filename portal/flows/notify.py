@@ -1,0 +1,302 @@
+"""Notifications: kept before they are believed, turned into fetch jobs by a worker.
+
+Con Edison, PG&E and UtilityAPI post a BatchList without any signature (their contracts §6, §8.3, §4.3): it is taken as a
+hint. Every address in it is judged by the utility's own rules before a token goes anywhere.
+UtilityAPI also posts signed JSON events (§4.4).
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from celery import shared_task
+from django.db import connection, transaction
+from django.utils import timezone
+
+import utilities
+from espi import batchlist
+from espi.models import ApplicationInformation, Authorization, FetchJob, Notification
+from portal.flows import fetch
+from utilities.oauth import UntrustedAddress
+
+log = logging.getLogger(__name__)
+
+BODY_LIMIT = 1024 * 1024  # bytes
+KEPT_OF_UNREADABLE = 64 * 1024
+MOST_URLS = 1000
+LONGEST_URL = 2048
+FILE_LIFE = timedelta(hours=48)  # Con Edison keeps an announced file this long; an older announcement is a new one
+LOCK_SPACE = 0x6E6F7469  # "noti": first half of the advisory lock's key
+
+AUTHORIZATION_PATH = re.compile(r"/resource/Authorization/([^/]+)/?$")
+REGISTRATION_PATH = re.compile(r"/resource/ApplicationInformation(/|$)")
+
+# UtilityAPI's events (contract §4.4). Others, and ones yet to be invented, ask nothing of us.
+EVENTS_WITH_DATA = frozenset({
+    "authorization_created", "authorization_renewed", "authorization_update_finished_successful", "meter_created",
+    "meter_bills_added", "meter_intervals_added", "meter_historical_collection_finished_successful",
+})  # fmt: skip
+EVENTS_OF_STATUS = frozenset({"authorization_declined", "authorization_expired", "authorization_revoked"})
+
+
+class NotOurs(Exception):
+    """An address or event that leads to no job; the reason in words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+# --- In the web request: find whom it is for, keep it -----------------------------------------------------------------
+
+
+def registration(slug: str, secret: str) -> ApplicationInformation | None:
+    """The registration that a notification address belongs to. Every secret is compared, each in constant time."""
+    found = None
+    given = secret.encode(errors="replace")
+    for app in ApplicationInformation.objects.filter(utility=slug).only("utility", "notify_secret", "webhook_secret"):
+        if app.notify_secret and hmac.compare_digest(app.notify_secret.encode(), given):
+            found = app
+    return found
+
+
+def signed(body: bytes, *, secret: str, salt: str, signature: str) -> bool:
+    """Whether UtilityAPI signed it: plain SHA-256 over secret.salt.body, of the raw bytes or of the 4-space form.
+
+    The platform's documents leave open which of the two is hashed (contract §4.4).
+    """
+    forms = [body, *indented(body)]
+    digests = [hashlib.sha256(b".".join((secret.encode(), salt.encode(), form))).hexdigest() for form in forms]
+    return bool(secret) and any(hmac.compare_digest(digest, signature.lower()) for digest in digests)
+
+
+def indented(body: bytes) -> list[bytes]:
+    """The same JSON indented by four blanks; nothing when it is not JSON."""
+    try:
+        return [json.dumps(json.loads(body), indent=4, ensure_ascii=False).encode()]
+    except (ValueError, RecursionError):
+        return []
+
+
+def receive(
+    app: ApplicationInformation,
+    body: bytes,
+    *,
+    content_type: str,
+    source_address: str | None,
+    now: datetime,
+    channel: str = Notification.Channel.BATCH_LIST,
+) -> Notification:
+    """Keep what was posted, in one INSERT. What cannot be read is kept cut short, for staff."""
+    notification = Notification(
+        application_information=app,
+        channel=channel,
+        received_at=now,
+        source_address=source_address,
+        content_type=content_type.replace("\0", "")[:255],
+        body=body,
+    )
+    try:
+        READERS[channel](body)
+    except batchlist.NotABatchList as error:
+        quarantine(notification, error.reason)
+    notification.save()
+    return notification
+
+
+def quarantine(notification: Notification, reason: str) -> None:
+    """Set a notification aside; the caller saves it."""
+    notification.state = Notification.State.QUARANTINED
+    notification.reason = reason[:500]
+    notification.body = bytes(notification.body)[:KEPT_OF_UNREADABLE]
+    log.warning("notification of %s quarantined: %s", notification.application_information.utility, reason[:200])
+
+
+def events(body: bytes) -> list[dict[str, Any]]:
+    """The events of a webhook. Raises NotABatchList for anything but the documented shape."""
+    try:
+        found = json.loads(body)["events"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise batchlist.NotABatchList("It is not a JSON object with a list of events.") from None
+    if not isinstance(found, list) or not all(isinstance(event, dict) for event in found):
+        raise batchlist.NotABatchList("Its events are not a list of objects.")
+    return found
+
+
+READERS: dict[str, Callable[[bytes], list[Any]]] = {
+    Notification.Channel.BATCH_LIST: batchlist.read,
+    Notification.Channel.EVENTS: events,
+}
+
+
+# --- In a worker: turn it into jobs -----------------------------------------------------------------------------------
+
+
+def resolve(notification_id: int, *, now: datetime) -> list[FetchJob]:
+    """Make one job for each distinct address (or event) of a notification; [] when somebody else has.
+
+    What leads to no job is recorded on the row with its reason.
+    """
+    with transaction.atomic():
+        waiting = Notification.objects.select_for_update(skip_locked=True, of=("self",))
+        notification = waiting.filter(pk=notification_id, state=Notification.State.RECEIVED).first()
+        if notification is None:
+            return []
+        lock(notification.application_information)
+        jobs, refused = resolved(notification, now)
+        notification.state = Notification.State.RESOLVED
+        notification.refused_urls = refused
+        notification.reason = f"{len(refused)} of its entries led to no download." if refused else ""
+        notification.save(update_fields=["state", "refused_urls", "reason"])
+    return jobs
+
+
+def lock(app: ApplicationInformation) -> None:
+    """One notification of a registration at a time, until the transaction ends: the same list may come twice at once."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK_SPACE, app.pk])
+
+
+def resolved(notification: Notification, now: datetime) -> tuple[list[FetchJob], list[list[str]]]:
+    """The jobs of a notification, and [what, reason] of everything that led to none."""
+    channel = notification.channel
+    entries: Iterable[Any] = READERS[channel](bytes(notification.body))
+    make = job_of_event if channel == Notification.Channel.EVENTS else jobs_of_url
+    if channel == Notification.Channel.BATCH_LIST:
+        entries = dict.fromkeys(entries)
+    jobs: list[FetchJob] = []
+    refused: list[list[str]] = []
+    for number, entry in enumerate(entries):
+        try:
+            if number >= MOST_URLS:
+                raise NotOurs(f"A notification may name {MOST_URLS} addresses; this is one more.")
+            jobs += make(notification, entry, now)
+        except (NotOurs, UntrustedAddress) as error:
+            refused.append([shown(entry), error.reason])
+    return jobs, refused[:MOST_URLS]
+
+
+def shown(entry: Any) -> str:
+    """An entry for the record: 200 characters at most, no control characters."""
+    text = entry if isinstance(entry, str) else f"{entry.get('type')} {entry.get('authorization_uid')}"
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:200])
+
+
+def jobs_of_url(notification: Notification, url: str, now: datetime) -> list[FetchJob]:
+    """The job that an announced address asks for; [] when there is one already. Raises NotOurs, UntrustedAddress."""
+    app = notification.application_information
+    utility = utilities.get(app.utility)
+    if len(url) > LONGEST_URL:
+        raise NotOurs(f"The address has more than {LONGEST_URL} characters.")
+    utility.check_url(app, url)
+    path = urlsplit(url).path
+    if REGISTRATION_PATH.search(path):
+        raise NotOurs("It is the address of our own registration; there is nothing to fetch for a customer.")
+    kind = FetchJob.Kind.AUTHORIZATION if AUTHORIZATION_PATH.search(path) else FetchJob.Kind.DOWNLOAD
+    if announced_again(app, url, now) or known(app, kind, url, now):
+        return []
+    job = FetchJob(
+        application_information=app,
+        authorization=owner(app, url),
+        notification=notification,
+        kind=kind,
+        token_class=utility.token_class(app, url),
+        url=url,
+        not_before=now,
+    )
+    return fetch.enqueue([job])
+
+
+def announced_again(app: ApplicationInformation, url: str, now: datetime) -> bool:
+    """Whether this file was asked for anew under its old address (Con Edison V2, two days later) and is ready now."""
+    asked = FetchJob.objects.filter(application_information=app, kind=FetchJob.Kind.DOWNLOAD, url=url)
+    return bool(
+        asked.filter(state=FetchJob.State.AWAITING_NOTIFICATION).update(state=FetchJob.State.DUE, not_before=now)
+    )
+
+
+def known(app: ApplicationInformation, kind: str, url: str, now: datetime) -> bool:
+    """Whether this address is already being fetched, or was within the life of an announced file."""
+    jobs = FetchJob.objects.filter(application_information=app, kind=kind, url=url)
+    is_open = jobs.filter(state__in=fetch.OPEN).exists()
+    if kind == FetchJob.Kind.AUTHORIZATION:
+        return is_open
+    return is_open or jobs.filter(state=FetchJob.State.DONE, created_at__gt=now - FILE_LIFE).exists()
+
+
+def owner(app: ApplicationInformation, url: str) -> Authorization | None:
+    """Whose data an address holds; None when it names nobody. Raises NotOurs for a name we do not know or follow."""
+    named = AUTHORIZATION_PATH.search(urlsplit(url).path)
+    if named:
+        return connection_of(app, authorization_id=unquote(named[1]))
+    utility = utilities.get(app.utility)
+    subscription_id = utility.url_subscription_id(app, url)
+    if subscription_id:
+        return connection_of(app, subscription_id=subscription_id)
+    if utility.token_class(app, url) == FetchJob.TokenClass.ACCESS:
+        return fetch.waiting_authorization(app)
+    return None
+
+
+def connection_of(
+    app: ApplicationInformation, *, subscription_id: str = "", authorization_id: str = ""
+) -> Authorization:
+    """The connection a utility means by one of its ids. Raises NotOurs."""
+    held = Authorization.objects.filter(application_information=app)
+    if subscription_id:
+        held = held.filter(utility_subscription_id=subscription_id)
+    else:
+        held = held.filter(utility_authorization_id=authorization_id)
+    found = held.exclude(status__in=[Authorization.Status.PARKED, Authorization.Status.SUPERSEDED]).first()
+    if found is None:
+        raise NotOurs("It names a connection that we do not hold.")
+    if found.status != Authorization.Status.ACTIVE:
+        raise NotOurs(f"Its connection is not active: {found.get_status_display().lower()}.")
+    return found
+
+
+def job_of_event(notification: Notification, event: dict[str, Any], now: datetime) -> list[FetchJob]:
+    """The jobs a UtilityAPI event asks for; [] for events that ask nothing of us. Raises NotOurs."""
+    kind = event.get("type")
+    if kind not in EVENTS_WITH_DATA | EVENTS_OF_STATUS:
+        return []
+    authorization = connection_of(
+        notification.application_information, authorization_id=str(event.get("authorization_uid") or "")
+    )
+    if kind in EVENTS_WITH_DATA:
+        return fetch.enqueue_first(authorization, now=now, notification=notification)
+    return fetch.enqueue_status(authorization, now=now, notification=notification)
+
+
+def sweep() -> int:
+    """Wake workers up for notifications that were kept and not yet resolved; how many."""
+    received = Notification.objects.filter(state=Notification.State.RECEIVED).order_by("received_at")
+    ids = list(received.values_list("pk", flat=True)[: fetch.SWEEP_LIMIT])
+    for first in range(0, len(ids), fetch.BATCH):
+        if not fetch.publish(resolve_notifications, notification_ids=ids[first : first + fetch.BATCH]):
+            break
+    return len(ids)
+
+
+@shared_task
+def resolve_notifications(*, notification_ids: list[int], **kwargs: Any) -> None:
+    """Resolve a batch; one that fails does not keep the others waiting."""
+    for notification_id in notification_ids:
+        try:
+            resolve(notification_id, now=timezone.now())
+        except Exception as error:
+            log.exception("notification %s could not be resolved", notification_id)
+            set_aside(notification_id, f"A fault of ours: {type(error).__name__}.")
+
+
+def set_aside(notification_id: int, reason: str) -> None:
+    """Quarantine a notification that we fail on, whole, so that it can be replayed after a fix."""
+    Notification.objects.filter(pk=notification_id, state=Notification.State.RECEIVED).update(
+        state=Notification.State.QUARANTINED, reason=reason
+    )

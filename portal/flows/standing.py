@@ -1,0 +1,57 @@
+"""How an authorization stands at the utility, as the utility says it, and what follows here."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from espi import atom, authorizations
+from espi.models import Authorization, FetchJob
+
+OPEN = (FetchJob.State.DUE, FetchJob.State.RUNNING, FetchJob.State.AWAITING_NOTIFICATION)
+STOPPED = "Sharing was stopped at the utility."
+SETTLING = timedelta(hours=1)  # PG&E: the resource may not be readable right after the exchange (contract §6)
+
+
+class NotAnAuthorization(Exception):
+    """An answer that does not say how the authorization stands; `reason` in words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def read(authorization: Authorization, body: bytes, *, now: datetime) -> str:
+    """Do what an Authorization resource says; returns it in words. Raises NotAnAuthorization, changing nothing."""
+    try:
+        found = authorizations.read(body)
+    except atom.DocumentRefused as error:
+        raise NotAnAuthorization(f"The utility's answer could not be read. {error}") from None
+    ids = {authorization.utility_authorization_id, authorization.utility_subscription_id} - {""}
+    ours = [each for each in found if each.id in ids] or (found if len(found) == 1 and not found[0].id else [])
+    if len(ours) != 1 or not ours[0].status:
+        raise NotAnAuthorization("The utility's answer does not say how this permission stands.")
+    if ours[0].status == "active":
+        return "The utility says that sharing is active."
+    revoke(authorization, now)
+    return STOPPED
+
+
+def gone(authorization: Authorization, *, now: datetime) -> str:
+    """404 or 410: the authorization no longer exists, unless it is so new that it does not exist yet."""
+    if now - authorization.created_at < SETTLING:
+        raise NotAnAuthorization("The utility does not know this permission yet.")
+    revoke(authorization, now)
+    return STOPPED
+
+
+@transaction.atomic
+def revoke(authorization: Authorization, now: datetime) -> None:
+    """Sharing ended at the utility: stop, destroy the tokens, keep what was collected."""
+    row = Authorization.objects.select_for_update(no_key=True).get(pk=authorization.pk)
+    if row.status not in (Authorization.Status.ACTIVE, Authorization.Status.NEEDS_RECONNECT):
+        return
+    row.status, row.status_reason, row.ended_at = Authorization.Status.REVOKED, STOPPED, now
+    row.access_token = row.access_token_expires_at = row.refresh_token = None
+    row.save()
+    waiting = row.fetch_jobs.filter(state__in=OPEN).exclude(kind=FetchJob.Kind.AUTHORIZATION)
+    waiting.update(state=FetchJob.State.SUPERSEDED, reason=STOPPED, finished_at=now, lease_expires_at=None)

@@ -1,0 +1,437 @@
+"""What a usage page shows: for each quantity a meter measures, its places on the time axis and what was measured there.
+
+A quantity is a unit in one direction. Several channels of it (a meter that was swapped) make one picture as long as
+they follow each other in time; channels that run side by side are shown side by side, because their sum may count the
+same energy twice.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from espi import marks, models, usage
+from espi.usage import Channel
+from portal import charts
+from portal.charts import Slot, Value
+from portal.periods import Period, instant
+
+SHORTEST_GAP = 60  # seconds; PG&E's gas days begin at 00:00:01 (contract §9.3)
+COST_UNIT = -5  # costs are hundred-thousandths
+UNIT_ORDER = (72, 169, 119, 42)
+CURRENCIES = {36: "AUD", 124: "CAD", 554: "NZD", 826: "GBP", 840: "USD", 978: "EUR"}
+QUANTITIES = {38: "Power", 61: "Apparent power", 71: "Apparent energy", 73: "Reactive energy", 29: "Voltage"}
+DETAIL = {"year": "month", "month": "day", "week": "day"}
+
+Measured = dict[Channel, dict[tuple[int, int], Value]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A place on the time axis as a row of the table; a number that is not there is an empty text."""
+
+    label: str
+    delivered: str
+    received: str
+    cost: str
+    notes: str
+    link: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One quantity of the meter in the period asked for."""
+
+    title: str
+    unit: charts.Unit
+    slots: list[Slot]
+    chart: charts.Chart | None
+    has_delivered: bool
+    has_received: bool
+    currency: str = ""
+    can_be_added: bool = True
+
+    @property
+    def delivered_total(self) -> str | None:
+        """The sum of the period, in words; None where values cannot be added or none are there."""
+        return self._total([slot.delivered for slot in self.slots])
+
+    @property
+    def received_total(self) -> str | None:
+        """The same for what the customer sent out."""
+        return self._total([slot.received for slot in self.slots])
+
+    def _total(self, values: Iterable[Value | None]) -> str | None:
+        known = [value.amount for value in values if value is not None]
+        return f"{charts.text_of(sum(known, Decimal(0)))} {self.unit.symbol}" if known and self.can_be_added else None
+
+    @property
+    def rows(self) -> list[Row]:
+        """The same figures as in the picture."""
+        return [row(slot) for slot in self.slots]
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether any slot has a cost beside its energy."""
+        return any(value and value.cost is not None for slot in self.slots for value in (slot.delivered, slot.received))
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was measured in the whole period."""
+        return not any(slot.delivered or slot.received for slot in self.slots)
+
+
+def row(slot: Slot) -> Row:
+    """The texts of one row."""
+    values = [value for value in (slot.delivered, slot.received) if value is not None]
+    costs = [value.cost for value in values if value.cost is not None]
+    return Row(
+        label=slot.label,
+        delivered=charts.text_of(slot.delivered.amount) if slot.delivered else "",
+        received=charts.text_of(slot.received.amount) if slot.received else "",
+        cost=f"{sum(costs, Decimal(0)):,.2f}" if costs else "",
+        notes=slot.absent or ", ".join(dict.fromkeys(note for value in values for note in value.notes)),
+        link=slot.link,
+    )
+
+
+def panels(usage_point: models.UsagePoint, period: Period) -> list[Panel]:
+    """Every quantity of a usage point in a period, what bills are made of first. Times are the meter's own."""
+    zone = ZoneInfo(usage_point.time_zone)
+    span = (instant(period.first, zone), instant(period.end, zone))
+    channels = usage.channels(usage_point)
+    measured = MEASURED[period.name](usage_point, period, zone)
+    shown = [channel for channel in channels if period.name == "day" or channel.is_addable]
+    found = []
+    for pair in pairs(shown):
+        grid = day_grid(pair, measured, span, zone) if period.name == "day" else calendar_grid(period, zone)
+        held = known_from_to(pair, measured, zone)
+        slots = [filled(slot, pair, measured, held) for slot in grid]
+        found.append(panel(pair, slots, span))
+    return sorted(found, key=lambda each: (each.is_empty, order(each)))
+
+
+def order(each: Panel) -> int:
+    symbols = [charts.unit_of(uom).symbol for uom in UNIT_ORDER]
+    return symbols.index(each.unit.symbol) if each.unit.symbol in symbols else len(symbols)
+
+
+# --- Which channels belong in one picture -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Channels of one unit: those that measure what was delivered, and those that measure what was received."""
+
+    delivered: tuple[Channel, ...]
+    received: tuple[Channel, ...]
+    number: int = 0
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """All of them."""
+        return self.delivered + self.received
+
+    @property
+    def first(self) -> Channel:
+        """Any of them: they agree in unit."""
+        return self.channels[0]
+
+
+def pairs(channels: Sequence[Channel]) -> list[Pair]:
+    """Channels grouped by what they measure; both directions of a quantity in one picture where each is one series."""
+    kinds: dict[tuple[int | None, bool], list[Channel]] = {}
+    for channel in channels:
+        kinds.setdefault((channel.uom, channel.is_register), []).append(channel)
+    found: list[Pair] = []
+    for members in kinds.values():
+        delivered = successions(each for each in members if not each.is_reverse)
+        received = successions(each for each in members if each.is_reverse)
+        if len(delivered) <= 1 and len(received) <= 1:
+            found.append(Pair(*(chain[0] if chain else () for chain in (delivered, received))))
+            continue
+        alone = [Pair(chain, ()) for chain in delivered] + [Pair((), chain) for chain in received]
+        found += [Pair(pair.delivered, pair.received, number) for number, pair in enumerate(alone, 1)]
+    return found
+
+
+def successions(channels: Iterable[Channel]) -> list[tuple[Channel, ...]]:
+    """Channels in groups whose members follow each other in time; they may share the day of the change."""
+    groups: list[tuple[Channel, ...]] = []
+    for channel in sorted(channels, key=lambda each: (each.first_date or date.max, each.id)):
+        for number, group in enumerate(groups):
+            if follows(group[-1], channel):
+                groups[number] = (*group, channel)
+                break
+        else:
+            groups.append((channel,))
+    return groups
+
+
+def follows(earlier: Channel, later: Channel) -> bool:
+    if earlier.last_date is None or later.first_date is None:
+        return False
+    alike = (earlier.flow_direction, earlier.kind, earlier.currency) == (
+        later.flow_direction,
+        later.kind,
+        later.currency,
+    )
+    return alike and earlier.last_date <= later.first_date
+
+
+# --- What was measured, by place on the time axis ---------------------------------------------------------------------
+
+
+def measured_in_day(usage_point: models.UsagePoint, period: Period, zone: ZoneInfo) -> Measured:
+    """The readings of a day; of a gap in the grid there is no value."""
+    revised = marks.revised_starts(usage_point, period.first, period.end)
+    found: Measured = {}
+    for channel, readings in usage.day_readings(usage_point, period.first).items():
+        values = found.setdefault(channel, {})
+        for reading in readings:
+            start = int(reading.start.timestamp())
+            if reading.value is not None:
+                is_estimated = reading.quality in marks.ESTIMATED
+                value = value_of(channel, reading.value, reading.cost, is_estimated, start in revised[channel.id])
+                values[start, start + reading.duration] = value
+    return found
+
+
+def measured_by_days(usage_point: models.UsagePoint, period: Period, zone: ZoneInfo) -> Measured:
+    """The sums of each local day."""
+    estimated, revised = day_marks(usage_point, period, zone)
+    found: Measured = {}
+    for channel, days in usage.daily_totals(usage_point, period.first, period.end).items():
+        found[channel] = {
+            (instant(day.date, zone), instant(day.date + timedelta(days=1), zone)): value_of(
+                channel,
+                day.value,
+                day.cost,
+                day.date in estimated.get(channel.id, ()),
+                day.date in revised.get(channel.id, ()),
+                not day.is_complete,
+            )
+            for day in days
+        }
+    return found
+
+
+def measured_by_months(usage_point: models.UsagePoint, period: Period, zone: ZoneInfo) -> Measured:
+    """The sums of each local month."""
+    estimated, revised = day_marks(usage_point, period, zone)
+    ends = {first: (instant(first, zone), instant(end, zone)) for first, end in period.months}
+    found: Measured = {}
+    for channel, months in usage.monthly_totals(usage_point, period.first, period.end).items():
+        marked = [{day.replace(day=1) for day in days.get(channel.id, ())} for days in (estimated, revised)]
+        found[channel] = {
+            ends[month.month]: value_of(
+                channel,
+                month.value,
+                month.cost,
+                month.month in marked[0],
+                month.month in marked[1],
+                not (month.is_complete or month.from_long_readings),
+            )
+            for month in months
+            if month.month in ends
+        }
+    return found
+
+
+MEASURED = {
+    "day": measured_in_day,
+    "week": measured_by_days,
+    "month": measured_by_days,
+    "year": measured_by_months,
+}
+
+
+def day_marks(
+    usage_point: models.UsagePoint, period: Period, zone: ZoneInfo
+) -> tuple[Mapping[int, set[date]], Mapping[int, set[date]]]:
+    """The local days with estimated readings, and those with revised ones, by channel."""
+    starts = marks.revised_starts(usage_point, period.first, period.end)
+    revised = {pk: {datetime.fromtimestamp(each, zone).date() for each in found} for pk, found in starts.items()}
+    return marks.estimated_days(usage_point, period.first, period.end), revised
+
+
+def value_of(
+    channel: Channel, raw: int, cost: int | None, is_estimated: bool, is_revised: bool, is_partial: bool = False
+) -> Value:
+    """A stored integer in the unit people know."""
+    amount = charts.unit_of(channel.uom).shown(raw, channel.multiplier)
+    money = None if cost is None else Decimal(cost).scaleb(COST_UNIT)
+    return Value(amount, is_estimated, is_revised, is_partial, money)
+
+
+# --- Places on the time axis ------------------------------------------------------------------------------------------
+
+
+def day_grid(pair: Pair, measured: Measured, span: tuple[int, int], zone: ZoneInfo) -> list[Slot]:
+    """One place for each reading of a day, and one for each stretch without any."""
+    places = sorted({place for channel in pair.channels for place in measured.get(channel, ())})
+    if not places:
+        return []
+    slots, reached = [], span[0]
+    for start, end in places:
+        if start - reached >= SHORTEST_GAP:
+            slots.append(clock_slot(reached, start, zone))
+        slots.append(clock_slot(start, end, zone))
+        reached = max(reached, end)
+    if span[1] - reached >= SHORTEST_GAP:
+        slots.append(clock_slot(reached, span[1], zone))
+    return slots
+
+
+def clock_slot(start: int, end: int, zone: ZoneInfo) -> Slot:
+    """A stretch of a day, by the clock on the wall; where clocks change, the zone's letters tell the hours apart."""
+    begins, ends = datetime.fromtimestamp(start, zone), datetime.fromtimestamp(end, zone)
+    pattern = "{0:%H:%M %Z} to {1:%H:%M %Z}" if changes(begins) else "{0:%H:%M} to {1:%H:%M}"
+    is_named = begins.minute == 0 and begins.hour % 3 == 0
+    return Slot(start, end, pattern.format(begins, ends), f"{begins:%H:%M}" if is_named else "")
+
+
+def changes(moment: datetime) -> bool:
+    """Whether the clocks change on this local day."""
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    return midnight.utcoffset() != (midnight + timedelta(days=1)).utcoffset()
+
+
+def calendar_grid(period: Period, zone: ZoneInfo) -> list[Slot]:
+    """One place for each day, or month, of a period."""
+    if period.name == "year":
+        spans = [(first, end, f"{first:%B %Y}", f"{first:%b}") for first, end in period.months]
+    else:
+        one = timedelta(days=1)
+        short = "{0:%a} {0.day}" if period.name == "week" else "{0.day}"
+        spans = [(day, day + one, f"{day:%a} {day.day} {day:%B}", short.format(day)) for day in period.days]
+    return [
+        Slot(
+            instant(first, zone),
+            instant(end, zone),
+            label,
+            text,
+            link=f"?period={DETAIL[period.name]}&date={first.isoformat()}",
+        )
+        for first, end, label, text in spans
+    ]
+
+
+def known_from_to(pair: Pair, measured: Measured, zone: ZoneInfo) -> tuple[int, int]:
+    """Epoch seconds between which a place without a value is a gap: from the first day to the end of the last reading.
+
+    Of the last day only what this page has read is known to be there.
+    """
+    first = min((channel.first_date for channel in pair.channels if channel.first_date), default=date.max)
+    last = max((channel.last_date for channel in pair.channels if channel.last_date), default=date.min)
+    if first > last:
+        return 0, 0
+    opens, closes = instant(last, zone), instant(last + timedelta(days=1), zone)
+    ends = [end for channel in pair.channels for start, end in measured.get(channel, ()) if opens <= start < closes]
+    return instant(first, zone), max(ends, default=closes)
+
+
+def filled(slot: Slot, pair: Pair, measured: Measured, known: tuple[int, int]) -> Slot:
+    """A place with what was measured there, or with why nothing was."""
+    place = (slot.start, slot.end)
+    delivered = together(measured.get(channel, {}).get(place) for channel in pair.delivered)
+    received = together(measured.get(channel, {}).get(place) for channel in pair.received)
+    absent = "" if delivered or received else why_absent(slot, known)
+    return replace(slot, delivered=delivered, received=received, absent=absent, link="" if absent else slot.link)
+
+
+def why_absent(slot: Slot, known: tuple[int, int]) -> str:
+    """In words."""
+    if slot.start >= known[1]:
+        return charts.AFTER
+    return charts.BEFORE if slot.end <= known[0] else charts.GAP
+
+
+def together(values: Iterable[Value | None]) -> Value | None:
+    """Channels that follow each other may share one day: there they are added."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+    costs = [value.cost for value in known if value.cost is not None]
+    return Value(
+        amount=sum((value.amount for value in known), Decimal(0)),
+        estimated=any(value.estimated for value in known),
+        revised=any(value.revised for value in known),
+        partial=any(value.partial for value in known),
+        cost=sum(costs, Decimal(0)) if costs else None,
+    )
+
+
+def panel(pair: Pair, slots: list[Slot], span: tuple[int, int]) -> Panel:
+    """A picture and its words."""
+    channel = pair.first
+    unit = charts.unit_of(channel.uom)
+    is_empty = not any(slot.delivered or slot.received for slot in slots)
+    return Panel(
+        title=title_of(pair),
+        unit=unit,
+        slots=slots,
+        chart=None if is_empty or channel.is_register else charts.draw(slots, unit.symbol, span),
+        has_delivered=bool(pair.delivered),
+        has_received=bool(pair.received),
+        currency=currency_code(channel.currency),
+        can_be_added=channel.is_addable,
+    )
+
+
+def title_of(pair: Pair) -> str:
+    """What the picture shows, in words."""
+    channel = pair.first
+    name = "Meter reading" if channel.is_register else QUANTITIES.get(channel.uom or 0, "Energy")
+    if name == "Energy":
+        name = "Energy received from you" if not pair.delivered else "Energy used"
+        name = "Energy used and sent out" if pair.delivered and pair.received else name
+    return f"{name}, series {pair.number}" if pair.number else name
+
+
+def currency_code(number: int | None) -> str:
+    """`USD` for 840; words for a code we do not know, and for none."""
+    if number is None:
+        return "currency not stated"
+    return CURRENCIES.get(number, f"currency number {number}")
+
+
+# --- Bills ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bill:
+    """One row of the bills table; an empty text means that the utility did not say."""
+
+    first: date
+    last: date | None
+    consumption: str
+    cost: str
+
+
+def bills(usage_point: models.UsagePoint, *, default_currency: int | None, most: int = 60) -> list[Bill]:
+    """The bills of a usage point, newest first."""
+    zone = ZoneInfo(usage_point.time_zone)
+    rows = usage_point.usage_summaries.order_by("-start")[:most]
+    return [bill(row, zone, default_currency) for row in rows]
+
+
+def bill(row: models.UsageSummary, zone: ZoneInfo, default_currency: int | None) -> Bill:
+    unit = charts.unit_of(row.consumption_uom)
+    consumption, cost = "", ""
+    if row.consumption is not None:
+        consumption = f"{charts.text_of(unit.shown(row.consumption, row.consumption_multiplier))} {unit.symbol}"
+    if row.bill_last_period is not None:
+        cost = money(row.bill_last_period, row.currency if row.currency is not None else default_currency)
+    last = None if not row.duration else local_day(row.start + row.duration - 1, zone)
+    return Bill(local_day(row.start, zone), last, consumption, cost)
+
+
+def money(amount: int, currency: int | None) -> str:
+    """`131.27 USD` for 13127000 hundred-thousandths."""
+    return f"{Decimal(amount).scaleb(COST_UNIT):,.2f} {currency_code(currency)}"
+
+
+def local_day(epoch: int, zone: ZoneInfo) -> date:
+    return datetime.fromtimestamp(epoch, UTC).astimezone(zone).date()

@@ -1,0 +1,95 @@
+"""The stretch of local time a usage page shows: a day, a week, a month or a year of the meter's own calendar."""
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+NAMES = ("day", "week", "month", "year")
+EARLIEST = date(1990, 1, 1)
+LATEST = date(2100, 12, 31)
+ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+class BadPeriod(ValueError):
+    """What was wrong with the period asked for, in words for the person who asked."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """`name` is one of NAMES; `first` is its first local day, `end` the first local day after it."""
+
+    name: str
+    first: date
+    end: date
+
+    @property
+    def days(self) -> list[date]:
+        """Every local day of it."""
+        return [self.first + timedelta(days=number) for number in range((self.end - self.first).days)]
+
+    @property
+    def months(self) -> list[tuple[date, date]]:
+        """(first day, first day after) of every calendar month of it."""
+        starts = [day for day in self.days if day.day == 1]
+        return list(zip(starts, [*starts[1:], self.end], strict=True))
+
+    @property
+    def title(self) -> str:
+        """The period in words: `Friday 14 March 2025`, `10 to 16 March 2025`, `March 2025`, `2025`."""
+        last = self.end - timedelta(days=1)
+        if self.name == "day":
+            return f"{self.first:%A} {day_month_year(self.first)}"
+        if self.name == "week":
+            return f"{day_month_year(self.first)} to {day_month_year(last)}"
+        return f"{self.first:%B %Y}" if self.name == "month" else f"{self.first:%Y}"
+
+    def previous(self) -> "Period | None":
+        """The one before; None before the earliest date we show."""
+        return of(self.name, self.first - timedelta(days=1)) if self.first > EARLIEST else None
+
+    def next(self) -> "Period | None":
+        """The one after; None after the latest date we show."""
+        return of(self.name, self.end) if self.end <= LATEST else None
+
+
+def day_month_year(day: date) -> str:
+    """`3 March 2025`."""
+    return f"{day.day} {day:%B %Y}"
+
+
+def of(name: str, day: date) -> Period:
+    """The period of that name that holds `day`. Weeks begin on Monday."""
+    if name == "day":
+        return Period(name, day, day + timedelta(days=1))
+    if name == "week":
+        monday = day - timedelta(days=day.weekday())
+        return Period(name, monday, monday + timedelta(days=7))
+    if name == "month":
+        first = day.replace(day=1)
+        return Period(name, first, first + timedelta(days=calendar.monthrange(day.year, day.month)[1]))
+    return Period("year", date(day.year, 1, 1), date(day.year + 1, 1, 1))
+
+
+def asked(name: str, text: str, *, default: date) -> Period:
+    """The period a page's address asks for; empty texts mean a month and `default`. Raises BadPeriod."""
+    name = name or "month"
+    if name not in NAMES:
+        raise BadPeriod("The period must be a day, a week, a month or a year.")
+    if not text:
+        return of(name, default)
+    if not ISO_DATE.fullmatch(text):
+        raise BadPeriod("The date must be written as year-month-day, for example 2025-03-14.")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise BadPeriod("There is no such date in the calendar.") from None
+    if not EARLIEST <= day <= LATEST:
+        raise BadPeriod(f"The date must lie between {EARLIEST.year} and {LATEST.year}.")
+    return of(name, day)
+
+
+def instant(day: date, zone: ZoneInfo) -> int:
+    """Epoch seconds of the first instant of a local day; days of 23 and 25 hours come out right."""
+    return int(datetime.combine(day, time.min, tzinfo=zone).timestamp())
