@@ -126,9 +126,9 @@ def has_totp(user: User) -> bool:
 def allow_departure(response: HttpResponse, addresses: Iterable[str]) -> HttpResponse:
     """Let a form on this page end at the hosts of `addresses` (URLs; only scheme and host count).
 
-    Browsers hold `form-action` against every redirect that follows a submitted form, so a page whose button leads to a
-    utility must name the utility's hosts. Returns the same response.
+    Browsers hold `form-action` against every redirect that follows a submitted form. A utility may send the customer on
+    to a sign-in host that only it knows, so on this page any https address is let through. Returns the same response.
     """
-    origins = {f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, addresses)}
+    origins = {"https:", *(f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, addresses))}
     response._csp_update = {"form-action": sorted(origins)}  # type: ignore[attr-defined]
     return response
