@@ -44,6 +44,7 @@ class Sandbox:
     hosts: dict[str, str]  # host -> slug ("" where several utilities share it)
     on_notified: dict[str, Callable[[Row], None]] = field(default_factory=dict)  # slug -> told after each delivery
     on_revoked: dict[str, Callable[[Row], None]] = field(default_factory=dict)  # slug -> told after each revocation
+    lookups: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)  # slug -> who a look-up finds, and how
     born: int = 0
 
     def __post_init__(self) -> None:

@@ -43,6 +43,7 @@ def _add_pages(sandbox: Sandbox, app: flask.Flask) -> None:
         return flask.render_template(
             "index.html",
             logins={slug: people.people(slug, sandbox.born) for slug in sandbox.utilities},
+            lookups=sandbox.lookups,
             password=people.PASSWORD,
             registrations=sandbox.store.find("registrations"),
             catalogue=faults.CATALOGUE,

@@ -186,7 +186,9 @@ LOAD = re.compile(r"load(\d{1,6})@example\.com")
 
 def people(utility: str, born: int) -> tuple[Person, ...]:
     """Everybody who can sign in at a utility; ``born`` is when this sandbox first started (epoch seconds)."""
-    place = PLACES[utility]
+    place = PLACES.get(utility)
+    if place is None:
+        return ()
     cast = (
         CAST
         if utility != "essex"

@@ -36,6 +36,7 @@ def make_app(sandbox: Sandbox) -> flask.Flask:
     json_api.add_endpoints(sandbox, app)
     app.before_request(_right_host)
     app.register_error_handler(404, _unknown)
+    sandbox.lookups.update(LOOKUPS)
     for utility in utilities.TABLE:
         sandbox.on_notified[utility.slug] = lambda row: events.retry(sandbox, row)
         sandbox.on_revoked[utility.slug] = lambda row: _revoked(sandbox, row)
