@@ -1,0 +1,21 @@
+# One image for web, worker, beat and the sandbox utilities; docker-compose.yml says which is which.
+FROM python:3.11-slim-bookworm AS packages
+COPY --from=ghcr.io/astral-sh/uv:0.13.8 /uv /usr/local/bin/uv
+WORKDIR /app
+COPY pyproject.toml uv.lock ./
+ENV UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
+# The sandbox's packages come along so that a test deployment can run it; the embedded servers and tools do not.
+RUN uv sync --frozen --no-default-groups --group sandbox
+
+FROM python:3.11-slim-bookworm
+RUN useradd --uid 10001 --create-home portal && mkdir -p /app/var && chown portal /app/var
+WORKDIR /app
+COPY --from=packages /app/.venv .venv
+COPY . .
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 VAR_DIR=/app/var DJANGO_SETTINGS_MODULE=portal.settings
+USER portal
+# Collected at build time: names carry a hash of the content. The keys are for this step only.
+RUN SECRET_KEY=build FIELD_ENCRYPTION_KEYS=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= \
+    python manage.py collectstatic --no-input --verbosity 0
+EXPOSE 8000
+CMD ["gunicorn", "portal.wsgi:application", "--bind", "0.0.0.0:8000", "--workers", "2", "--no-control-socket", "--worker-tmp-dir", "/dev/shm"]
