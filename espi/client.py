@@ -24,6 +24,8 @@ RATIO, RATIO_FROM = 200, 10 * MIB
 PACE_SECONDS, PACE_BYTES = 60.0, 60 * 10 * 1024
 CHUNK = 64 * 1024
 EXCERPT = 200
+# In OpenSSL's reasons. Without our certificate a server of TLS 1.2 only says that the handshake failed.
+CERTIFICATE_SIGNS = ("CERT", "UNKNOWN_CA", "HANDSHAKE_FAILURE")
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def _about_certificates(error: BaseException | None) -> bool:
         if not isinstance(one, BaseException) or id(one) in seen:
             continue
         seen.add(id(one))
-        if isinstance(one, ssl.SSLError) and ("CERT" in (one.reason or "") or "UNKNOWN_CA" in (one.reason or "")):
+        if isinstance(one, ssl.SSLError) and any(sign in (one.reason or "") for sign in CERTIFICATE_SIGNS):
             return True
         waiting += [*one.args, one.__cause__, one.__context__, getattr(one, "reason", None)]
     return False
