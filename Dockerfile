@@ -1,11 +1,10 @@
-# One image for web, worker, beat and the sandbox utilities; docker-compose.yml says which is which.
+# One image for web, worker and beat; docker-compose.yml says which is which. The sandbox utilities stay out.
 FROM python:3.11-slim-bookworm AS packages
-COPY --from=ghcr.io/astral-sh/uv:0.13.8 /uv /usr/local/bin/uv
+RUN pip install --no-cache-dir uv==0.13.8
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
 ENV UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
-# The sandbox's packages come along so that a test deployment can run it; the embedded servers and tools do not.
-RUN uv sync --frozen --no-default-groups --group sandbox
+RUN uv sync --frozen --no-default-groups
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --create-home portal && mkdir -p /app/var && chown portal /app/var

@@ -8,6 +8,8 @@
 UV_VERSION := 0.13.8
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
+# the sandbox's pages are Jinja's, not Django's
+TEMPLATES := git ls-files --cached --others --exclude-standard 'templates/*.html' ':!templates/sandbox'
 
 $(INSTALLED): pyproject.toml uv.lock portal/local/bootstrap.sh
 	uv=$$(sh portal/local/bootstrap.sh $(UV_VERSION)) && UV_PYTHON_DOWNLOADS=never "$$uv" sync --frozen --quiet
@@ -28,13 +30,13 @@ test: $(INSTALLED)  ## the tests; some of them: make test only="tests/espi -k da
 lint: $(INSTALLED)  ## style, formatting of code and templates, types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	git ls-files 'templates/*.html' 'templates/**/*.html' | sort -u | xargs -r .venv/bin/djade --target-version 5.2 --check
+	$(TEMPLATES) | xargs -r .venv/bin/djade --target-version 5.2 --check
 	.venv/bin/mypy
 
 format: $(INSTALLED)  ## rewrite code and templates in the common style
 	.venv/bin/ruff check --fix --exit-zero
 	.venv/bin/ruff format
-	git ls-files 'templates/*.html' 'templates/**/*.html' | sort -u | xargs -r .venv/bin/djade --target-version 5.2 || true
+	$(TEMPLATES) | xargs -r .venv/bin/djade --target-version 5.2 || true
 
 clean:  ## remove everything make made: packages, caches, and the demo data in var/
 	if [ -x $(PYTHON) ]; then $(PYTHON) -m portal.local stop; fi
