@@ -122,7 +122,7 @@ class World:
         self.sign_in(username)
         choices = {
             "account": self.account(username).number,
-            "choice": "5 7 8 10 15 16 56 57 58 60".split(),
+            "choice": ["5", "7", "8", "10", "15", "16", "56", "57", "58", "60"],
             "duration": "until_revoked",
             "decision": "authorize",
         }
@@ -137,7 +137,7 @@ class World:
         credentials = {"clientId": self.package["client_id"], "clientSecret": self.package["client_secret"]}
         return self.api.post(f"/{host}/gbc/v1/oauth/v1/Token", json=credentials | body, headers=headers)
 
-    def v1_exchange(self, code: str, **changes: Any) -> TestResponse:
+    def v1_exchange(self, code: str, /, **changes: Any) -> TestResponse:
         body = {"grantType": "authorization_code", "redirectUri": REDIRECT, "authCode": code}
         return self.v1_request({name: value for name, value in (body | changes).items() if value is not None})
 
@@ -146,7 +146,7 @@ class World:
         headers = {"Authorization": "Basic " + base64.b64encode(secret.encode()).decode()}
         return self.api.post(f"/{host}/gbc/espi/1_1/oauth/Token", data=form, headers=headers, **options)
 
-    def v2_exchange(self, code: str, **changes: str) -> TestResponse:
+    def v2_exchange(self, code: str, /, **changes: str) -> TestResponse:
         return self.v2_request({"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT} | changes)
 
     def tokens(self, scope: str | None = None, username: str = "home@example.com", **form: Any) -> dict[str, Any]:
