@@ -34,6 +34,10 @@ class DocumentRefused(ValueError):
     """A document that cannot be taken in; the message says why in words a customer understands."""
 
 
+class NothingUnderstood(DocumentRefused):
+    """A well-formed feed none of whose entries is ESPI."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """An entry, the resource elements in its content, the text beside them, and its IntervalBlocks, read already."""

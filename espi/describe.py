@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, BinaryIO
 
-from espi import links, numbers, parse, resources
+from espi import atom, links, numbers, parse, resources
 from espi.dialect import STANDARD, Dialect
 
 
@@ -46,9 +46,12 @@ def describe(source: BinaryIO, dialect: Dialect = STANDARD) -> dict[str, Any]:
     """
     counts = _Counts()
     directory = links.Directory(dialect)
-    for resource in parse.read(source):
-        directory.learn(resource)
-        _count(counts, resource)
+    try:
+        for resource in parse.read(source):
+            directory.learn(resource)
+            _count(counts, resource)
+    except atom.NothingUnderstood as error:
+        counts.refused["document", str(error)] += 1
     total = numbers.total(blocks.total for blocks in counts.by_link.values())
     return {
         "usage_points": counts.usage_points,

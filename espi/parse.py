@@ -24,7 +24,7 @@ def read(source: BinaryIO) -> Iterator[resources.Resource]:
             understood += not isinstance(resource, resources.Refused)
             yield resource
     if parcels and not understood:
-        raise atom.DocumentRefused("None of the file's entries is Green Button (ESPI) data.")
+        raise atom.NothingUnderstood("None of the file's entries is Green Button (ESPI) data.")
 
 
 def _resources(parcel: atom.Parcel) -> Iterator[resources.Resource]:

@@ -1,0 +1,262 @@
+"""The usage points and channels of one subscription: found or made, whatever ids the utility uses today."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import DataError, connection, transaction
+
+from espi import enums, links, models, numbers, packing, resources, zones
+
+_SMALLEST_MULTIPLIER = -18
+_RESCALED = (
+    """UPDATE espi_intervalblock SET total = total * %(by)s, "values" = ARRAY(
+        SELECT value * %(by)s FROM unnest("values") WITH ORDINALITY AS each (value, place) ORDER BY place
+    ) WHERE meter_reading_id = %(id)s""",
+    "UPDATE espi_intervalreading SET value = value * %(by)s WHERE meter_reading_id = %(id)s",
+    """UPDATE espi_intervalrevision SET old_value = old_value * %(by)s, new_value = new_value * %(by)s
+    WHERE meter_reading_id = %(id)s""",
+)
+_TYPE_FIELDS = [field.name for field in fields(resources.ReadingType) if field.name != "entry"]
+
+
+class NotStorable(ValueError):
+    """Readings that cannot be stored exactly, or whose unit is unknown; the message says why."""
+
+
+class OtherTimeZone(ValueError):
+    """The days of a usage point are kept in another time zone than the one asked for."""
+
+
+@dataclass
+class Channel:
+    """A MeterReading row, and what this document said of it so far."""
+
+    row: models.MeterReading
+    zone: ZoneInfo
+
+    @property
+    def multiplier(self) -> int:
+        """Of every value stored for the channel."""
+        return self.row.power_of_ten_multiplier
+
+
+class Channels:
+    """Finds the rows that the resources of one document belong to."""
+
+    def __init__(self, subscription: models.Subscription, directory: links.Directory, time_zone: str | None) -> None:
+        """`time_zone` is the caller's word for all usage points. Raises zones.UnknownTimeZone."""
+        if time_zone:
+            zones.zone(time_zone)
+        self.subscription, self.directory, self.time_zone = subscription, directory, time_zone
+        self._usage_points: dict[str, models.UsagePoint] = {}
+        self._zones: dict[str, str] = {}
+        self._channels: dict[tuple[int, str], Channel] = {}
+        self._aliases: dict[tuple[int, str], Channel] = {}
+        self._spans: dict[int, dict[str, tuple[int, int]]] = defaultdict(dict)
+
+    def zone_name(self, usage_point_id: str, *, is_final: bool) -> str | None:
+        """The zone a usage point's days are cut in; None while the document may still say it.
+
+        In order: the zone its days are in already, the caller's, the document's, the subscription's. Raises OtherTimeZone.
+        """
+        if usage_point_id not in self._zones:
+            found = self._kept_zone(usage_point_id) or self.time_zone or zones.name_of(self.directory.local_times)
+            if not found and not is_final:
+                return None
+            self._zones[usage_point_id] = found or self.subscription.time_zone
+        return self._zones[usage_point_id]
+
+    def usage_point(self, usage_point_id: str) -> models.UsagePoint:
+        """The row of a usage point, made if need be."""
+        if usage_point_id not in self._usage_points:
+            row_id = self._row_id(usage_point_id)
+            row = self._find(row_id) or models.UsagePoint(subscription=self.subscription, resource_id=row_id)
+            self._bring_up_to_date(row, usage_point_id)
+            self._usage_points[usage_point_id] = row
+        return self._usage_points[usage_point_id]
+
+    def settle_usage_points(self) -> None:
+        """Make every usage point of the document, and note all that it said of those that are made."""
+        for usage_point_id in self.directory.usage_points:
+            self._bring_up_to_date(self.usage_point(usage_point_id), usage_point_id)
+
+    def channel(self, source: links.Source, span: tuple[int, int]) -> Channel:
+        """The channel of a block that covers `span` (epoch seconds). Raises NotStorable for an unknown unit."""
+        point = self.usage_point(source.usage_point_id)
+        meter_reading_id = short(source.meter_reading_id)
+        base = _channel_name(source, meter_reading_id)
+        known = self._alias(point, meter_reading_id)
+        if known and (source.reading_type is None or known.row.channel.partition("#")[0] == base):
+            found = known
+        else:
+            found = self._unoccupied(point, base, source, span, known)
+            self._remember(point, meter_reading_id, found)
+        self._widen(found, meter_reading_id, span)
+        return found
+
+    def fit(
+        self, channel: Channel, values: Sequence[int | Decimal], multiplier: int, before_refining: Callable[[], None]
+    ) -> list[int]:
+        """The values as integers at the channel's multiplier, which is made finer if it has to be.
+
+        `before_refining` writes all rows that wait: what is stored is then rescaled. Raises NotStorable.
+        """
+        found = packing.scaled(values, multiplier - channel.multiplier)
+        if found is None:
+            before_refining()
+            finer = min(channel.multiplier, packing.fitting_multiplier(values, multiplier))
+            self._refine(channel, finer)
+            found = packing.scaled(values, multiplier - channel.multiplier)
+        if found is None:
+            raise NotStorable("a value with more digits than can be stored exactly")
+        return found
+
+    def _refine(self, channel: Channel, multiplier: int) -> None:
+        if multiplier < _SMALLEST_MULTIPLIER:
+            raise NotStorable("a value with more digits than can be stored exactly")
+        by = 10 ** (channel.multiplier - multiplier)
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                for statement in _RESCALED:
+                    cursor.execute(statement, {"by": by, "id": channel.row.pk})
+        except DataError:
+            raise NotStorable("a value with more digits than can be stored beside the ones that are here") from None
+        channel.row.power_of_ten_multiplier = multiplier
+        channel.row.save(update_fields=["power_of_ten_multiplier"])
+
+    def _kept_zone(self, usage_point_id: str) -> str | None:
+        row = self._find(self._row_id(usage_point_id))
+        if row is None or not models.MeterReading.objects.filter(usage_point=row).exists():
+            return None
+        if self.time_zone and self.time_zone != row.time_zone:
+            raise OtherTimeZone(f"The days of this usage point are kept in the time zone {row.time_zone}.")
+        return row.time_zone
+
+    def _find(self, row_id: str) -> models.UsagePoint | None:
+        return models.UsagePoint.objects.filter(subscription=self.subscription, resource_id=row_id).first()
+
+    def _bring_up_to_date(self, row: models.UsagePoint, usage_point_id: str) -> None:
+        said = self.directory.usage_points.get(usage_point_id)
+        told: dict[str, Any] = {"time_zone": self.zone_name(usage_point_id, is_final=True)}
+        if said:
+            told["service_kind"] = said.service_kind if row.service_kind is None else row.service_kind
+            told["status"] = row.status if said.status is None else said.status
+            told["title"] = row.title or said.entry.title[:500]
+        changed = [name for name, value in told.items() if getattr(row, name) != value]
+        for name in changed:
+            setattr(row, name, told[name])
+        if changed or row.pk is None:
+            row.save()
+
+    def _row_id(self, usage_point_id: str) -> str:
+        """Its id, marked with the service kind where another service came under the same id.
+
+        Download My Data files of many utilities name every usage point "01".
+        """
+        plain = short(usage_point_id)
+        said = self.directory.usage_points.get(usage_point_id)
+        kind = said.service_kind if said else None
+        rows = models.UsagePoint.objects.filter(subscription=self.subscription, resource_id=plain)
+        taken = rows.values_list("service_kind", flat=True).first()
+        if kind is None or taken is None or taken == kind:
+            return plain
+        return short(f"{usage_point_id};kind={kind}")
+
+    def _alias(self, point: models.UsagePoint, meter_reading_id: str) -> Channel | None:
+        key = (point.pk, meter_reading_id)
+        if key not in self._aliases and meter_reading_id:
+            rows = models.MeterReadingAlias.objects.filter(usage_point=point, resource_id=meter_reading_id)
+            row = rows.select_related("meter_reading").first()
+            if row is None:
+                return None
+            self._aliases[key] = self._known(point, row.meter_reading)
+        return self._aliases.get(key)
+
+    def _known(self, point: models.UsagePoint, row: models.MeterReading) -> Channel:
+        return self._channels.setdefault((point.pk, row.channel), Channel(row, zones.zone(point.time_zone)))
+
+    def _remember(self, point: models.UsagePoint, meter_reading_id: str, channel: Channel) -> None:
+        if meter_reading_id:
+            models.MeterReadingAlias.objects.update_or_create(
+                usage_point=point, resource_id=meter_reading_id, defaults={"meter_reading": channel.row}
+            )
+            self._aliases[point.pk, meter_reading_id] = channel
+
+    def _unoccupied(
+        self, point: models.UsagePoint, base: str, source: links.Source, span: tuple[int, int], known: Channel | None
+    ) -> Channel:
+        """The first of base, base#2, base#3 ... to which no other MeterReading of this document gave the same hours.
+
+        PG&E lists a MeterReading per meter of a service, each with the same ReadingType (its contract, 9.2).
+        """
+        for ordinal in range(1, 1000):
+            name = base if ordinal == 1 else f"{base}#{ordinal}"
+            channel = self._named(point, name, source, known if ordinal == 1 else None)
+            others = self._spans[channel.row.pk]
+            own = short(source.meter_reading_id)
+            if not any(_overlap(span, other) for key, other in others.items() if key != own):
+                return channel
+        raise NotStorable("more meters of one kind than can be told apart")
+
+    def _named(self, point: models.UsagePoint, name: str, source: links.Source, known: Channel | None) -> Channel:
+        if (point.pk, name) in self._channels:
+            return self._channels[point.pk, name]
+        row = models.MeterReading.objects.filter(usage_point=point, channel=name).first()
+        if row is None:
+            row = _new_row(point, name, source.reading_type, known)
+        return self._known(point, row)
+
+    def _widen(self, channel: Channel, meter_reading_id: str, span: tuple[int, int]) -> None:
+        spans = self._spans[channel.row.pk]
+        before = spans.get(meter_reading_id, span)
+        spans[meter_reading_id] = (min(before[0], span[0]), max(before[1], span[1]))
+
+
+def _new_row(
+    point: models.UsagePoint, name: str, kind: resources.ReadingType | None, known: Channel | None
+) -> models.MeterReading:
+    """A new channel; or the one that was kept without a ReadingType under the same id, now that it is told."""
+    kind = kind or resources.ReadingType()
+    is_untold = known is not None and known.row.channel.startswith(_UNTOLD)
+    row = known.row if known and is_untold else models.MeterReading(usage_point=point)
+    row.channel = name
+    row.reading_type = reading_type(kind)
+    row.is_register = kind.accumulation_behaviour in enums.REGISTERS
+    row.power_of_ten_multiplier = row.power_of_ten_multiplier if row.pk else kind.power_of_ten_multiplier or 0
+    row.save()
+    return row
+
+
+_UNTOLD = "meter_reading="
+
+
+def _channel_name(source: links.Source, meter_reading_id: str) -> str:
+    if source.reading_type is None:
+        return f"{_UNTOLD}{meter_reading_id}"[:250]
+    return links.identity(source.reading_type)
+
+
+def reading_type(kind: resources.ReadingType) -> models.ReadingType:
+    """The one row of that content. Raises NotStorable for a unit or multiplier that the standard does not know."""
+    if kind.uom is not None and kind.uom not in enums.KNOWN_UNITS:
+        raise NotStorable(f"an unknown unit (uom {kind.uom})")
+    if (kind.power_of_ten_multiplier or 0) not in numbers.MULTIPLIERS:
+        raise NotStorable(f"an impossible multiplier ({kind.power_of_ten_multiplier})")
+    told = {name: getattr(kind, name) for name in _TYPE_FIELDS}
+    told["power_of_ten_multiplier"] = kind.power_of_ten_multiplier or 0
+    signature = hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()
+    return models.ReadingType.objects.get_or_create(signature=signature, defaults=told)[0]
+
+
+def short(text: str) -> str:
+    """An id as it is, or its digest where it is longer than a column."""
+    return text if len(text) <= 255 else hashlib.sha256(text.encode()).hexdigest()
+
+
+def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]

@@ -1,0 +1,400 @@
+"""Documents -> rows: one transaction per document, the same result however often and in whatever order they come.
+
+The document is read once, streaming. Blocks that a later entry has yet to explain (its ReadingType, its time zone) are
+left for a second reading of the same bytes, so memory stays bounded whatever the order of entries.
+"""
+
+import hashlib
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+from urllib.parse import unquote
+
+from django.db import connection, transaction
+
+from espi import bills, links, models, packing, parse, resources, storage, zones
+from espi import describe as description
+from espi.atom import DocumentRefused
+from espi.channels import Channel, Channels, NotStorable, OtherTimeZone, short
+from espi.dialect import STANDARD, Dialect
+from espi.packing import Publication
+
+__all__ = ["ALL", "BILLS", "CUSTOMER", "USAGE", "DocumentRefused", "describe", "store"]
+
+# What a customer can allow, by the standard's resource that carries it.
+USAGE = "IntervalBlock"
+BILLS = "UsageSummary"
+CUSTOMER = "Customer"
+ALL = frozenset({USAGE, BILLS, CUSTOMER})
+
+Source = BinaryIO | Path | bytes
+_CHUNK = 1 << 20
+_ROWS_AT_ONCE = 4000
+_LOCK = 0x45535049  # "ESPI": first half of the advisory lock's key
+_FASTEST = 1  # gzip; documents are kept for the record and seldom read
+
+
+def describe(source: Source, dialect: Dialect = STANDARD) -> dict[str, Any]:
+    """What a document says, without storing it; see `espi.describe`. Raises DocumentRefused."""
+    with _opened(source) as file:
+        return description.describe(file, dialect)
+
+
+def store(
+    source: Source,
+    *,
+    subscription: models.Subscription,
+    dialect: Dialect = STANDARD,
+    now: datetime,
+    url: str = "",
+    file_name: str = "",
+    content_type: str = "",
+    fetch_job: models.FetchJob | None = None,
+    application_information: models.ApplicationInformation | None = None,
+    accepts: frozenset[str] = ALL,
+    expected_subscription_id: str | None = None,
+    others: Literal["refuse", "skip"] = "refuse",
+) -> models.Document:
+    """Store what a document says under `subscription`, in one transaction; bytes that were read before change nothing.
+
+    `accepts`: the kinds that the customer allowed (names of ESPI resources, see ALL); the rest is counted as refused,
+    and such a document's bytes are not kept. `expected_subscription_id`: entries of another subscription refuse the
+    document, or with `others="skip"` (bulk files of many customers) are passed over. Raises DocumentRefused in plain
+    words, with nothing stored. `now` is aware UTC.
+    """
+    with _opened(source) as file, transaction.atomic():
+        lock(subscription)
+        content = _read_bytes(file)
+        reader = {
+            "accepts": sorted(accepts),
+            "time_zone": dialect.time_zone,
+            "values": dialect.interval_values,
+            "subscription_id": expected_subscription_id,
+        }
+        before = models.Document.objects.filter(
+            subscription=subscription, sha256=content.sha256, summary__reader=reader
+        )
+        if known := before.first():
+            return known
+        document = models.Document.objects.create(
+            subscription=subscription,
+            application_information=application_information,
+            fetch_job=fetch_job,
+            url=url[:2048],
+            file_name=file_name[:255],
+            content_type=content_type[:255],
+            sha256=content.sha256,
+            size=content.size,
+            content=b"",
+            received_at=now,
+        )
+        rules = _Rules(dialect, accepts, expected_subscription_id, others, now)
+        ingest = _read(file, document, rules)
+        document.content = b"" if ingest.is_partly_foreign else content.compressed
+        document.published_at = ingest.published_at
+        document.summary = ingest.summary() | {"reader": reader}
+        document.save(update_fields=["content", "published_at", "summary"])
+        return document
+
+
+def lock(subscription: models.Subscription) -> None:
+    """One writer per subscription until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [(_LOCK << 31) + subscription.pk])
+
+
+@dataclass(frozen=True)
+class _Content:
+    sha256: str
+    size: int
+    compressed: bytes
+
+
+def _read_bytes(file: BinaryIO) -> _Content:
+    digest, size = hashlib.sha256(), 0
+    packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    packed = []
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+        packed.append(packer.compress(chunk))
+    if not size:
+        raise DocumentRefused("The file is empty.")
+    file.seek(0)
+    return _Content(digest.hexdigest(), size, b"".join([*packed, packer.flush()]))
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[BinaryIO]:
+    """The document as a file that can be read again."""
+    if isinstance(source, bytes):
+        yield BytesIO(source)
+    elif isinstance(source, Path):
+        with source.open("rb") as file:
+            yield file
+    elif source.seekable():
+        source.seek(0)
+        yield source
+    else:
+        with tempfile.TemporaryFile() as copy:
+            while chunk := source.read(_CHUNK):
+                copy.write(chunk)
+            copy.seek(0)
+            yield copy
+
+
+@dataclass(frozen=True)
+class _Rules:
+    dialect: Dialect
+    accepts: frozenset[str]
+    expected_subscription_id: str | None
+    others: Literal["refuse", "skip"]
+    now: datetime
+
+
+def _read(file: BinaryIO, document: models.Document, rules: _Rules) -> "_Ingest":
+    try:
+        ingest = _Ingest(document, rules)
+        ingest.run(file)
+    except (OtherTimeZone, zones.UnknownTimeZone) as error:
+        raise DocumentRefused(str(error)) from None
+    return ingest
+
+
+class _Ingest:
+    """One document on its way into the rows."""
+
+    def __init__(self, document: models.Document, rules: _Rules) -> None:
+        self.document, self.rules = document, rules
+        self.directory = links.Directory(rules.dialect)
+        assert document.subscription is not None
+        self.channels = Channels(document.subscription, self.directory, rules.dialect.time_zone)
+        self.batch = storage.Batch(document.pk)
+        self.written = storage.Written()
+        self.said: Counter[str] = Counter()
+        self.other: Counter[str] = Counter()
+        self.refused: Counter[tuple[str, str]] = Counter()
+        self.bills: list[resources.UsageSummary] = []
+        self.local_times: list[resources.LocalTimeParameters] = []
+        self.deferred: set[Any] = set()
+        self.is_partly_foreign = False
+        self.published_at: datetime | None = None
+
+    def run(self, file: BinaryIO) -> None:
+        """Read and store everything."""
+        for resource in parse.read(file):
+            if self._is_ours(resource):
+                self._take(resource)
+        if self.deferred:
+            file.seek(0)
+            self._take_deferred(file)
+        self._finish()
+
+    def summary(self) -> dict[str, Any]:
+        """Counts of what the document said, what became of it, and what was refused and why."""
+        refused = [{"what": what, "why": why, "count": n} for (what, why), n in sorted(self.refused.items())]
+        counts = {
+            name: self.said[name] for name in ("usage_points", "meter_readings", "blocks", "readings", "summaries")
+        }
+        outcome = {
+            "stored": self.written.stored,
+            "unchanged": self.written.unchanged,
+            "revised": self.written.revised,
+        }
+        return counts | outcome | {"refused": refused, "other": dict(sorted(self.other.items()))}
+
+    def _is_ours(self, resource: resources.Resource) -> bool:
+        expected = self.rules.expected_subscription_id
+        found = links.subscription_id(resource.entry)
+        if not expected or not found or unquote(found) == unquote(expected):
+            return True
+        if self.rules.others == "refuse":
+            raise DocumentRefused("The file belongs to another subscription than the one that asked for it.")
+        self.is_partly_foreign = True
+        return False
+
+    def _take(self, resource: resources.Resource) -> None:
+        self._note_time(resource.entry)
+        self.directory.learn(resource)
+        match resource:
+            case resources.UsagePoint():
+                self.said["usage_points"] += 1
+            case resources.MeterReading():
+                self.said["meter_readings"] += 1
+            case resources.LocalTimeParameters():
+                self.local_times.append(resource)
+            case resources.Refused():
+                self.refused[resource.what, resource.why] += 1
+            case resources.Other():
+                self._take_other(resource)
+            case resources.UsageSummary():
+                self._take_bill(resource)
+            case resources.IntervalBlock():
+                self._take_block(resource)
+
+    def _note_time(self, entry: resources.Entry) -> None:
+        if entry.published_at and (self.published_at is None or entry.published_at > self.published_at):
+            self.published_at = entry.published_at
+
+    def _take_other(self, resource: resources.Other) -> None:
+        if resource.is_customer and not self.rules.accepts & {CUSTOMER, resource.name}:
+            self._refuse_kind(resource.name)
+        else:
+            self.other[resource.name] += 1
+
+    def _take_bill(self, bill: resources.UsageSummary) -> None:
+        self.said["summaries"] += 1
+        if BILLS not in self.rules.accepts:
+            self._refuse_kind(BILLS)
+        elif bill.start is None:
+            self.refused[BILLS, "a billing period without a start between 1990 and 2100"] += 1
+        else:
+            self.bills.append(bill)
+
+    def _refuse_kind(self, name: str) -> None:
+        self.refused[name, "outside of what the customer allowed"] += 1
+        self.is_partly_foreign = True
+
+    def _take_block(self, block: resources.IntervalBlock) -> None:
+        columns = block.columns
+        self.said["blocks"] += 1
+        self.said["readings"] += columns.written
+        if USAGE not in self.rules.accepts:
+            self._refuse_kind(USAGE)
+            return
+        for reason, count in (columns.refused + columns.remarks).items():
+            self.refused["reading", reason] += count
+        key = _address(block)
+        if key not in self.deferred and not self._place(block, is_final=False):
+            self.deferred.add(key)
+
+    def _take_deferred(self, file: BinaryIO) -> None:
+        for resource in parse.read(file):
+            is_block = isinstance(resource, resources.IntervalBlock)
+            if is_block and _address(resource) in self.deferred and self._is_ours(resource):
+                self._place(resource, is_final=True)
+
+    def _place(self, block: resources.IntervalBlock, *, is_final: bool) -> bool:
+        """Put a block's readings among the rows to write; False if the document has yet to say where."""
+        source = self.directory.source(block, is_final=is_final)
+        if source is None or self.channels.zone_name(source.usage_point_id, is_final=is_final) is None:
+            return False
+        if block.columns.starts:
+            try:
+                self._store_block(block, source)
+            except NotStorable as error:
+                self.refused["reading", str(error)] += len(block.columns.starts)
+        return True
+
+    def _store_block(self, block: resources.IntervalBlock, source: links.Source) -> None:
+        kind = source.reading_type
+        columns = _with_durations(block.columns, kind)
+        channel = self.channels.channel(source, _span(columns))
+        multiplier = (kind.power_of_ten_multiplier if kind else None) or 0
+        columns = self._scaled(columns, channel, multiplier)
+        days, singles = packing.cut(
+            columns,
+            meter_reading_id=channel.row.pk,
+            zone=channel.zone,
+            publication=self._publication(block.entry),
+        )
+        self.batch.add(days, singles)
+        if len(self.batch) > _ROWS_AT_ONCE:
+            self._write()
+
+    def _scaled(self, columns: resources.Columns, channel: Channel, multiplier: int) -> resources.Columns:
+        columns = replace(columns, values=self.channels.fit(channel, columns.values, multiplier, self._write))
+        large = packing.LARGEST
+        if max(columns.values) <= large and min(columns.values) >= -large and _costs_fit(columns):
+            return columns
+        return self._without_giants(columns)
+
+    def _without_giants(self, columns: resources.Columns) -> resources.Columns:
+        keep = [
+            index
+            for index, value in enumerate(columns.values)
+            if abs(value) <= packing.LARGEST and abs((columns.costs or {index: 0})[index] or 0) <= packing.LARGEST
+        ]
+        self.refused["reading", "a value or cost too large to be stored"] += len(columns.values) - len(keep)
+        return _picked(columns, keep)
+
+    def _publication(self, entry: resources.Entry) -> Publication:
+        """When it was said; never later than now, or nothing could correct it any more."""
+        if entry.published_at is None:
+            return Publication(self.rules.now, False)
+        return Publication(min(entry.published_at, self.rules.now), True)
+
+    def _write(self) -> None:
+        self.written.add(self.batch.write())
+
+    def _finish(self) -> None:
+        self._write()
+        self.channels.settle_usage_points()
+        for bill in self.bills:
+            self._store_bill(bill)
+        for local_time in self.local_times:
+            self._store_local_time(local_time)
+
+    def _store_bill(self, bill: resources.UsageSummary) -> None:
+        point = self.channels.usage_point(links.usage_point_id(bill.entry))
+        outcome = bills.store(
+            bill,
+            point,
+            publication=self._publication(bill.entry),
+            document=self.document,
+            default_currency=self.rules.dialect.default_currency,
+        )
+        self.said[f"summaries_{outcome}"] += 1
+
+    def _store_local_time(self, said: resources.LocalTimeParameters) -> None:
+        told = {
+            "tz_offset": said.tz_offset,
+            "dst_offset": said.dst_offset,
+            "dst_start_rule": said.dst_start_rule,
+            "dst_end_rule": said.dst_end_rule,
+        }
+        key = {"subscription": self.document.subscription, "resource_id": _local_time_id(said.entry)}
+        if not models.LocalTimeParameters.objects.filter(**key, **told).exists():
+            models.LocalTimeParameters.objects.update_or_create(**key, defaults=told)
+
+
+def _local_time_id(entry: resources.Entry) -> str:
+    return short(entry.resource_id or links.UNNAMED)
+
+
+def _address(block: resources.IntervalBlock) -> Any:
+    """What blocks of one series share before it is known which one it is."""
+    entry = block.entry
+    key = (links.usage_point_id(entry, default=""), entry.segment("MeterReading"))
+    return key if key[1] and not block.is_lower_camel else entry.hrefs
+
+
+def _with_durations(columns: resources.Columns, kind: resources.ReadingType | None) -> resources.Columns:
+    """A reading that does not say how long it is is as long as its ReadingType says; of no length if nobody does."""
+    if None not in columns.durations:
+        return columns
+    length = (kind.interval_length if kind else None) or 0
+    return replace(columns, durations=[length if each is None else each for each in columns.durations])
+
+
+def _span(columns: resources.Columns) -> tuple[int, int]:
+    ends = map(sum, zip(columns.starts, columns.durations, strict=True))  # type: ignore[arg-type]
+    return min(columns.starts), max(max(ends), max(columns.starts) + 1)
+
+
+def _costs_fit(columns: resources.Columns) -> bool:
+    known = [cost for cost in columns.costs or () if cost is not None]
+    return not known or (max(known) <= packing.LARGEST and min(known) >= -packing.LARGEST)
+
+
+def _picked(columns: resources.Columns, keep: list[int]) -> resources.Columns:
+    names = ("starts", "durations", "values", "costs", "qualities", "tous")
+    picked = {name: getattr(columns, name) for name in names}
+    return replace(columns, **{name: col and [col[index] for index in keep] for name, col in picked.items()})

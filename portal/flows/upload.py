@@ -1,0 +1,52 @@
+"""A file the customer already has: described, or stored among his own data."""
+
+from datetime import datetime
+from typing import Any, BinaryIO
+
+from django.db import transaction
+
+from espi import ingest, zones
+from espi.dialect import Dialect
+from espi.models import Document, Subscription
+from portal.models import User
+
+LARGEST = 100 * 1024 * 1024  # bytes
+SUBSCRIPTION_NAME = "Files you uploaded"
+
+
+def describe(file: BinaryIO, *, time_zone: str | None = None) -> dict[str, Any]:
+    """What the file says, with nothing stored. Raises ingest.DocumentRefused."""
+    return ingest.describe(file, _dialect(time_zone))
+
+
+def store(user: User, file: BinaryIO, *, file_name: str, now: datetime, time_zone: str | None = None) -> Document:
+    """Store the file among the user's uploads; the same file again changes nothing.
+
+    `time_zone` is an IANA name; without it the file's own LocalTimeParameters are used, then UTC. Raises
+    ingest.DocumentRefused in plain words, with nothing stored.
+    """
+    with transaction.atomic():
+        return ingest.store(
+            file,
+            subscription=_uploads(user),
+            dialect=_dialect(time_zone),
+            now=now,
+            file_name=file_name,
+        )
+
+
+def _uploads(user: User) -> Subscription:
+    """The one subscription of a user that holds files; made with his first file."""
+    User.objects.select_for_update().get(pk=user.pk)
+    found = Subscription.objects.filter(retail_customer=user, utility="").order_by("pk").first()
+    return found or Subscription.objects.create(retail_customer=user, utility="", name=SUBSCRIPTION_NAME)
+
+
+def _dialect(time_zone: str | None) -> Dialect:
+    if not time_zone:
+        return Dialect()
+    try:
+        zones.zone(time_zone)
+    except zones.UnknownTimeZone as error:
+        raise ingest.DocumentRefused(str(error)) from None
+    return Dialect(time_zone=time_zone)

@@ -1,0 +1,77 @@
+"""Every public sample imports, agrees with the counts its README states, and changes nothing the second time."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.apps import apps
+from django.core.management import CommandError, call_command
+
+from portal.models import User
+from tests.espi import samples
+
+STATED = samples.stated()
+WELL_FORMED = [sample for sample in STATED if sample.is_well_formed]
+BROKEN = [sample for sample in STATED if not sample.is_well_formed]
+NOT_ESPI = "gba40__Retail_Customer_Statement_Example.xml"  # its one entry holds an element of the Atom namespace
+FILES = [sample.path for sample in WELL_FORMED if sample.path.name != NOT_ESPI] + samples.pge_files()
+
+
+def _name(value):
+    return getattr(getattr(value, "path", value), "name", None)
+
+
+def dry_run(path):
+    out = StringIO()
+    call_command("import_greenbutton", str(path), dry_run=True, json=True, stdout=out)
+    return json.loads(out.getvalue())
+
+
+def all_rows():
+    rows = {}
+    for model in apps.get_app_config("espi").get_models():
+        rows[model.__name__] = sorted(map(repr, model.objects.values()))
+    return rows
+
+
+def test_the_sample_table_is_read_whole_where_the_folder_is():
+    assert len(WELL_FORMED) == 60 or not samples.FOLDER.exists()
+
+
+@pytest.mark.parametrize("sample", WELL_FORMED, ids=_name)
+def test_a_dry_run_agrees_with_the_readme(sample):
+    found = dry_run(sample.path)
+    assert (found["readings"], found["blocks"], found["usage_points"]) == sample.counts
+    assert found["value_sum"] == sample.value_sum
+    assert sum(channel["count"] for channel in found["channels"]) == sample.counts[0]
+    assert sum(channel["sum"] for channel in found["channels"]) == sample.value_sum
+    if sample.first is not None:
+        assert (found["first"], found["last"]) == (sample.first, sample.last)
+    assert all(set(each) == {"what", "why", "count"} for each in found["refused"])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_importing_twice_changes_nothing(path):
+    User.objects.create_user("owner@example.com")
+    call_command("import_greenbutton", str(path), user="OWNER@example.com", stdout=StringIO())
+    once = all_rows()
+    out = StringIO()
+    call_command("import_greenbutton", str(path), user="owner@example.com", json=True, stdout=out)
+    assert all_rows() == once
+    assert json.loads(out.getvalue())["readings"] == dry_run(path)["readings"]
+
+
+UNUSABLE = [(sample.path, "well-formed") for sample in BROKEN]
+UNUSABLE += [(sample.path, "None of the file's entries") for sample in WELL_FORMED if sample.path.name == NOT_ESPI]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("path", "words"), UNUSABLE, ids=_name)
+def test_a_file_without_green_button_data_is_refused_in_words_and_leaves_nothing(path, words):
+    User.objects.create_user("owner@example.com")
+    before = all_rows()
+    with pytest.raises(CommandError, match=words) as caught:
+        call_command("import_greenbutton", str(path), user="owner@example.com", stdout=StringIO())
+    assert caught.value.returncode == 1
+    assert all_rows() == before
