@@ -1,7 +1,7 @@
 """Addresses: where a utility answers in each environment, and whether a URL leads there and nowhere else."""
 
 from dataclasses import dataclass, replace
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import requests
 from django.conf import settings
@@ -58,11 +58,15 @@ def require_within(url: str, base: str) -> None:
         raise UntrustedAddress(f"the address is not {trusted.scheme}")
     if sent.hostname != trusted.hostname:
         raise UntrustedAddress("the address is at another host")
-    if (sent.port or PORTS[sent.scheme]) != (trusted.port or PORTS[trusted.scheme]):
+    if _port(sent) != _port(trusted):
         raise UntrustedAddress("the address is at another port")
     path = trusted.path.rstrip("/")
     if sent.path != path and not sent.path.startswith(f"{path}/"):
         raise UntrustedAddress("the address is outside the utility's resources")
+
+
+def _port(parts: SplitResult) -> int:
+    return PORTS[parts.scheme] if parts.port is None else parts.port
 
 
 def as_sent(url: str) -> str:
@@ -73,12 +77,14 @@ def as_sent(url: str) -> str:
         raise UntrustedAddress("the address holds characters that no address of a utility has")
     try:
         sent = requests.Request("GET", url).prepare().url or ""
-        parts = urlsplit(sent)
-        _ = parts.port
+        parts, written = urlsplit(sent), urlsplit(url)
+        _ = parts.port, written.port
     except (requests.RequestException, ValueError):
         raise UntrustedAddress("the address cannot be read") from None
-    if parts.scheme not in PORTS or "@" in parts.netloc or "@" in urlsplit(url).netloc:
-        raise UntrustedAddress("the address is of another kind or names a user")
+    if parts.scheme not in PORTS or any(char in parts.netloc + written.netloc for char in "@%"):
+        raise UntrustedAddress("the address is of another kind, names a user or escapes its host")
+    if _port(parts) != _port(written):  # `requests` leaves out port 0
+        raise UntrustedAddress("the address is at another port")
     if _climbs(url) or _climbs(sent):
         raise UntrustedAddress("the address climbs out of its path")
     return sent

@@ -17,7 +17,7 @@ from espi.dialect import Dialect
 from espi.models import ApplicationInformation, Authorization
 from espi.scope import Scope
 from utilities import oauth
-from utilities.addresses import URL_FIELDS, Addresses, require_within, sandboxed
+from utilities.addresses import URL_FIELDS, Addresses, as_sent, require_within, sandboxed
 from utilities.oauth import Credentials, Endpoint, Grant, TokenDialect, UntrustedAddress
 
 Environment = ApplicationInformation.Environment
@@ -344,7 +344,7 @@ class Utility:
     def path(self, app: ApplicationInformation, url: str) -> list[str]:
         """The parts of a resource's path below the base. Raises UntrustedAddress."""
         self.check_url(app, url)
-        below = urlsplit(url).path.removeprefix(urlsplit(self.resource_base(app)).path)
+        below = urlsplit(as_sent(url)).path.removeprefix(urlsplit(self.resource_base(app)).path)
         return [part for part in below.split("/") if part]
 
     def token_class(self, app: ApplicationInformation, url: str) -> str:

@@ -157,9 +157,9 @@ class ConEdison(Utility):
     subscription_paths = ("Subscription", "RetailCustomer", "Customer")
     # Blocks of edition 2 (version 4.4 of the document, scopes): 53 is the customer's Connect My Data.
     requested_blocks = {
-        "usage": (1, 3, 4, 5, 7, 8, 10),
-        "billing": (1, 3, 15, 16),
-        "customer": (51, 53, 56, 57, 58, 60),
+        "usage": ("1", "3", "4", "5", "7", "8", "10"),
+        "billing": ("1", "3", "15", "16"),
+        "customer": ("51", "53", "56", "57", "58", "60"),
     }
     granting_blocks = {
         "usage": frozenset({"4"}),
