@@ -124,8 +124,8 @@ def days(channel: Channel, window: Window, start: int, now: float) -> Iterator[D
     if window.published_max is not None:
         high = min(high, window.published_max + 1)
     for first, last in meters.local_days(low, int(high), ZONE) if low < high else []:
-        published = last + LATENCY
-        if published > now or not window.shows(first, last, published, last + REVENUE_QUALITY_AFTER):
+        changes = [at for at in (last + LATENCY, last + REVENUE_QUALITY_AFTER) if at <= now]
+        if not changes or not window.shows(first, last, *changes):
             continue
         day = _day(channel, first, last, now)
         if day.readings:
