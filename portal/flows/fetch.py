@@ -17,12 +17,21 @@ from typing import IO, Any, BinaryIO, cast
 from celery import Task, shared_task
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Max, Min, Q
 from django.utils import timezone
 
 import utilities
-from espi import atom, client, ingest, session
-from espi.models import ApplicationInformation, Authorization, Document, FetchJob, Notification
+from espi import atom, client, ingest, links, session
+from espi.models import (
+    ApplicationInformation,
+    Authorization,
+    Document,
+    FetchJob,
+    IntervalBlock,
+    Notification,
+    Subscription,
+    UsageSummary,
+)
 from portal.flows import standing, tokens
 from utilities import oauth
 from utilities.base import PlannedRequest, Utility
@@ -294,8 +303,9 @@ def fetch_data(job: FetchJob, utility: Utility, clock: Clock) -> Result:
             if answer.status == NO_CONTENT:
                 finish_waiting(job, None, clock.now())
                 return Result(State.DONE, "The utility has no data for this period.")
-            file.seek(0)
-            document = store(job, utility, answer, file, clock)
+            if job.token_class == TokenClass.CLIENT:
+                return store_bulk(job, utility, answer, file, clock)
+            document = store(job, owner(job), utility, answer, file, clock)
             follow_up(job, utility, file, clock.now())
         except NOT_HIS_FILE as error:
             return another_owner(job, error, clock.now())
@@ -359,25 +369,46 @@ def owner(job: FetchJob) -> Authorization:
     return job.authorization
 
 
-def store(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Clock) -> Document:
-    """Read the file into the customer's data. A customer who stops meanwhile waits for the commit, or we refuse it."""
+def store(
+    job: FetchJob, authorization: Authorization, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Clock
+) -> Document:
+    """Read the file into the customer's data. A customer who stops meanwhile waits for the commit, or we refuse it.
+
+    Of a file that is only his, an entry of another subscription refuses all; of a bulk file only his part is read.
+    """
     app = job.application_information
     if not renew(job, clock.now()):
         raise Taken
     with transaction.atomic():
-        authorization = standing_authorization(job)
+        row = standing_authorization(authorization)
         return ingest.store(
             cast(BinaryIO, file),
-            subscription=authorization.subscription,
+            subscription=cast(Subscription, row.subscription),
             dialect=utility.dialect(app),
             now=clock.now(),
             url=job.url,
             content_type=answer.content_type,
             fetch_job=job,
             application_information=app,
-            accepts=accepted_kinds(utility, app, authorization),
-            expected_subscription_id=authorization.utility_subscription_id or None,
+            accepts=accepted_kinds(utility, app, row),
+            expected_subscription_id=row.utility_subscription_id or None,
+            others="skip" if job.token_class == TokenClass.CLIENT else "refuse",
         )
+
+
+def store_bulk(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Clock) -> Result:
+    """Read a file of many customers into each one's data; whoever does not share with us is passed over."""
+    file.seek(0)
+    named = {links.subscription_id(parcel.entry) for parcel in atom.read(cast(BinaryIO, file))} - {""}
+    connections = Authorization.objects.filter(
+        application_information=job.application_information,
+        status=Authorization.Status.ACTIVE,
+        utility_subscription_id__in=named,
+    )
+    found = list(connections.order_by("pk"))
+    for authorization in found:
+        store(job, authorization, utility, answer, file, clock)
+    return Result(State.DONE, f"Read for {len(found)} of the {len(named)} connections it names.")
 
 
 def follow_up(job: FetchJob, utility: Utility, file: IO[bytes], now: datetime) -> list[FetchJob]:
@@ -390,10 +421,10 @@ def follow_up(job: FetchJob, utility: Utility, file: IO[bytes], now: datetime) -
     return enqueue_planned(owner(job), planned, now=now)
 
 
-def standing_authorization(job: FetchJob) -> Authorization:
+def standing_authorization(authorization: Authorization) -> Authorization:
     """The authorization as it is now, held until the data are committed. Raises NotAllowed if it ended meanwhile."""
     rows = Authorization.objects.select_for_update(no_key=True, of=("self",)).select_related("subscription")
-    row = rows.get(pk=owner(job).pk)
+    row = rows.get(pk=authorization.pk)
     if not tokens.is_active(row) or row.subscription is None:
         raise tokens.NotAllowed(f"Sharing ended before the data arrived. {row.status_reason}".strip())
     return row
@@ -486,14 +517,19 @@ def covering(asked: list[FetchJob], document: Document | None) -> list[FetchJob]
         job
         for job in asked
         if (job.window_start is None or job.window_start.timestamp() <= last)
-        and (job.window_end is None or job.window_end.timestamp() >= first)
+        and (job.window_end is None or job.window_end.timestamp() > first)
     ]
 
 
 def span(document: Document | None) -> tuple[int | None, int | None]:
-    """Epoch seconds of the first and the last reading of a document."""
-    summary = document.summary if document else {}
-    return summary.get("first"), summary.get("last")
+    """Epoch seconds of the first and the last day, else bill, that was stored from a document."""
+    if document is None:
+        return None, None
+    for rows in (IntervalBlock.objects.filter(document=document), UsageSummary.objects.filter(document=document)):
+        found = rows.aggregate(first=Min("start"), last=Max("start"))
+        if found["first"] is not None:
+            return found["first"], found["last"]
+    return None, None
 
 
 # --- What an error means ----------------------------------------------------------------------------------------------

@@ -1,0 +1,524 @@
+"""Fetch jobs against a utility that answers what it is told to."""
+
+from datetime import timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from django.db import transaction
+
+import utilities
+from espi import session
+from espi.models import Authorization, Document, FetchJob, IntervalBlock
+from portal.flows import fetch, withdraw
+from tests.portal import rows, standin
+from tests.portal.rows import ESSEX, NOW, PGE, V1, V2
+from utilities.base import PlannedRequest
+
+pytestmark = pytest.mark.django_db
+BATCH = f"{V1}/Batch/Subscription/976"
+FILE = f"{V1}/Batch/Download?requestId=1&responseId=2&subscriptionId=976"
+OK = (200, standin.feed(), {})
+
+
+@pytest.fixture
+def utility():
+    stand_in = standin.StandIn()
+    stand_in.says("/oauth/", standin.token())
+    with (
+        session.mounted("http://localhost:8001", stand_in.adapter),
+        session.mounted("https://localhost:8002", stand_in.adapter),
+    ):
+        yield stand_in
+
+
+@pytest.fixture
+def held():
+    return rows.authorization(rows.registration())
+
+
+@pytest.fixture
+def essex():
+    return rows.authorization(rows.registration("essex", ""))
+
+
+def run(job, now=NOW):
+    fetch.run(job.pk, now=now)
+    job.refresh_from_db()
+    return job
+
+
+# --- What becomes of each answer --------------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_into_the_customers_data_and_the_job_is_done(held, utility):
+    utility.says("/Download", OK)
+    job = run(rows.job(held, FILE, kind="download"))
+    assert (job.state, job.attempts, job.lease_expires_at, job.reason) == ("done", 1, None, "")
+    document = Document.objects.get()
+    assert (document.fetch_job, document.subscription, document.url) == (job, held.subscription, FILE)
+    assert document.content_type == "application/atom+xml"
+    assert IntervalBlock.objects.get().total == 6
+    assert utility.asked[0]["token"] == "Bearer access-976"
+
+
+def test_reading_a_file_twice_changes_nothing(held, utility):
+    utility.says("/Download", OK)
+    for _ in range(2):
+        run(rows.job(held, FILE, kind="download"))
+    assert (IntervalBlock.objects.get().total, Document.objects.count()) == (6, 1)
+
+
+def test_no_temporary_file_is_left_behind(held, utility, settings):
+    utility.says("/Download", OK)
+    run(rows.job(held, FILE, kind="download"))
+    folder = Path(settings.VAR_DIR) / "downloads"
+    assert (folder.stat().st_mode & 0o777, list(folder.iterdir())) == (0o700, [])
+
+
+def test_d04_204_is_done_with_nothing(held, utility):
+    utility.says("/Batch", (204, b"", {}))
+    job = run(rows.job(held, BATCH))
+    assert (job.state, job.reason) == ("done", "The utility has no data for this period.")
+
+
+@pytest.mark.parametrize(("app", "url"), [(("cecony", "v1"), BATCH), (("pge", ""), f"{PGE}/Batch/Subscription/976")])
+def test_202_at_con_edison_and_pge_waits_for_the_notification(utility, app, url):
+    utility.says("/Batch", (202, b"", {}))
+    job = run(rows.job(rows.authorization(rows.registration(*app)), url))
+    assert (job.state, job.lease_expires_at) == ("awaiting_notification", None)
+    assert job.not_before > NOW + timedelta(hours=25)
+    assert "will tell us" in job.reason
+
+
+def test_a_request_whose_notification_never_came_is_asked_again(held, utility):
+    utility.says("/Batch", (202, b"", {}))
+    job = run(rows.job(held, BATCH))
+    assert run(job, NOW + timedelta(hours=25)).attempts == 1
+    assert run(job, NOW + timedelta(hours=27)).attempts == 2
+
+
+def test_202_at_utilityapi_is_the_same_request_again_when_it_says(essex, utility):
+    utility.says("/Batch", (202, b"", {"Retry-After": "3"}), (202, b"", {"Retry-After": "3"}), OK)
+    job = rows.job(essex, f"{ESSEX}/Batch/Subscription/976")
+    run(job)
+    assert (job.state, job.attempts) == ("due", 0)
+    assert timedelta(seconds=3) <= job.not_before - NOW < timedelta(seconds=5)
+    run(job, NOW + timedelta(seconds=6))
+    assert run(job, NOW + timedelta(seconds=12)).state == "done"
+    assert len(set(utility.paths("/Batch"))) == 1
+
+
+def test_202_without_a_time_at_utilityapi_is_asked_again_after_a_minute(essex, utility):
+    utility.says("/Batch", (202, b"", {}))
+    job = run(rows.job(essex, f"{ESSEX}/Batch/Subscription/976"))
+    assert timedelta(seconds=60) <= job.not_before - NOW < timedelta(seconds=62)
+
+
+def test_202_for_ever_ends_visibly(essex, utility):
+    utility.says("/Batch", (202, b"", {"Retry-After": "3"}))
+    job = rows.job(essex, f"{ESSEX}/Batch/Subscription/976")
+    job = run(job, job.created_at + timedelta(hours=27))
+    assert (job.state, job.reason) == ("failed", "The utility was still preparing the data after a day.")
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "least", "most"),
+    [("7", 30, 60), ("900", 900, 901), (str(10**9), 6 * 3600, 6 * 3600 + 1), ("soon", 30, 60), ("", 30, 60)],
+)
+def test_429_is_obeyed_up_to_six_hours_and_never_sooner_than_our_own_pause(held, utility, retry_after, least, most):
+    utility.says("/Batch", (429, b"<html>", {"Retry-After": retry_after}))
+    job = run(rows.job(held, BATCH))
+    assert (job.state, job.attempts, job.reason) == ("due", 1, "The utility asked us to wait.")
+    assert timedelta(seconds=least) <= job.not_before - NOW <= timedelta(seconds=most + 2)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_fault_of_the_utility_is_tried_again_later_and_longer_each_time(held, utility, status):
+    utility.says("/Batch", (status, b"<html>", {}))
+    job, now, longest = rows.job(held, BATCH), NOW, []
+    for attempt in range(1, 8):
+        run(job, now)
+        assert (job.state, job.attempts) == ("due", attempt)
+        longest.append(timedelta(seconds=min(3600, 30 * 2**attempt) + 2))
+        assert timedelta(seconds=30) <= job.not_before - now <= longest[-1]
+        now = job.not_before + timedelta(seconds=1)
+    run(job, now)
+    assert (job.state, job.attempts) == ("failed", 8)
+    assert job.reason.startswith("We tried 8 times without success. The utility's service is not available")
+    assert len(utility.paths("/Batch")) == 8
+
+
+def test_d03_an_answer_cut_short_stores_nothing_and_is_tried_again(held, utility):
+    utility.says("/Download", (200, standin.feed()[:-100], {"Content-Length": ""}))
+    job = run(rows.job(held, FILE, kind="download"))
+    assert (job.state, job.reason) == ("due", "The utility's answer was cut off; we keep trying.")
+    assert not Document.objects.exists()
+
+
+@pytest.mark.parametrize("body", [b"<html><body>Sign in</body></html>", b'{"error": "x"}', b""])
+def test_d04_what_is_not_espi_is_a_failure_that_can_be_read(held, utility, body):
+    utility.says("/Download", (200, body, {}))
+    job = run(rows.job(held, FILE, kind="download"))
+    assert job.state == "failed"
+    assert job.reason.startswith("The file could not be used.")
+    assert not Document.objects.exists()
+
+
+def test_f41_a_401_is_answered_with_one_renewed_token(held, utility):
+    utility.says("/Download", (401, b"", {}), OK)
+    assert run(rows.job(held, FILE, kind="download")).state == "done"
+    assert [each["token"] for each in utility.asked if "Download" in each["path"]] == [
+        "Bearer access-976",
+        "Bearer new",
+    ]
+
+
+def test_f42_a_401_with_a_new_token_stops_the_job_and_asks_how_the_permission_stands(utility):
+    url = f"{V2}/Authorization/a976"
+    held = rows.authorization(rows.registration("cecony", "v2"), authorization_uri=url)
+    utility.says("/Batch", (401, b"", {}))
+    job = run(rows.job(held, f"{V2}/Batch/Subscription/976"))
+    assert (job.state, job.reason) == ("failed", "The utility refused our access, also after we renewed it.")
+    assert len(utility.paths("/Batch")) == 2
+    assert FetchJob.objects.get(kind="authorization").url == url
+    held.refresh_from_db()
+    assert held.status == "active"
+
+
+def test_403_means_the_wrong_kind_of_token_and_is_neither_refreshed_nor_revoked(held, utility):
+    utility.says("/Batch", (403, b"", {}))
+    job = run(rows.job(held, BATCH))
+    assert (job.state, job.reason) == ("failed", "The utility says this address needs another kind of access.")
+    assert utility.paths("/oauth/") == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_c09_redirects_are_not_followed(held, utility, status):
+    utility.says("/Batch", (status, b"", {"Location": "http://localhost:8001/api.coned.com/gbc/v1/resource/Evil"}))
+    assert run(rows.job(held, BATCH)).state == "failed"
+    assert len(utility.asked) == 1
+
+
+def test_an_address_of_somebody_else_is_never_asked(held, utility):
+    job = run(rows.job(held, "http://localhost:8001/evil.example/gbc/v1/resource/Batch"))
+    assert (job.state, utility.asked) == ("failed", [])
+    assert job.reason.startswith("The address is not one of this utility's.")
+
+
+def test_f40_credentials_of_ours_that_are_refused_wait_for_staff(held, utility):
+    held.access_token_expires_at = NOW
+    held.save()
+    utility.says("/oauth/", standin.refusal("invalid_client", 401))
+    job = run(rows.job(held, BATCH))
+    assert (job.state, job.attempts) == ("due", 0)
+    assert job.not_before - NOW >= timedelta(minutes=59)
+    assert "our own credentials" in job.reason
+    held.refresh_from_db()
+    assert held.status == "active"
+
+
+def test_pge_without_its_certificate_waits_for_staff(utility):
+    utility.says("/Batch", (400, b'"Invalid Certificate"', {}))
+    job = run(rows.job(rows.authorization(rows.registration("pge", "")), f"{PGE}/Batch/Subscription/976"))
+    assert (job.state, job.attempts) == ("due", 0)
+    assert "our own credentials" in job.reason
+
+
+def test_a_period_that_is_too_long_for_pge_is_asked_for_in_halves(utility):
+    held = rows.authorization(rows.registration("pge", ""))
+    request = utilities.get("pge").first_requests(held.application_information, held, NOW)[0]
+    utility.says("/Batch", (400, b"Date Range Too Large", {}))
+    window = {"window_start": request.window_start, "window_end": request.window_end}
+    job = run(rows.job(held, request.url, **window))
+    assert (job.state, job.reason) == ("superseded", "The period was too long; it is asked for in 2 parts.")
+    first, second = FetchJob.objects.filter(state="due").order_by("window_start")
+    assert (first.window_start, second.window_end) == (job.window_start, job.window_end)
+    assert first.window_end == second.window_start
+
+
+def test_a_fault_of_ours_is_written_down_and_tried_again(held, utility, caplog):
+    utility.says("/Download", OK)
+    with patch("espi.ingest.store", side_effect=ZeroDivisionError("access-976")):
+        job = run(rows.job(held, FILE, kind="download"))
+    assert (job.state, job.reason) == ("due", "A fault of ours (ZeroDivisionError); we try again.")
+
+
+# --- What may be stored -----------------------------------------------------------------------------------------------
+
+
+def test_c10_a_file_of_another_customer_is_refused_whole(held, utility):
+    utility.says("/Download", (200, standin.feed("977"), {}))
+    job = run(rows.job(held, FILE, kind="download"))
+    assert job.state == "failed"
+    assert not Document.objects.exists()
+
+
+def test_a23_what_was_not_granted_is_not_stored(held, utility):
+    held.data_granted = ["billing"]
+    held.save()
+    utility.says("/Download", OK)
+    run(rows.job(held, FILE, kind="download"))
+    assert not IntervalBlock.objects.exists()
+
+
+def test_f53_nothing_is_written_after_the_customer_stopped(held, utility):
+    def meanwhile():
+        withdraw.withdraw(held, delete_data=True, now=NOW)
+        return OK
+
+    utility.says("/Download", meanwhile)
+    job = run(rows.job(held, FILE, kind="download"))
+    assert (job.state, job.reason) == ("superseded", "The customer stopped sharing.")
+    assert not Document.objects.exists()
+
+
+def test_a_file_that_names_nobody_finds_its_owner_among_those_who_wait(utility):
+    app = rows.registration()
+    waiting = []
+    for number in ("975", "976", "977"):
+        one = rows.authorization(app, number, user=rows.customer(f"{number}@example.com"))
+        rows.job(
+            one, f"{V1}/Batch/Subscription/{number}", state="awaiting_notification", not_before=NOW + timedelta(days=1)
+        )
+        waiting.append(one)
+    utility.says("/Download", OK)
+    job = rows.job(waiting[0], f"{V1}/Batch/Download?requestId=1&responseId=2", kind="download")
+    job.authorization = None
+    job.save()
+    for _ in range(3):
+        FetchJob.objects.filter(pk=job.pk).update(not_before=NOW)
+        run(job)
+    assert (job.state, job.authorization) == ("done", waiting[1])
+    assert Document.objects.get().subscription == waiting[1].subscription
+    states = FetchJob.objects.exclude(kind="download").order_by("pk").values_list("state", flat=True)
+    assert list(states) == ["awaiting_notification", "done", "awaiting_notification"]
+
+
+def test_a_bulk_file_is_read_for_every_customer_it_names_and_for_nobody_else(utility):
+    app = rows.registration("essex", "")
+    ada, _, cy = [
+        rows.authorization(app, number, user=rows.customer(f"{number}@example.com")) for number in ("976", "977", "978")
+    ]
+    cy.status = "withdrawn"
+    cy.save()
+    entries = [standin.feed(number).split(b"</updated>")[1].removesuffix(b"</feed>") for number in ("976", "978", "5")]
+    body = standin.feed("976").split(b"<entry>")[0] + b"".join(entries) + b"</feed>"
+    utility.says("/Bulk", (200, body, {}))
+    job = FetchJob.objects.create(
+        application_information=app, kind="download", token_class="client", url=f"{ESSEX}/Bulk/b-17", not_before=NOW
+    )
+    run(job)
+    assert (job.state, job.reason) == ("done", "Read for 1 of the 3 connections it names.")
+    assert list(IntervalBlock.objects.values_list("meter_reading__usage_point__subscription", flat=True)) == [
+        ada.subscription_id
+    ]
+
+
+# --- The request that was waiting -------------------------------------------------------------------------------------
+
+
+def awaiting(held, url=BATCH, **more):
+    return rows.job(held, url, state="awaiting_notification", **({"not_before": NOW + timedelta(days=1)} | more))
+
+
+def test_the_request_is_done_when_its_file_is_here(held, utility):
+    request = awaiting(held)
+    utility.says("/Download", OK)
+    run(rows.job(held, FILE, kind="download"))
+    request.refresh_from_db()
+    assert (request.state, request.finished_at is not None) == ("done", True)
+
+
+def test_of_several_requests_the_one_whose_window_the_readings_lie_in_is_done(held, utility):
+    march = NOW.replace(day=1, hour=0)
+    old = awaiting(held, BATCH + "?1", window_start=march - timedelta(days=365), window_end=march)
+    new = awaiting(held, BATCH + "?2", window_start=march, window_end=march + timedelta(days=31))
+    utility.says("/Download", OK)
+    run(rows.job(held, FILE, kind="download"))
+    assert [FetchJob.objects.get(pk=each.pk).state for each in (old, new)] == ["awaiting_notification", "done"]
+
+
+def test_at_con_edison_v2_the_announced_address_is_the_requests_own(utility):
+    held = rows.authorization(rows.registration("cecony", "v2"))
+    url = f"{V2}/Batch/Subscription/976?published-min=2026-01-15T05:00:00Z&published-max=2026-01-16T05:00:00Z"
+    other, request = awaiting(held, f"{V2}/Batch/Subscription/976"), awaiting(held, url)
+    utility.says("/Batch", OK)
+    run(rows.job(held, url, kind="download"))
+    assert [FetchJob.objects.get(pk=each.pk).state for each in (other, request)] == ["awaiting_notification", "done"]
+
+
+def test_a_file_that_failed_leaves_its_request_waiting(held, utility):
+    request = awaiting(held)
+    utility.says("/Download", (404, b"", {}))
+    job = run(rows.job(held, FILE, kind="download"))
+    request.refresh_from_db()
+    assert (job.state, job.reason) == ("failed", "The utility no longer has this file.")
+    assert request.state == "awaiting_notification"
+
+
+# --- How an authorization stands --------------------------------------------------------------------------------------
+
+
+def status_of(held, utility, code):
+    entry = f"""<entry xmlns="http://www.w3.org/2005/Atom"><link rel="self" href="{V2}/Authorization/a976"/><content>
+    <Authorization xmlns="http://naesb.org/espi"><status>{code}</status></Authorization></content></entry>"""
+    utility.says("/Authorization", (200, entry.encode(), {}))
+    waiting = awaiting(held)
+    job = run(rows.job(held, f"{V2}/Authorization/a976", kind="authorization", token_class="client"))
+    held.refresh_from_db()
+    waiting.refresh_from_db()
+    return job, waiting
+
+
+@pytest.mark.parametrize("code", ["0", "2"])
+def test_f54_a_permission_that_was_revoked_at_the_utility_ends_here(utility, code):
+    held = rows.authorization(rows.registration("cecony", "v2"))
+    job, waiting = status_of(held, utility, code)
+    assert (job.state, job.reason) == ("done", "Sharing was stopped at the utility.")
+    assert (held.status, held.access_token, held.refresh_token) == ("revoked", None, None)
+    assert waiting.state == "superseded"
+
+
+def test_a_permission_that_stands_goes_on(utility):
+    held = rows.authorization(rows.registration("cecony", "v2"))
+    job, waiting = status_of(held, utility, "1")
+    assert (job.state, held.status, waiting.state) == ("done", "active", "awaiting_notification")
+
+
+@pytest.mark.parametrize("code", ["7", "", "revoked"])
+def test_a_status_we_do_not_know_changes_nothing(utility, code):
+    held = rows.authorization(rows.registration("cecony", "v2"))
+    job, _ = status_of(held, utility, code)
+    assert (job.state, held.status) == ("failed", "active")
+
+
+@pytest.mark.parametrize(("age", "status"), [(timedelta(minutes=1), "active"), (timedelta(days=3), "revoked")])
+def test_a_permission_that_is_gone_has_ended_unless_it_is_brand_new(utility, age, status):
+    held = rows.authorization(rows.registration("cecony", "v2"))
+    Authorization.objects.update(created_at=NOW - age)
+    held.refresh_from_db()
+    utility.says("/Authorization", (404, b"", {}))
+    run(rows.job(held, f"{V2}/Authorization/a976", kind="authorization", token_class="client"))
+    held.refresh_from_db()
+    assert held.status == status
+
+
+# --- Asking, claiming, sweeping ---------------------------------------------------------------------------------------
+
+
+def test_the_first_requests_are_asked_for_once(held, django_capture_on_commit_callbacks):
+    with patch("portal.flows.fetch.publish") as publish, django_capture_on_commit_callbacks(execute=True):
+        (job,) = fetch.enqueue_first(held, now=NOW)
+        assert fetch.enqueue_first(held, now=NOW) == []
+    assert (job.kind, job.state, job.url.startswith(BATCH)) == ("usage", "due", True)
+    publish.assert_called_once_with(fetch.run_fetch_job, job_id=job.pk)
+
+
+def test_real_time_data_of_con_edison_v1_are_found_by_following_its_links(utility):
+    held = rows.authorization(rows.registration(), data_granted=["realtime"])
+    (job,) = fetch.enqueue_first(held, now=NOW)
+    link = f"{V1}/Subscription/976/UsagePoint/41"
+    body = f"""<feed xmlns="http://www.w3.org/2005/Atom"><entry><link rel="self" href="{link}"/><content>
+    <usagePoint xmlns="http://naesb.org/espi"/></content></entry></feed>"""
+    utility.says("/Subscription/976/UsagePoint", (200, body.encode(), {}))
+    run(job)
+    assert FetchJob.objects.exclude(pk=job.pk).get().url == f"{link}/MeterReading"
+
+
+def test_a_job_is_claimed_once(held):
+    job = rows.job(held, BATCH)
+    assert fetch.claim(job.pk, now=NOW).attempts == 1
+    assert fetch.claim(job.pk, now=NOW) is None
+    assert fetch.claim(job.pk, now=NOW + timedelta(minutes=4)) is None
+    assert fetch.claim(job.pk, now=NOW + timedelta(minutes=6)).attempts == 2
+
+
+def test_a_job_is_not_claimed_before_its_time(held):
+    job = rows.job(held, BATCH, not_before=NOW + timedelta(seconds=1))
+    assert fetch.claim(job.pk, now=NOW) is None
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "superseded"])
+def test_a_job_that_is_over_is_not_claimed(held, state):
+    assert fetch.claim(rows.job(held, BATCH, state=state).pk, now=NOW) is None
+
+
+def test_f06_a_job_that_kills_every_worker_is_closed_after_eight_claims(held):
+    job = rows.job(held, BATCH)
+    now = NOW
+    for _ in range(8):
+        assert fetch.claim(job.pk, now=now)
+        now += timedelta(minutes=6)
+    assert fetch.claim(job.pk, now=now) is None
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.reason) == ("failed", 8, "We tried 8 times without success.")
+
+
+def test_f15_a_worker_that_lost_its_lease_writes_nothing(held, utility):
+    job = rows.job(held, FILE, kind="download")
+
+    def slow():
+        fetch.claim(job.pk, now=NOW + timedelta(minutes=6))
+        return OK
+
+    utility.says("/Download", slow)
+    run(job)
+    assert (job.state, job.attempts) == ("running", 2)
+    assert not Document.objects.exists()
+
+
+def test_the_lease_is_renewed_while_bytes_arrive(held):
+    job = fetch.claim(rows.job(held, BATCH).pk, now=NOW)
+    clock = fetch.Clock(NOW)
+    with fetch.private_file() as file, patch("portal.flows.fetch.RENEW_EVERY", -1.0):
+        fetch.Renewing(file, job, clock).write(b"x")
+        assert FetchJob.objects.get().lease_expires_at == job.lease_expires_at > NOW + fetch.LEASE
+        FetchJob.objects.update(state="superseded")
+        with pytest.raises(fetch.Taken):
+            fetch.Renewing(file, job, clock).write(b"x")
+
+
+def test_the_sweep_wakes_workers_for_what_is_due_in_batches(held):
+    due = [rows.job(held, BATCH, not_before=NOW - timedelta(seconds=number)) for number in range(23)]
+    lapsed = rows.job(held, BATCH, state="running", lease_expires_at=NOW - timedelta(seconds=1))
+    rows.job(held, BATCH, not_before=NOW + timedelta(seconds=1))
+    rows.job(held, BATCH, state="running", lease_expires_at=NOW + timedelta(seconds=1))
+    rows.job(held, BATCH, state="done")
+    awaiting(held)
+    with patch("portal.flows.fetch.publish") as publish:
+        assert fetch.sweep(NOW) == 24
+    batches = [call.kwargs["job_ids"] for call in publish.call_args_list]
+    assert [len(batch) for batch in batches] == [10, 10, 4]
+    assert {id_ for batch in batches for id_ in batch} == {job.pk for job in (*due, lapsed)}
+
+
+def test_a_broker_that_is_away_never_reaches_the_web_request(held):
+    with patch("celery.app.task.Task.apply_async", side_effect=OSError("connection refused")), transaction.atomic():
+        assert fetch.publish(fetch.run_fetch_job, job_id=1) is False
+        assert fetch.enqueue(
+            [
+                FetchJob(
+                    application_information=held.application_information,
+                    authorization=held,
+                    kind="usage",
+                    url=BATCH,
+                    not_before=NOW,
+                )
+            ]
+        )
+    assert FetchJob.objects.get().state == "due"
+
+
+def test_only_granted_choices_are_accepted(held):
+    app = held.application_information
+    held.data_granted = ["usage", "no longer offered"]
+    kinds = fetch.accepted_kinds(utilities.get("cecony"), app, held)
+    assert "IntervalBlock" in kinds
+    assert "UsageSummary" not in kinds
+
+
+def test_planned_requests_keep_their_window(held):
+    request = PlannedRequest("usage", BATCH, "access", NOW - timedelta(days=1), NOW)
+    (job,) = fetch.enqueue_planned(held, [request, request], now=NOW)
+    assert (job.window_start, job.window_end, job.not_before) == (NOW - timedelta(days=1), NOW, NOW)

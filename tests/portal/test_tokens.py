@@ -1,0 +1,183 @@
+"""Access tokens: kept, refreshed in time, one refresh in flight."""
+
+import json
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from espi import session
+from espi.models import ApplicationInformation, Authorization
+from portal.flows import tokens
+from tests.portal import rows, standin
+from tests.portal.rows import NOW
+from utilities import oauth
+
+TOKEN = "/oauth/"
+
+
+@pytest.fixture
+def utility():
+    stand_in = standin.StandIn()
+    with (
+        session.mounted("http://localhost:8001", stand_in.adapter),
+        session.mounted("https://localhost:8002", stand_in.adapter),
+    ):
+        yield stand_in
+
+
+@pytest.fixture
+def held(db):
+    return rows.authorization(rows.registration())
+
+
+def expiring(held, minutes=9):
+    held.access_token_expires_at = NOW + timedelta(minutes=minutes)
+    held.save()
+    return held
+
+
+def test_a_token_with_more_than_ten_minutes_left_is_used_as_it_is(held, utility):
+    assert tokens.current(expiring(held, 11), now=NOW) == "access-976"
+    assert utility.asked == []
+
+
+def test_a_token_with_less_than_ten_minutes_left_is_renewed_and_the_new_pair_kept(held, utility):
+    utility.says(TOKEN, standin.token())
+    assert tokens.current(expiring(held), now=NOW) == "new"
+    held.refresh_from_db()
+    assert (held.access_token, held.refresh_token) == ("new", "refresh-new")
+    assert held.access_token_expires_at == NOW + timedelta(hours=1)
+
+
+def test_con_edison_v1_is_given_the_subscription_id_on_refresh(held, utility):
+    utility.says(TOKEN, standin.token())
+    tokens.current(expiring(held), now=NOW)
+    (asked,) = utility.asked
+    body = json.loads(asked["body"])
+    assert (body["grantType"], body["refreshToken"], body["subscriptionId"]) == ("refresh_token", "refresh-976", "976")
+
+
+def test_f38_an_answer_without_a_refresh_token_leaves_the_old_one(held, utility):
+    utility.says(TOKEN, standin.token(refresh=""))
+    tokens.current(expiring(held), now=NOW)
+    held.refresh_from_db()
+    assert (held.access_token, held.refresh_token) == ("new", "refresh-976")
+
+
+def test_f39_one_refusal_is_not_believed(held, utility):
+    utility.says(TOKEN, standin.refusal(), standin.token())
+    assert tokens.current(expiring(held), now=NOW) == "new"
+    held.refresh_from_db()
+    assert held.status == "active"
+
+
+def test_a_refusal_that_is_confirmed_asks_the_customer_to_reconnect(held, utility):
+    utility.says(TOKEN, standin.refusal())
+    with pytest.raises(tokens.NotAllowed) as raised:
+        tokens.current(expiring(held), now=NOW)
+    held.refresh_from_db()
+    assert (held.status, held.status_reason) == ("needs_reconnect", raised.value.reason)
+    assert "connect again" in raised.value.reason
+    assert (held.access_token, held.refresh_token) == (None, None)
+    assert len(utility.asked) == 2
+
+
+def test_f40_a_wrong_secret_of_ours_asks_nothing_of_the_customer(held, utility):
+    utility.says(TOKEN, standin.refusal("invalid_client", 401))
+    with pytest.raises(oauth.InvalidClient):
+        tokens.current(expiring(held), now=NOW)
+    held.refresh_from_db()
+    assert (held.status, held.refresh_token) == ("active", "refresh-976")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((500, b"<html>", {}), oauth.TokenUnavailable),
+        ((429, b"", {"Retry-After": "7"}), oauth.TokenThrottled),
+        ((200, b"<html>", {}), oauth.BadTokenAnswer),
+        ((200, {"token_type": "Bearer"}, {}), oauth.BadTokenAnswer),
+    ],
+    ids=["500", "429", "html", "no token"],
+)
+def test_a_faulty_answer_changes_nothing(held, utility, answer, error):
+    utility.says(TOKEN, answer)
+    with pytest.raises(error):
+        tokens.current(expiring(held), now=NOW)
+    held.refresh_from_db()
+    assert (held.access_token, held.refresh_token, held.status) == ("access-976", "refresh-976", "active")
+
+
+@pytest.mark.parametrize("status", ["revoked", "withdrawn", "needs_reconnect", "parked", "expired", "superseded"])
+def test_a_connection_that_ended_gives_no_token_even_if_it_has_one(held, utility, status):
+    held.status = status
+    held.save()
+    with pytest.raises(tokens.NotAllowed):
+        tokens.current(held, now=NOW)
+    assert utility.asked == []
+
+
+def test_a_rejected_token_is_renewed_although_it_is_young(held, utility):
+    utility.says(TOKEN, standin.token())
+    assert tokens.renewed(held, now=NOW, rejected="access-976") == "new"
+
+
+def test_a_rejected_token_that_somebody_else_renewed_is_not_renewed_again(held, utility):
+    assert tokens.renewed(held, now=NOW, rejected="an older one") == "access-976"
+    assert utility.asked == []
+
+
+def test_our_own_token_is_kept_for_its_life(db, utility):
+    app = rows.registration("cecony", "v2")
+    utility.says(TOKEN, standin.token("ours", refresh=""))
+    assert tokens.client(app, now=NOW) == "ours"
+    app.refresh_from_db()
+    assert tokens.client(app, now=NOW + timedelta(minutes=49)) == "ours"
+    assert len(utility.asked) == 1
+    tokens.client(app, now=NOW + timedelta(minutes=51))
+    assert len(utility.asked) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_f35_many_workers_that_meet_one_expired_token_refresh_it_once(utility):
+    held = expiring(rows.authorization(rows.registration()))
+    utility.says(TOKEN, standin.token("first", "refresh-first"), standin.token("second", "refresh-second"))
+    got, start = [], threading.Barrier(8)
+
+    def work():
+        row = Authorization.objects.get(pk=held.pk)
+        start.wait()
+        got.append(tokens.current(row, now=NOW))
+        connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert got == ["first"] * 8
+    assert len(utility.asked) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_new_pair_is_committed_before_anybody_can_use_it(utility):
+    held = expiring(rows.authorization(rows.registration()))
+    seen = []
+
+    def elsewhere():
+        seen.append(ApplicationInformation.objects.count())
+        connection.close()
+
+    def answer():
+        thread = threading.Thread(target=elsewhere)  # other work goes on while the utility thinks
+        thread.start()
+        thread.join(5)
+        return standin.token()
+
+    utility.says(TOKEN, answer)
+    assert tokens.current(held, now=NOW) == "new"
+    assert seen == [1]
+    assert not connection.in_atomic_block
+    assert Authorization.objects.get().refresh_token == "refresh-new"
