@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from datetime import date, timedelta
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.coned_helpers import NOW, World
-from utilities.sandbox import meters, people, pki
+from utilities.sandbox import meters, notify, people, pki
 from utilities.sandbox.app import Config, create_app, register_forms
 from utilities.sandbox.faults import CATALOGUE
 
@@ -222,6 +223,41 @@ def test_the_ledger_keeps_requests_and_no_secrets():
     world.get("/Customer/1", tokens["access_token"])
     row = world.api.get("/_sandbox/ledger?kind=api").get_json()[-1]
     assert (row["token_class"], row["status"], row["utility"]) == ("access", 403, "cecony")
+
+
+def test_json_pages_can_be_read_in_pieces_and_by_column():
+    world = World()
+    world.sign_in()
+    rows = world.api.get("/_sandbox/ledger").get_json()
+    rest = world.api.get(f"/_sandbox/ledger?after={rows[0]['id']}&kind=page&utility=cecony").get_json()
+    assert [row["id"] for row in rest] == [row["id"] for row in rows[1:]]
+    assert world.api.get("/_sandbox/ledger?kind=api").get_json() == []
+    for name in ("deliveries", "notifications", "authorizations"):
+        assert world.api.get(f"/_sandbox/{name}?kind=x&authorization=7&status=9").get_json() == []
+
+
+def test_the_thread_sends_what_is_due_once():
+    world = World()
+    tokens = world.tokens()
+    world.get(tokens["resourceURI"], tokens["access_token"])
+    stopping = threading.Event()
+    thread = notify.start(world.sandbox, stopping)
+    time.sleep(0.7)
+    assert world.posted == []
+    world.now += 3
+    for _ in range(50):
+        if world.posted:
+            break
+        time.sleep(0.1)
+    time.sleep(0.6)
+    stopping.set()
+    thread.join(5)
+    assert len(world.posted) == 1
+    assert not thread.is_alive()
+
+
+def test_a_notification_to_nobody_is_recorded_as_unanswered():
+    assert notify.post(f"http://127.0.0.1:{free_port()}/", b"<x/>", {}) == 0
 
 
 def test_the_index_shows_ids_but_never_a_secret():

@@ -139,7 +139,7 @@ def v1_files(sandbox: Sandbox, authorization: Row, window: Window) -> list[dict[
 def _v1_parts(sandbox: Sandbox, authorization: Row, window: Window) -> Iterator[tuple[list[list[Any]], int]]:
     """(parts, number of readings) of a month of a meter at a time."""
     services = data.services(sandbox, authorization) if data.granted(authorization, terms.CONSUMPTION) else []
-    for service, meter in [(service, meter) for service in services for meter in data.installed(service, window[1])]:
+    for service, meter in [(one, meter) for one in services for meter in data.installed(one, window[1])]:
         quantities = data.quantities(service, reactive=True)
         low, high = max(window[0], meter.installed), min(window[1], meter.removed or window[1])
         days = meters.local_days(low, high, meter.zone)

@@ -76,8 +76,8 @@ def add_resources(sandbox: Sandbox, app: flask.Flask) -> None:
         for rule in rules:
             name = f"{edition}{'/'.join(rule.methods)}{rule.path}".replace(".", "_")
             view = _view(sandbox, edition, f"{base}/resource", rule)
-            options = {"methods": list(rule.methods), "provide_automatic_options": False}
-            app.add_url_rule(f"{base}/resource{rule.path}", name, view, **options)
+            address = f"{base}/resource{rule.path}"
+            app.add_url_rule(address, name, view, methods=list(rule.methods), provide_automatic_options=False)
 
 
 def _view(sandbox: Sandbox, edition: str, root: str, rule: Rule) -> Callable[..., flask.Response]:

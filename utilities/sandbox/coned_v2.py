@@ -4,7 +4,7 @@ Shapes are the standard's, with what document 4.4 says about multipliers, units 
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from xml.sax.saxutils import escape, quoteattr
 
@@ -54,7 +54,7 @@ def _entry(title: str, itself: str, content: str, at: float, related: Iterable[s
     )
 
 
-def _fields(prefix: str, values: dict[str, object]) -> str:
+def _fields(prefix: str, values: Mapping[str, object]) -> str:
     return "".join(f"<{prefix}:{name}>{escape(str(value))}</{prefix}:{name}>" for name, value in values.items())
 
 

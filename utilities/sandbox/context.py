@@ -44,7 +44,9 @@ class Sandbox:
     hosts: dict[str, str]  # host -> slug ("" where several utilities share it)
     on_notified: dict[str, Callable[[Row], None]] = field(default_factory=dict)  # slug -> told after each delivery
     on_revoked: dict[str, Callable[[Row], None]] = field(default_factory=dict)  # slug -> told after each revocation
-    lookups: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)  # slug -> who a look-up finds, and how
+    lookups: dict[str, tuple[tuple[str, ...], ...]] = field(
+        default_factory=dict
+    )  # slug -> who a look-up finds, and how
     born: int = 0
 
     def __post_init__(self) -> None:
@@ -61,10 +63,10 @@ class Sandbox:
             return f"{self.config.tls_base_url if secure else self.config.base_url}/{host}"
         environ = flask.request.environ
         if environ.get("sandbox.style") == "host":
-            port = environ.get("HTTP_HOST", "").partition(":")[2]
+            port = flask.request.host.partition(":")[2]
             return f"{environ['wsgi.url_scheme']}://{host}{':' + port if port else ''}"
         if secure == (environ["wsgi.url_scheme"] == "https"):
-            return f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}/{host}"
+            return f"{environ['wsgi.url_scheme']}://{flask.request.host}/{host}"
         return f"{self.config.tls_base_url if secure else self.config.base_url}/{host}"
 
     @property

@@ -9,10 +9,11 @@ import flask
 
 from utilities.sandbox import faults, notify, people
 from utilities.sandbox.context import Sandbox, platform_app
-from utilities.sandbox.state import Row
+from utilities.sandbox.state import TABLES, Row
 
 Answer = flask.typing.ResponseReturnValue
 LEDGER_PAGE = 200
+FILTERS = ("utility", "kind", "status")
 
 
 def make_app(sandbox: Sandbox) -> flask.Flask:
@@ -90,10 +91,11 @@ def _add_actions(sandbox: Sandbox, app: flask.Flask) -> None:
     def arm() -> Answer:
         asked = flask.request.get_json(silent=True) if flask.request.is_json else _from_form()
         try:
-            faults.arm(sandbox, **_fault_request(asked))
+            fault = _fault_request(asked)
+            faults.arm(sandbox, **fault)
         except ValueError as error:
             return {"error": str(error)}, 400
-        return {"armed": asked["name"]} if flask.request.is_json else flask.redirect(flask.url_for("front"))
+        return {"armed": fault["name"]} if flask.request.is_json else flask.redirect(flask.url_for("front"))
 
     @app.delete("/_sandbox/faults")
     @app.post("/_sandbox/faults/clear")
@@ -113,12 +115,12 @@ def _add_actions(sandbox: Sandbox, app: flask.Flask) -> None:
 
 
 def _rows(sandbox: Sandbox, table: str) -> list[Row]:
-    """Rows of a table as the query asks: ``after`` an id, and equal values of utility, authorization or kind."""
-    wanted = {name: value for name in ("utility", "kind") if (value := flask.request.args.get(name)) is not None}
-    if authorization := flask.request.args.get("authorization", type=int):
+    """Rows of a table as the query asks: ``after`` an id, and equal values of some columns."""
+    given = flask.request.args
+    wanted: dict[str, Any] = {name: given[name] for name in FILTERS if name in given and name in TABLES[table]}
+    if (authorization := given.get("authorization", type=int)) is not None and table != "authorizations":
         wanted["authorization"] = authorization
-    after = flask.request.args.get("after", 0, type=int)
-    return [row for row in sandbox.store.find(table, **wanted) if row["id"] > after]
+    return sandbox.store.find(table, after=given.get("after", 0, type=int), **wanted)
 
 
 def _from_form() -> dict[str, Any]:

@@ -73,12 +73,13 @@ class Store:
         cursor = self.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608
         return int(cursor.lastrowid or 0)
 
-    def find(self, table: str, order: str = "id", limit: int = -1, **where: Any) -> list[Row]:
-        """Rows whose columns equal ``where``, in ``order`` (a column, or a column and DESC)."""
+    def find(self, table: str, order: str = "id", limit: int = -1, after: int = 0, **where: Any) -> list[Row]:
+        """Rows behind the id ``after`` whose columns equal ``where``, in ``order`` (a column, or a column and DESC)."""
         clause, values = _clause(where)
+        clause = f"{clause} AND id > ?" if clause else "WHERE id > ?"
         sql = f"SELECT * FROM {table} {clause} ORDER BY {order} LIMIT ?"  # noqa: S608
         with self._lock:
-            return [_unpacked(row) for row in self._connection.execute(sql, (*values, limit)).fetchall()]
+            return [_unpacked(row) for row in self._connection.execute(sql, (*values, after, limit)).fetchall()]
 
     def get(self, table: str, **where: Any) -> Row | None:
         """The first such row, or None."""
