@@ -83,7 +83,7 @@ def bind(address: str, port: int) -> str:
 def greet(here: Place, began: float, over: threading.Event) -> None:
     """Say once where everything is, as soon as the pages really answer. Runs beside the output of the programs."""
     warned, pause = False, 0.1
-    for url in (f"http://localhost:{here.port}/", f"http://localhost:{here.sandbox_port}/"):
+    for url in (f"http://localhost:{here.port}/", f"http://localhost:{here.sandbox_port}/_sandbox/"):
         while not answers(url, here):
             if over.wait(pause):
                 return
@@ -113,12 +113,15 @@ def greeting(here: Place, seconds: float) -> str:
     lines += [f"  {name + ':':<20}{address}" for name, address in here.addresses.items()]
     logins = demo_logins(here)
     lines += ["", "  To sign in:"] if logins else []
-    lines += [f"    {login['who']:<34}{login['email']:<34}{login['password']}" for login in logins]
+    for login in logins:
+        lines.append(f"    {login['who']:<20}{login['email']:<24}{login['password']}")
+        if login.get("totp_secret"):
+            lines.append(f"    {'':<20}key for an authenticator app: {login['totp_secret']}")
     return "\n".join([*lines, ""])
 
 
 def demo_logins(here: Place) -> list[dict[str, Any]]:
-    """What seed_demo wrote: a list of {who, email, password}; [] where it wrote none."""
+    """What seed_demo wrote: a list of {who, email, password, totp_secret where a second step is needed}; [] where it wrote none."""
     try:
         return list(json.loads((here.var / "demo-logins.json").read_text()))
     except (FileNotFoundError, ValueError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from portal.local import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
+HASHED_ONLY = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"  # compressing would take seconds
 BUSY = (
     """Port {port} is in use by another program. Stop that program, or choose another port: make {variable}={other}"""
 )
@@ -33,7 +34,7 @@ class Place:
         """For people: what is served, and where. `localhost`, because passkeys need a name."""
         sandbox = os.environ.get("SANDBOX_BASE_URL") or f"http://localhost:{self.sandbox_port}"
         portal = os.environ.get("PORTAL_BASE_URL") or f"http://localhost:{self.port}"
-        return {"Site": f"{portal}/", "Sandbox utilities": f"{sandbox}/"}
+        return {"Site": f"{portal}/", "Sandbox utilities": f"{sandbox}/_sandbox/"}
 
     def environment(self) -> dict[str, str]:
         """What the programs find in their environment about this copy; what was given already stays as it is."""
@@ -45,6 +46,7 @@ class Place:
             "SANDBOX_PORT": str(self.sandbox_port),
             "SANDBOX_TLS_PORT": str(self.sandbox_tls_port),
             "SANDBOX_STATE": str(self.var / "sandbox"),
+            "STATICFILES_STORAGE": HASHED_ONLY,
             "PYTHONUNBUFFERED": "1",
         } | {name: value for name, value in os.environ.items() if value}
 
