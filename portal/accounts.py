@@ -74,6 +74,18 @@ class AccountAdapter(DefaultAccountAdapter):
             hints["redirect_url"] = after_sign_in(request)
         return super().post_login(request, user, **hints)
 
+    def logout(self, request: HttpRequest) -> None:
+        """Leaving a half-finished sign-in or registration keeps the utility's visit; signing out does not."""
+        visit = None if request.user.is_authenticated else request.session.get("utility_visit")
+        super().logout(request)
+        if visit:
+            request.session["utility_visit"] = visit
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """Takes as long as registering does: the clock must not tell who has an account."""
+        User().set_password(email)
+        super().send_account_already_exists_mail(email)
+
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Failures count per account *and* address: a stranger's guesses never lock the owner out."""
         return f"{super()._get_login_attempts_cache_key(request, **credentials)}:{ratelimit.get_ip(request)}"

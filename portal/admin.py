@@ -22,7 +22,7 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.views.generic import RedirectView
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminPasswordInput, UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminURLInputWidget
 
 import utilities
 from espi.fields import EncryptedTextField
@@ -106,8 +106,20 @@ def standing(app: ApplicationInformation) -> str:
     return f"Customers are offered {utility.long_name} through this registration."
 
 
+def address_field() -> forms.URLField:
+    """An address that replaces a declared one."""
+    help_text = "Empty: the declared address. It can only lead to hosts that the utility is known by."
+    return forms.URLField(
+        required=False, max_length=500, assume_scheme="https", widget=UnfoldAdminURLInputWidget, help_text=help_text
+    )
+
+
 class RegistrationForm(forms.ModelForm):
     """Secrets go in and never come out: an empty box keeps what is stored."""
+
+    authorize_url = address_field()
+    token_url = address_field()
+    resource_base = address_field()
 
     class Meta:
         model = ApplicationInformation
@@ -124,7 +136,7 @@ class RegistrationForm(forms.ModelForm):
             "ca_bundle_path",
             *ADDRESSES,
         )
-        widgets = {name: UnfoldAdminPasswordInput(attrs={"autocomplete": "new-password"}) for name in SECRETS}
+        widgets = {name: UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}) for name in SECRETS}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -28,7 +28,9 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"(['\"](?:{_NAMES})['\"]\s*:\s*)(?:['\"][^'\"]*['\"]?|[^\s,}}]+)", re.I), rf"\1{REMOVED}"),
     (re.compile(rf"\b({_NAMES})=[^\s&,;'\")]+", re.I), rf"\1={REMOVED}"),
 )
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x09), *range(0x0B, 0x20), 0x7F, 0x85)} | {0x0A: "\\n"}
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x09), *range(0x0B, 0x20), 0x7F, 0x85, 0x2028, 0x2029)} | {
+    0x0A: "\\n"
+}
 
 
 def redact(text: str) -> str:

@@ -37,7 +37,7 @@ def request_log(get_response: GetResponse) -> GetResponse:
         began = time.perf_counter()
         response = get_response(request)
         took = round((time.perf_counter() - began) * 1000)
-        log.info("request", method=request.method, path=request.path, status=response.status_code, ms=took)
+        log.info("request", method=request.method, path=request.path, status=int(response.status_code), ms=took)
         return response
 
     return middleware
