@@ -33,6 +33,13 @@ def root(sandbox: "Sandbox") -> str:
     return sandbox.base(PLATFORM_HOST) + RESOURCES
 
 
+def remember_root(sandbox: "Sandbox", registration: Row) -> None:
+    """Keep the address by which a third party itself calls, for what is sent to it later from a customer's page."""
+    if registration["data"].get("root") != root(sandbox):
+        registration["data"]["root"] = root(sandbox)
+        sandbox.store.update("registrations", {"id": registration["id"]}, data=registration["data"])
+
+
 def new_bulk(sandbox: "Sandbox", registration: Row, since: float, authorizations: list[int] | None = None) -> str:
     """Prepare a bulk feed of what was added since an instant; returns its address, good for three days."""
     now = sandbox.now()
@@ -42,7 +49,7 @@ def new_bulk(sandbox: "Sandbox", registration: Row, since: float, authorizations
         token_kind="client", created=now, expires=now + BULK_LIFETIME,  # noqa: S106
         data={"since": since, "authorizations": authorizations},
     )  # fmt: skip
-    return f"{root(sandbox)}/Bulk/{uid}"
+    return f"{registration['data'].get('root') or root(sandbox)}/Bulk/{uid}"
 
 
 def announce(sandbox: "Sandbox", registration: Row, resources: list[str]) -> None:

@@ -42,7 +42,9 @@ def token(sandbox: "Sandbox", utility: utilities.Utility) -> Answer:
     """Answer a POST to the token endpoint of one utility."""
     sandbox.note(utility=utility.slug)
     try:
-        answer = _granted(sandbox, _client(sandbox, utility), _fields())
+        registration = _client(sandbox, utility)
+        events.remember_root(sandbox, registration)
+        answer = _granted(sandbox, registration, _fields())
     except Refused as refusal:
         body = {"error": refusal.error, "error_description": refusal.description}
         headers = {"WWW-Authenticate": 'Basic realm="token"'} if refusal.status == 401 else {}
