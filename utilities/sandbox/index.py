@@ -118,7 +118,7 @@ def _rows(sandbox: Sandbox, table: str) -> list[Row]:
     """Rows of a table as the query asks: ``after`` an id, and equal values of some columns."""
     given = flask.request.args
     wanted: dict[str, Any] = {name: given[name] for name in FILTERS if name in given and name in TABLES[table]}
-    if (authorization := given.get("authorization", type=int)) is not None and table != "authorizations":
+    if (authorization := given.get("authorization", type=int)) is not None and "authorization" in TABLES[table]:
         wanted["authorization"] = authorization
     return sandbox.store.find(table, after=given.get("after", 0, type=int), **wanted)
 
