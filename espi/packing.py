@@ -201,6 +201,32 @@ def wins(new_at: datetime | None, old_at: datetime | None) -> bool:
     return old_at is None or (new_at is not None and new_at >= old_at)
 
 
+def combine(old: Day, new: Day) -> Day:
+    """Two rows of one key from one document: the same as `merge`, without the changes."""
+    if old.published_at != new.published_at or old.publications or new.publications:
+        return merge(old, new)[0]
+    parts = [
+        _laid_over(old_column, new_column, new.values)
+        for old_column, new_column in (
+            (old.values, new.values),
+            (old.costs, new.costs),
+            (old.qualities, new.qualities),
+            (old.tous, new.tous),
+        )
+    ]
+    values, costs, qualities, tous = parts
+    return replace(old, values=values, costs=costs, qualities=qualities, tous=tous, is_told=old.is_told or new.is_told)
+
+
+def _laid_over(old: list | None, new: list | None, new_values: list) -> Any:
+    """A column of two rows said at once: the new row's element wherever the new row has a value."""
+    if old is None and new is None:
+        return None
+    size = len(new_values)
+    old, new = old or [None] * size, new or [None] * size
+    return _or_none([a if value is None else b for a, b, value in zip(old, new, new_values, strict=True)])
+
+
 def merge(old: Day, new: Day) -> tuple[Day, list[Change], int]:
     """Two rows of the same key, element by element: the merged row, values that changed, number of values added."""
     changes: list[Change] = []

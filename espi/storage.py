@@ -103,7 +103,7 @@ class Batch:
         """Take rows of one block."""
         for day in days:
             known = self.days.get(day.key)
-            self.days[day.key] = packing.merge(known, day)[0] if known else day
+            self.days[day.key] = packing.combine(known, day) if known else day
         for single in singles:
             other = self.singles.get(single.key)
             if other is None or packing.wins(single.published_at, other.published_at):

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal.views import accounts, connect, dashboard, notify, pages, problems, usage
+from portal.views import accounts, connect, dashboard, notify, pages, problems, upload, usage
 
 journey = [
     path("", connect.choose_utility, name="choose-utility"),
@@ -38,6 +38,7 @@ urlpatterns = [
     path("help/stop", pages.how_to_stop, name="how-to-stop"),
     path("privacy", pages.privacy, name="privacy"),
     path("receipts/<uuid:public_id>", connect.receipt, name="receipt"),
+    path("upload", upload.upload, name="upload"),
     path("usage/<uuid:public_id>", usage.usage_point, name="usage_point"),
     path("account/", include("allauth.urls")),
     # Machines

@@ -132,7 +132,7 @@ def test_f30_a_fault_of_the_server_is_tried_again(status):
 
 def test_no_connection_is_tried_again():
     with raw_server(b"") as server:
-        server.listener.close()
+        server.stop()
         with pytest.raises(client.Unavailable):
             fetch(server)
 

@@ -1,0 +1,130 @@
+"""The page "I already have a file", as a signed-in customer uses it."""
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from espi.models import Document, IntervalBlock, Subscription
+from portal.flows import upload
+from portal.models import User
+from tests.espi import documents
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def user():
+    return User.objects.create_user("ann@example.com", "three quiet words")
+
+
+@pytest.fixture
+def page(user):
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def file(content, name="my usage.xml"):
+    return SimpleUploadedFile(name, content, "application/xml")
+
+
+def post(page, content, **more):
+    return page.post(reverse("upload"), {"file": file(content), "time_zone": "", **more}, follow=True)
+
+
+def test_a_visitor_is_asked_to_sign_in_first():
+    answer = Client().get(reverse("upload"))
+    assert answer.status_code == 302
+    assert reverse("account_login") in answer["Location"]
+
+
+def test_a_file_becomes_data_of_the_customer_and_of_nobody_else(page, user):
+    answer = post(page, documents.feed(documents.hours(24)))
+    assert "We read 24 readings" in answer.content.decode()
+    assert answer.redirect_chain[0][1] == 303
+    assert Subscription.objects.get().retail_customer == user
+    assert IntervalBlock.objects.get().count == 24
+
+
+def test_the_same_file_again_changes_nothing(page):
+    post(page, documents.feed(documents.hours(24)))
+    before = list(IntervalBlock.objects.values()), list(Document.objects.values())
+    post(page, documents.feed(documents.hours(24)))
+    assert (list(IntervalBlock.objects.values()), list(Document.objects.values())) == before
+
+
+def test_two_files_are_kept_in_one_place(page):
+    post(page, documents.feed(documents.hours(24)))
+    post(page, documents.feed(documents.hours(24, start=documents.MIDNIGHT + 86400)))
+    assert Subscription.objects.count() == 1
+    assert IntervalBlock.objects.count() == 2
+
+
+def test_the_time_zone_of_the_customer_wins_over_the_file(page):
+    post(page, documents.feed(documents.hours(24)), time_zone="America/Los_Angeles")
+    assert IntervalBlock.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<feed", "not well-formed XML"),
+        (b"<html><body>Sign in</body></html>", "not Green Button"),
+        (b'{"error": "x"}', "not well-formed XML"),
+        (b"<!DOCTYPE feed [<!ENTITY a 'b'>]><feed xmlns='http://www.w3.org/2005/Atom'/>", "DOCTYPE"),
+        (b"PK\x03\x04 not xml at all", "not well-formed XML"),
+    ],
+)
+def test_an_unusable_file_is_refused_in_words_and_nothing_is_stored(page, content, words):
+    answer = post(page, content)
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    assert Document.objects.count() == 0
+    assert Subscription.objects.count() == 0
+
+
+def test_no_file_and_an_empty_file_are_told_apart(page):
+    assert "Choose the file" in page.post(reverse("upload"), {}).content.decode()
+    assert "is empty" in post(page, b"").content.decode()
+
+
+def test_a_made_up_time_zone_is_refused(page):
+    answer = post(page, documents.feed(documents.hours(24)), time_zone="Mars/Olympus")
+    assert "Choose a time zone from the list" in answer.content.decode()
+    assert Document.objects.count() == 0
+
+
+def test_a_larger_file_than_100_mb_is_refused_before_its_body_is_read(page):
+    answer = page.post(
+        reverse("upload"), b"", content_type="multipart/form-data; boundary=x", CONTENT_LENGTH=str(2**30)
+    )
+    assert answer.status_code == 413
+    assert "larger than 100 MB" in answer.content.decode()
+
+
+def test_a_file_slightly_over_the_limit_is_refused_too(page, monkeypatch):
+    monkeypatch.setattr(upload, "LARGEST", 1000)
+    answer = post(page, documents.feed(documents.hours(24)))
+    assert "larger than 100 MB" in answer.content.decode()
+    assert Document.objects.count() == 0
+
+
+def test_a_post_without_the_token_of_the_form_is_refused(user):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user)
+    answer = client.post(reverse("upload"), {"file": file(documents.feed(documents.hours(24)))})
+    assert answer.status_code == 403
+    assert Document.objects.count() == 0
+
+
+def test_script_in_a_title_is_inert_on_the_page(page):
+    title = "<script>alert(1)</script>"
+    answer = post(page, documents.feed(documents.hours(24), title="&lt;script&gt;alert(1)&lt;/script&gt;"))
+    assert title not in answer.content.decode()
+
+
+def test_a_refusal_is_told_with_its_reason(page):
+    block = documents.block([documents.reading(documents.MIDNIGHT, 5), documents.reading(documents.MIDNIGHT, "NaN")])
+    answer = post(page, documents.feed(block))
+    assert "1 entries could not be used: a value that is no number" in answer.content.decode()
