@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 Script = Callable[[socket.socket], None]
 
@@ -23,6 +23,12 @@ class RawServer:
     @property
     def url(self) -> str:
         return f"http{'s' if self.context else ''}://localhost:{self.port}"
+
+    def stop(self) -> None:
+        """Closing alone would leave the port open until the waiting accept returns."""
+        with suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
     def serve(self) -> None:
         while True:
@@ -54,7 +60,7 @@ def raw_server(script: Script | bytes, context: ssl.SSLContext | None = None) ->
     try:
         yield server
     finally:
-        server.listener.close()
+        server.stop()
 
 
 def says(data: bytes) -> Script:
