@@ -337,6 +337,8 @@ def test_scope_faults_change_what_is_granted(world):
         ("token_missing_access_token", lambda answer: "access_token" not in answer.get_json()),
         ("token_wrong_type", lambda answer: answer.get_json()["access_token"] == 12345),
         ("token_expires_text", lambda answer: answer.get_json()["expires_in"] == "soon"),
+        ("token_expires_string", lambda answer: answer.get_json()["expires_in"] == "3600"),
+        ("token_account_number_key", lambda answer: "AccountNumber" in answer.get_json()),
         ("token_expires_negative", lambda answer: answer.get_json()["expires_in"] == -1),
         ("token_huge", lambda answer: len(answer.data) > 5_000_000),
         ("token_error_200", lambda answer: answer.get_json()["error"] == "server_error"),
@@ -476,16 +478,22 @@ def test_bills_have_a_date_for_an_end_and_plain_amounts(world):
     assert texts(one, "electricBilledAmount") == texts(root, "electricBilledAmount")[:1]
 
 
-def test_real_time_data_are_the_last_day_45_minutes_behind_under_their_own_ids(world):
+def test_real_time_data_are_the_last_day_45_minutes_behind(world):
     tokens = world.tokens(f"{CONSUMPTION}|{REAL_TIME}")
-    historic = reading(world, tokens).partition("/resource")[2]
-    token = tokens["access_token"]
-    assert world.get(f"/RealTime{historic}/IntervalBlock", token).status_code == 404
-    root = xml(world.get(f"/RealTime{historic.replace('MR_', 'RT_')}/IntervalBlock", token))
+    address = "/RealTime" + reading(world, tokens).partition("/resource")[2] + "/IntervalBlock"
+    root = xml(world.get(address, tokens["access_token"]))
     starts = sorted({int(text) for text in texts(root, "start")})
     assert starts[0] >= world.now - 86400 - 2700
     assert starts[-1] + 900 <= world.now - 2700
-    assert world.get(f"{historic.replace('MR_', 'RT_')}/IntervalBlock", token).status_code == 404
+    assert len(texts(root, "intervalReading")) == 2 * 96
+    assert all("/RealTime/Subscription/" in href for href in links(root, "self"))
+    assert world.get(address, world.tokens(CONSUMPTION)["access_token"]).status_code == 403
+
+
+def test_hourly_meters_have_no_real_time_data(world):
+    tokens = world.tokens(f"{CONSUMPTION}|{REAL_TIME}", username="hourly@example.com")
+    address = "/RealTime" + reading(world, tokens).partition("/resource")[2] + "/IntervalBlock"
+    assert links(xml(world.get(address, tokens["access_token"])), "self") == []
 
 
 def test_a_customer_without_data_has_a_usage_point_and_nothing_below(world):

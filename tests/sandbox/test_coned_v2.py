@@ -493,7 +493,9 @@ def test_without_an_accept_header_for_atom_the_answer_is_json(world):
     tokens = world.tokens()
     url = f"{world.base}/resource/Subscription/{subscription_of(tokens)}/UsagePoint"
     headers = {"Authorization": f"Bearer {tokens['access_token']}", "Accept": "*/*"}
-    assert world.api.get(url, headers=headers).is_json
+    feed = world.api.get(url, headers=headers).get_json()["Feed"]
+    assert [entry["Title"]["Text"] for entry in feed["Entry"]] == ["Usage Point", "Usage Point"]
+    assert feed["Entry"][0]["Link"][0]["Rel"] == "self"
 
 
 def test_the_authorization_feed_tells_active_from_revoked(world):

@@ -123,7 +123,7 @@ def _leave(sandbox: Sandbox, slug: str, session: Row) -> Answer:
     third_party = _third_party(sandbox, slug, form.get("third_party", ""))
     if third_party is None:
         return error_page(sandbox, slug, "The third party is not registered.", 404)
-    if form.get("decision") == "cancel" or sandbox.fault("decline", slug) is not None:
+    if form.get("decision") == "cancel":
         return flask.redirect(with_query(third_party["redirect_uri"], error="access_denied"))
     account = sandbox.account(slug, session["username"], form.get("account", ""))
     start, end = _date(form.get("start", "")), _date(form.get("end", ""))

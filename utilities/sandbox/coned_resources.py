@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree
 
 import flask
 
@@ -19,7 +20,7 @@ from utilities.sandbox.context import Sandbox
 from utilities.sandbox.people import Service
 from utilities.sandbox.state import Row
 
-ATOM = "application/atom+xml"
+ATOM, ATOM_SPACE = "application/atom+xml", "http://www.w3.org/2005/Atom"
 USAGE = "/Subscription/<subscription>/UsagePoint"
 READING = USAGE + "/<usage_point>/MeterReading"
 PUBLISHED = frozenset(("published-min", "published-max"))
@@ -148,9 +149,26 @@ def _finish(call: Call, edition: str, response: flask.Response) -> flask.Respons
     if response.status_code != 200:
         return response
     if edition == "v2" and not any(kind in flask.request.headers.get("Accept", "") for kind in (ATOM, "/xml")):
-        return flask.jsonify({"Feed": {"Title": {"Type": "text", "Text": "Ask for application/atom+xml"}, "Entry": []}})
+        return flask.jsonify(_as_json(response.get_data()))
     body = faults.truncated(call.sandbox, call.registration["utility"], response.get_data())
     return flask.Response(body, 200, content_type=ATOM)
+
+
+def _as_json(body: bytes) -> Row:
+    """A document as the Swagger file's Feed model: titles, ids and links; usage has no JSON model there."""
+    root = ElementTree.fromstring(body)  # noqa: S314 -- a document of our own making
+    entries = [root] if root.tag == f"{{{ATOM_SPACE}}}entry" else root.findall(f"{{{ATOM_SPACE}}}entry")
+    return {"Feed": _named(root) | {"Entry": [_named(entry) for entry in entries], "Xmlns": ATOM_SPACE}}
+
+
+def _named(element: ElementTree.Element) -> Row:
+    links = [one.attrib for one in element.findall(f"{{{ATOM_SPACE}}}link")]
+    return {
+        "Title": {"Type": "text", "Text": element.findtext(f"{{{ATOM_SPACE}}}title", "")},
+        "Id": element.findtext(f"{{{ATOM_SPACE}}}id", ""),
+        "Updated": element.findtext(f"{{{ATOM_SPACE}}}updated", ""),
+        "Link": [{"Href": link["href"], "Rel": link["rel"]} for link in links],
+    }
 
 
 def _xml(body: bytes) -> flask.Response:
@@ -235,16 +253,17 @@ def v1_interval_blocks(
 
 
 def v1_real_time(call: Call, subscription: str, usage_point: str, meter_reading: str) -> flask.Response:
-    """Electricity of the last 24 hours, 45 minutes behind; the ids are not those of the history."""
+    """Electricity of the last 24 hours, 45 minutes behind, of meters that read every 5 or 15 minutes."""
     _need(data.granted(call.holder, terms.REAL_TIME))
     service = _service(call, usage_point)
-    found = [meter for meter in service.meters if coned_v1.reading_id(meter, real_time=True) == meter_reading]
+    found = [meter for meter in service.meters if coned_v1.reading_id(meter) == meter_reading]
     _need(found and service.kind == "electricity", 404)
-    return _v1_blocks(call, service, found[0], data.real_time(call.sandbox), "", real_time=True)
+    window = data.real_time(call.sandbox) if found[0].length <= 900 else (0, 0)
+    return _v1_blocks(call, service, found[0], window, "", tree="/RealTime")
 
 
 def _v1_blocks(
-    call: Call, service: Service, meter: Any, window: tuple[int, int], block: str, *, real_time: bool = False
+    call: Call, service: Service, meter: Any, window: tuple[int, int], block: str, *, tree: str = ""
 ) -> flask.Response:
     quantities = [
         quantity
@@ -253,8 +272,8 @@ def _v1_blocks(
     ]
     _need(quantities, 404)
     all_series = [data.series(service, meter, *window, quantity) for quantity in quantities]
-    subscription = _v1_subscription(call)
-    entries = [coned_v1.interval_block(subscription, one, real_time=real_time) for one in all_series if one.values]
+    subscription = f"{call.resource}{tree}/Subscription/{call.holder['subscription']}"
+    entries = [coned_v1.interval_block(subscription, one) for one in all_series if one.values]
     return _xml(batch.record(call.sandbox, call.holder, coned_v1.feed(entries), all_series))
 
 

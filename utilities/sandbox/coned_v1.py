@@ -41,9 +41,9 @@ def usage_point(subscription: str, service: Service) -> str:
     return _entry("Usage Point", up, f"{up}/{service.id}", f"<espi:usagePoint>{inner}</espi:usagePoint>")
 
 
-def reading_id(meter: Meter, *, real_time: bool = False) -> str:
-    """A meter reading's id; the real-time tree has its own."""
-    return f"{'RT' if real_time else 'MR'}_{meter.serial}"
+def reading_id(meter: Meter) -> str:
+    """A meter reading's id; V1's real-time tree is addressed with the same one."""
+    return f"MR_{meter.serial}"
 
 
 def block_name(service: Service, quantity: str, length: int) -> str:
@@ -60,10 +60,9 @@ def meter_reading(subscription: str, service: Service, meter: Meter) -> str:
     return _entry("Meter Reading", up, itself, "<espi:meterReading/>", related)
 
 
-def interval_block(subscription: str, one: Series, *, real_time: bool = False) -> str:
+def interval_block(subscription: str, one: Series) -> str:
     """One quantity of one meter, an intervalBlock for each local day."""
-    reading = reading_id(one.meter, real_time=real_time)
-    up = f"{subscription}/UsagePoint/{one.service.id}/MeterReading/{reading}/IntervalBlock"
+    up = f"{subscription}/UsagePoint/{one.service.id}/MeterReading/{reading_id(one.meter)}/IntervalBlock"
     itself = f"{up}/{quote(block_name(one.service, one.quantity, one.length))}"
     content = f"<espi:intervalBlocks>{''.join(_days(one))}</espi:intervalBlocks>"
     return _entry("Interval Block Data", up, itself, content)

@@ -28,6 +28,8 @@ CATALOGUE = {
     "token_missing_access_token": "The token response lacks its access token.",
     "token_wrong_type": "The access token is a number and the scope a list.",
     "token_expires_text": "expires_in is the text 'soon'.",
+    "token_expires_string": "expires_in is a number written as text (seen at Con Edison and PG&E).",
+    "token_account_number_key": "Con Edison V1's accountNumber comes as AccountNumber, as its document prints it.",
     "token_expires_negative": "expires_in is -1.",
     "token_huge": "The token response is 5 MB long.",
     "token_error_200": "An OAuth error is sent with status 200.",
@@ -52,7 +54,6 @@ CATALOGUE = {
     "raw_ampersand": "Ampersands in the notification are not escaped.",
     "notification_shape": "args: shape = batchlist_lower | atom | standard.",
     "extra_resources": "PG&E: a BatchList names further addresses. args: urls (default: a placeholder correlationID).",
-    "token_expires_string": "PG&E: expires_in is a number written as text.",
     "token_scope_number": "PG&E: the scope is just the subscription number.",
     "token_no_resource_uri": "PG&E: the token response has no resourceURI.",
     "client_token_xml": "PG&E: the client token comes as an XML Response document.",
@@ -92,7 +93,7 @@ def arm(sandbox: "Sandbox", name: str, utility: str | None, count: int, args: di
 
 
 def _revoke(sandbox: "Sandbox", utility: str | None, args: dict[str, Any]) -> None:
-    where = {"utility": utility} if utility else {}
+    where: dict[str, Any] = {"utility": utility} if utility else {}
     if "authorization" in args:
         where["id"] = args["authorization"]
     newest = sandbox.store.find("authorizations", order="id DESC", limit=1, **where)
@@ -150,6 +151,10 @@ def _spoil_fields(sandbox: "Sandbox", utility: str, answer: dict[str, Any]) -> N
         answer.update(access_token=12345, scope=[answer.get("scope")])
     if sandbox.fault("token_expires_text", utility) is not None:
         answer["expires_in"] = "soon"
+    if sandbox.fault("token_expires_string", utility) is not None:
+        answer["expires_in"] = str(answer.get("expires_in", ""))
+    if "accountNumber" in answer and sandbox.fault("token_account_number_key", utility) is not None:
+        answer["AccountNumber"] = answer.pop("accountNumber")
     if sandbox.fault("token_expires_negative", utility) is not None:
         answer["expires_in"] = -1
     if sandbox.fault("no_refresh_token", utility) is not None:
