@@ -187,3 +187,18 @@ def test_nobody_stops_what_somebody_else_shares(world):
 @pytest.mark.parametrize("path", ["/sharemydata.pge.com/datacustodian/oauth/v2/token", "/sharemydata.pge.com/nothing"])
 def test_the_customers_site_has_no_api(world, path):
     assert world.browser.post(path).status_code == 404
+
+
+def test_at_the_real_host_names_every_address_keeps_that_style(world):
+    page = world.browser.get("/myAuthorization", headers={"Host": "sharemydata.pge.com"})
+    assert page.status_code == 400
+    overrides = world.certificate() | {"wsgi.url_scheme": "https"}
+    fields = {"grant_type": "authorization_code", "code": world.code(), "redirect_uri": REDIRECT}
+    answer = world.app.test_client().post(
+        "/datacustodian/oauth/v2/token",
+        data=fields,
+        headers=world.basic() | {"Host": "api.pge.com"},
+        environ_overrides=overrides,
+    )
+    prefix = "https://api.pge.com/GreenButtonConnect/espi/1_1/resource/"
+    assert answer.json["resourceURI"].startswith(f"{prefix}Batch/Subscription/")

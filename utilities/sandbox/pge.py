@@ -62,7 +62,7 @@ def welcome(sandbox: Sandbox, registration: Row) -> dict[str, str]:
         "third_party_id": third_party,
         "bulk_id": third_party,
         "registration_access_token": token,
-        "client_certificate_path": str(certificate),
-        "client_key_path": str(key),
-        "ca_bundle_path": str(sandbox.config.pki_dir / "ca.pem"),
+        "client_certificate_path": str(certificate.resolve()),
+        "client_key_path": str(key.resolve()),
+        "ca_bundle_path": str((sandbox.config.pki_dir / "ca.pem").resolve()),
     }

@@ -180,7 +180,10 @@ def _agreement(href: str, grant: Grant, account: people.Account, service: people
     content = pge_xml.customer_element("ServiceLocation", [*location, ("outageBlock", "5A")])
     yield pge_xml.customer_entry("ServiceLocation", where, content, now)
     for meter in service.meters if numbers else ():
-        fields = [("type", "GAS" if service.kind == "gas" else "ELECTRIC"), ("utcNumber", f"UTC{meter.serial[1:]}")]
+        fields: list[tuple[str, object]] = [
+            ("type", "GAS" if service.kind == "gas" else "ELECTRIC"),
+            ("utcNumber", f"UTC{meter.serial[1:]}"),
+        ]
         fields += [("serialNumber", meter.serial), ("intervalLength", meter.length)]
         content = pge_xml.customer_element("Meter", fields)
         yield pge_xml.customer_entry("Meter", f"{where}/Meter/{meter.serial}", content, now)

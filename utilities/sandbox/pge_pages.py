@@ -142,7 +142,7 @@ def _step(sandbox: "Sandbox", asked: AuthorizeRequest) -> Answer:
         return _sign_in(sandbox, asked, action)
     session = signin.session(sandbox, "pge")
     if session is None or action == "sign-out":
-        return _sign_in_page(asked)
+        return _sign_in_page(sandbox, asked)
     person, accounts = _customer(sandbox, session)
     if action != "authorize":
         return _review_page(sandbox, asked, person, accounts)
@@ -155,10 +155,10 @@ def _step(sandbox: "Sandbox", asked: AuthorizeRequest) -> Answer:
     return _authorize(sandbox, asked, person, choice)
 
 
-def _sign_in_page(asked: AuthorizeRequest, error: str = "", attempts: int = 0) -> str:
+def _sign_in_page(sandbox: "Sandbox", asked: AuthorizeRequest, error: str = "", attempts: int = 0) -> str:
     return flask.render_template(
         "pge/sign_in.html", company=_company(asked.registration), guest=asked.guest, error=error, attempts=attempts,
-        password=people.PASSWORD,
+        password=people.PASSWORD, people=people.people("pge", sandbox.born),
     )  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def _sign_in(sandbox: "Sandbox", asked: AuthorizeRequest, action: str) -> Answer
     words = "account number and ZIP code" if action == "guest" else "e-mail address and password"
     left = ATTEMPTS - attempts
     error = f"That {words} do not belong together. You can try {left} more time{'s' if left > 1 else ''}."
-    return flask.make_response(_sign_in_page(asked, error, attempts), 401)
+    return flask.make_response(_sign_in_page(sandbox, asked, error, attempts), 401)
 
 
 def _guest(sandbox: "Sandbox", account: str, postal_code: str) -> tuple[str, str]:

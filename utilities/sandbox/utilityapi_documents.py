@@ -264,7 +264,7 @@ def customer_tree(writer: Writer, grant: Grant) -> dict[str, str]:
     owner = f"{top}/CustomerAccount/{grant.uid}-a"
     # pucNumber stands after the name, where the schema does not want it.
     address = _address(account)
-    found = [
+    found: list[tuple[str, str, list[tuple[str, object]]]] = [
         (top, "Customer", [("customerName", name), ("pucNumber", grant.utility.utility_id), ("mainAddress", address)]),
         (owner, "CustomerAccount", [("accountId", account.number)]),
     ]

@@ -106,7 +106,7 @@ def _query() -> MultiDict[str, str]:
 
 def _message(utility: utilities.Utility, title: str, text: str) -> str:
     return flask.render_template(
-        "utilityapi/message.html", utility=utility.name, theme=utility.slug, title=title, text=text
+        "utilityapi/message.html", utility=utility.name, slug=utility.slug, title=title, text=text
     )
 
 
@@ -150,7 +150,7 @@ def _return(sandbox: "Sandbox", asked: AuthorizeRequest, **answer: str) -> Answe
 
 def _receipt(asked: AuthorizeRequest) -> str:
     return flask.render_template(
-        "utilityapi/receipt.html", utility=asked.utility.name, theme=asked.utility.slug, company=asked.company
+        "utilityapi/receipt.html", utility=asked.utility.name, slug=asked.utility.slug, company=asked.company
     )
 
 
@@ -187,7 +187,7 @@ def _preferred(asked: AuthorizeRequest) -> tuple[str, str]:
 def _identity_page(sandbox: "Sandbox", asked: AuthorizeRequest, error: str = "") -> str:
     preferred, value = _preferred(asked)
     return flask.render_template(
-        "utilityapi/identity.html", utility=asked.utility.name, theme=asked.utility.slug, company=asked.company,
+        "utilityapi/identity.html", utility=asked.utility.name, slug=asked.utility.slug, company=asked.company,
         unknown=value if preferred == "test" and not asked.utility.scenario(value) else "",
         live=asked.live, preferred=preferred, value=value, form=flask.request.form, error=error,
         scenarios=asked.utility.scenarios, customers=_with_bills(sandbox, asked.utility),
@@ -285,7 +285,7 @@ def _consent_page(sandbox: "Sandbox", asked: AuthorizeRequest, customer: utiliti
     zone = asked.utility.zone
     choices = {**{asked.scope.history: f"{asked.scope.history // 86400} days back"}, **HISTORY_CHOICES}
     return flask.render_template(
-        "utilityapi/consent.html", utility=asked.utility.name, theme=asked.utility.slug, company=asked.company,
+        "utilityapi/consent.html", utility=asked.utility.name, slug=asked.utility.slug, company=asked.company,
         customer=customer, scope=asked.scope, words=DATA_WORDS, error=error, form=flask.request.form,
         again=flask.request.form.get("action") == "authorize", today=meters.local_day(sandbox.now(), zone).isoformat(),
         until=meters.local_day(_preferred_end(sandbox, asked), zone).isoformat(),
@@ -380,7 +380,7 @@ def manage(sandbox: "Sandbox", utility: utilities.Utility) -> Answer:
     rows = sandbox.store.find("authorizations", utility=utility.slug, account=number, order="id DESC") if number else []
     companies = {row["id"]: row["data"].get("company") or row["client_id"] for row in _clients(sandbox, utility.slug)}
     return flask.render_template(
-        "utilityapi/manage.html", utility=utility.name, theme=utility.slug, account=number, rows=rows,
+        "utilityapi/manage.html", utility=utility.name, slug=utility.slug, account=number, rows=rows,
         companies=companies, third_parties=_clients(sandbox, utility.slug), scenarios=utility.scenarios,
     )  # fmt: skip
 
