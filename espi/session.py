@@ -166,7 +166,7 @@ class _Connection(HTTPConnection):
                 return connected
         raise failure
 
-    def _permitted(self) -> list[tuple[int, Any]]:
+    def _permitted(self) -> Sequence[tuple[int, Any]]:
         try:
             found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:

@@ -103,8 +103,8 @@ class Utility:
     languages: ClassVar[tuple[str, ...]] = ("en",)
     editions: ClassVar[tuple[str, ...]] = ("",)
     starts_at_utility: ClassVar[bool] = False
+    uses_scope_selection: ClassVar[bool] = False  # sends customers to our scope-selection page
     uses_pkce: ClassVar[bool] = False
-    announces_batches: ClassVar[bool] = True  # a 202 is followed by a notification, not to be asked again
     announces_batches: ClassVar[bool] = True  # after a 202 a notification follows; False: the same request again
     has_follow_ups: ClassVar[bool] = False  # whether `follow_up_requests` wants to see self links
     tls_hosts: ClassVar[frozenset[str]] = frozenset()

@@ -7,6 +7,7 @@ document of edition 1, "Swagger" and "Postman" are Con Edison's own files of edi
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
@@ -151,6 +152,7 @@ class ConEdison(Utility):
     time_zone = "America/New_York"
     editions = (V1, V2)
     starts_at_utility = True
+    uses_scope_selection = True
     has_follow_ups = True
     # A download wants the class of token that asked for it (onboarding 2.2, note): ours ask with customers' tokens.
     client_paths = ("Authorization", "ReadServiceStatus", "Batch/Bulk", "RealTime/Batch/Bulk")
@@ -264,8 +266,8 @@ class ConEdison(Utility):
 
     def dialect(self, app: ApplicationInformation) -> Dialect:
         """Edition 1 writes kilowatt-hours with a decimal point; edition 2 has ReadingTypes."""
-        values = "decimal_kwh" if app.edition == V1 else "integer"
-        return Dialect(time_zone=self.time_zone, interval_values=values, default_currency=self.currency)
+        standard = super().dialect(app)
+        return replace(standard, interval_values="decimal_kwh") if app.edition == V1 else standard
 
     # --- What to ask for ---
 

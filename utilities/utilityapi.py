@@ -77,7 +77,6 @@ def addresses(portal: str) -> dict[tuple[str, str], Addresses]:
 class UtilityAPI(Utility):
     """What all utilities on the platform have in common."""
 
-    announces_batches = False  # 202 with Retry-After: the same request again
     announces_batches = False  # a 202 names the time after which to repeat it: docs/greenbutton/api
     authentication: ClassVar[str] = "auth-lastbill"  # how the customer proves who he is, docs/utilities/<utility>
     client_paths = ("Authorization", "ReadServiceStatus", "Bulk")

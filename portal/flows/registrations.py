@@ -62,7 +62,7 @@ def store(slug: str, environment: str, edition: str, values: Mapping[str, object
 def _checked(utility: Utility, app: ApplicationInformation, field: str, value: object) -> str:
     if not isinstance(value, str) or not value.isprintable() or value != value.strip():
         raise RegistrationRefused(f"{field} must be one line of text without blanks around it.")
-    longest = ApplicationInformation._meta.get_field(field).max_length
+    longest = getattr(ApplicationInformation._meta.get_field(field), "max_length", None)
     if longest and len(value) > longest:
         raise RegistrationRefused(f"{field} has more than {longest} characters.")
     if value and field in FILES and not Path(value).is_file():

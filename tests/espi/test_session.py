@@ -118,7 +118,10 @@ def test_d11_netrc_and_proxies_of_the_environment_have_no_effect(tmp_path, monke
 
 
 def test_no_cookie_is_kept():
-    with raw_server(response(b"ok", "Set-Cookie: id=1; Path=/", "Content-Length: 2")) as server, local() as http:
+    with (
+        raw_server(response(b"ok", "Set-Cookie: id=1; Path=/", "Content-Length: 2", "Connection: close")) as server,
+        local() as http,
+    ):
         http.get(server.url)
         http.get(server.url)
     assert all(b"cookie" not in head.lower() for head in server.heard)

@@ -60,7 +60,7 @@ def _faults(utility: Utility, app: ApplicationInformation) -> Iterator[str]:
     for field in FILES:
         path = getattr(app, field)
         if path and not Path(path).is_file():
-            yield f"{ApplicationInformation._meta.get_field(field).verbose_name}: there is no file {path}"
+            yield f"{field.replace('_', ' ')}: there is no file {path}"
             return
     try:
         utility.session(app).close()
