@@ -32,7 +32,7 @@ def read(body: bytes) -> list[str]:
     found = list(root.iter(f"{{{ESPI}}}resources"))
     if not lists and not found:
         raise NotABatchList(f"It is XML, but no BatchList: its root is {etree.QName(root).localname[:60]!r}.")
-    urls = ["".join(element.itertext()).strip() for element in found]
+    urls = ["".join(map(str, element.itertext())).strip() for element in found]
     return [url for url in urls if url]
 
 
@@ -62,7 +62,7 @@ def _root(body: bytes) -> etree._Element:
     )
     root = etree.fromstring(body, parser)
     info = root.getroottree().docinfo
-    if info.internalDTD is not None or info.doctype:
+    if info.doctype:  # type: ignore[union-attr]
         raise NotABatchList("It holds a document type declaration.")
     if (info.encoding or "UTF-8").upper() not in _ENCODINGS:
         raise NotABatchList(f"It is written in an encoding that is not read: {info.encoding!r:.60}.")

@@ -37,10 +37,10 @@ def store(
     rows = models.UsageSummary.objects.filter(usage_point=point)
     if _is_displaced(rows, values, publication.at):
         return "unchanged"
-    row = rows.filter(start=said.start).first()
+    row = rows.filter(start=values["start"]).first()
     if row is None:
         _displace(rows, values)
-        row = models.UsageSummary(usage_point=point, start=said.start)
+        row = models.UsageSummary(usage_point=point, start=values["start"])
     elif not _is_news(row, values, publication):
         return "unchanged"
     outcome = "stored" if row.pk is None else "revised"

@@ -1,6 +1,7 @@
 """The usage points and channels of one subscription: found or made, whatever ids the utility uses today."""
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -91,6 +92,8 @@ class Channels:
         meter_reading_id = short(source.meter_reading_id)
         base = _channel_name(source, meter_reading_id)
         known = self._alias(point, meter_reading_id)
+        if known is None and source.reading_type is None:
+            known = self._namesake(point, meter_reading_id)
         if known and (source.reading_type is None or known.row.channel.partition("#")[0] == base):
             found = known
         else:
@@ -177,6 +180,23 @@ class Channels:
             self._aliases[key] = self._known(point, row.meter_reading)
         return self._aliases.get(key)
 
+    def _namesake(self, point: models.UsagePoint, meter_reading_id: str) -> Channel | None:
+        """The one channel whose ids differ from this one in nothing but the instants they hold.
+
+        UtilityAPI's id of a MeterReading is its meter, end and start of its window, unit and direction: every window
+        is another MeterReading, and bulk files bring blocks without any ReadingType (Essex contract, 4.3 and 5.2).
+        """
+        key = (point.pk, _without_instants(meter_reading_id))
+        if key[1] == meter_reading_id:
+            return None
+        if key not in self._aliases:
+            aliases = models.MeterReadingAlias.objects.filter(usage_point=point).select_related("meter_reading")
+            rows = {each.meter_reading_id: each for each in aliases if _without_instants(each.resource_id) == key[1]}
+            if len(rows) != 1:
+                return None
+            self._aliases[key] = self._known(point, next(iter(rows.values())).meter_reading)
+        return self._aliases[key]
+
     def _known(self, point: models.UsagePoint, row: models.MeterReading) -> Channel:
         return self._channels.setdefault((point.pk, row.channel), Channel(row, zones.zone(point.time_zone)))
 
@@ -215,6 +235,11 @@ class Channels:
         spans = self._spans[channel.row.pk]
         before = spans.get(meter_reading_id, span)
         spans[meter_reading_id] = (min(before[0], span[0]), max(before[1], span[1]))
+
+
+def _without_instants(meter_reading_id: str) -> str:
+    """An id without the epoch seconds in it."""
+    return re.sub(r"(?<![0-9])[0-9]{10}(?![0-9])", "*", meter_reading_id)
 
 
 def _new_row(

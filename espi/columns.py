@@ -95,7 +95,7 @@ def _columns(count: int, found: dict[str, Any]) -> resources.Columns:
 def _one_by_one(readings: list[etree._Element]) -> resources.Columns:
     columns = resources.Columns(written=len(readings), costs=[], qualities=[], tous=[])
     for element in readings:
-        texts = {name: "".join(path(element)[:1]) for name, path in _IN_READING.items()}  # type: ignore[index]
+        texts = {name: "".join(path(element)[:1]) for name, path in _IN_READING.items()}  # type: ignore[index,arg-type]
         _add(columns, texts)
     for name in ("costs", "qualities", "tous"):
         if not any(item is not None for item in getattr(columns, name)):

@@ -277,8 +277,9 @@ class _Ingest:
 
     def _take_deferred(self, file: BinaryIO) -> None:
         for resource in parse.read(file):
-            is_block = isinstance(resource, resources.IntervalBlock)
-            if is_block and _address(resource) in self.deferred and self._is_ours(resource):
+            if not isinstance(resource, resources.IntervalBlock) or not self._is_ours(resource):
+                continue
+            if _address(resource) in self.deferred:
                 self._place(resource, is_final=True)
 
     def _place(self, block: resources.IntervalBlock, *, is_final: bool) -> bool:
@@ -297,7 +298,8 @@ class _Ingest:
         kind = source.reading_type
         columns = _with_durations(block.columns, kind)
         channel = self.channels.channel(source, _span(columns))
-        multiplier = (kind.power_of_ten_multiplier if kind else None) or 0
+        # Blocks may come without their ReadingType (bulk files; PG&E's FB 19): what was said of the channel holds.
+        multiplier = (kind or channel.row.reading_type).power_of_ten_multiplier or 0
         columns = self._scaled(columns, channel, multiplier)
         days, singles = packing.cut(
             columns,
@@ -354,13 +356,13 @@ class _Ingest:
         self.said[f"summaries_{outcome}"] += 1
 
     def _store_local_time(self, said: resources.LocalTimeParameters) -> None:
-        told = {
+        told: dict[str, Any] = {
             "tz_offset": said.tz_offset,
             "dst_offset": said.dst_offset,
             "dst_start_rule": said.dst_start_rule,
             "dst_end_rule": said.dst_end_rule,
         }
-        key = {"subscription": self.document.subscription, "resource_id": _local_time_id(said.entry)}
+        key: dict[str, Any] = {"subscription": self.document.subscription, "resource_id": _local_time_id(said.entry)}
         if not models.LocalTimeParameters.objects.filter(**key, **told).exists():
             models.LocalTimeParameters.objects.update_or_create(**key, defaults=told)
 
@@ -395,6 +397,8 @@ def _costs_fit(columns: resources.Columns) -> bool:
 
 
 def _picked(columns: resources.Columns, keep: list[int]) -> resources.Columns:
-    names = ("starts", "durations", "values", "costs", "qualities", "tous")
-    picked = {name: getattr(columns, name) for name in names}
-    return replace(columns, **{name: col and [col[index] for index in keep] for name, col in picked.items()})
+    picked = replace(columns)
+    for name in ("starts", "durations", "values", "costs", "qualities", "tous"):
+        column = getattr(columns, name)
+        setattr(picked, name, column and [column[index] for index in keep])
+    return picked

@@ -93,7 +93,7 @@ def _moment(text: str | None) -> tuple[datetime | None, timezone | None]:
     parts = [int(part or 0) for part in found.groups()[:6]]
     micro = int(((found[7] or "") + "000000")[:6])
     try:
-        return datetime(*parts, micro), _zone(found[8])  # type: ignore[misc,arg-type]  # noqa: DTZ001
+        return datetime(*parts, micro), _zone(found[8])  # type: ignore[arg-type,call-arg]  # noqa: DTZ001
     except ValueError:
         return None, None
 

@@ -183,7 +183,9 @@ class _Cutter:
         self.days += rows.values()
 
     def _day(self, day: date, step: int, low: int, parts: list[Any]) -> Day:
-        return Day(self.meter_reading_id, day, step, low, *parts, self.publication.at, self.publication.is_told)
+        values, costs, qualities, tous = parts
+        key = (self.meter_reading_id, day, step)
+        return Day(*key, low, values, costs, qualities, tous, self.publication.at, self.publication.is_told)
 
     def _single(self, index: int, day: date) -> None:
         value, cost, quality, tou = (column[index] if column else None for column in self.columns)

@@ -138,8 +138,7 @@ def _write_days(days: dict[tuple, Day], document_id: int) -> Written:
 def _merge_days(cursor: Any, rows: list[tuple], days: dict[tuple, Day], document_id: int, written: Written) -> None:
     updates, revisions = [], []
     for pk, old_document_id, *columns in rows:
-        *told, publications = columns
-        old = Day(*told, True, publications)
+        old = Day(*columns[:-1], publications=columns[-1])  # type: ignore[misc]
         merged, changes, added = packing.merge(old, days[old.key])
         if merged == old:
             continue
@@ -172,7 +171,7 @@ def _merge_singles(
 ) -> None:
     updates, revisions = [], []
     for pk, old_document_id, *columns in rows:
-        old = Single(*columns, is_told=True)
+        old = Single._make((*columns, True))
         new = singles[old.key]
         if not packing.wins(new.published_at, old.published_at):
             continue

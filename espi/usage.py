@@ -80,7 +80,7 @@ class DayTotal(NamedTuple):
     date: date
     value: int
     cost: int | None
-    count: int
+    count: int  # type: ignore[assignment]  # tuples have a method of that name
     is_complete: bool
 
 

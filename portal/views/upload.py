@@ -75,7 +75,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     """Choose a file; it is read at once, and the answer says what was found."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdigit() or int(length) > flow.LARGEST + _ENVELOPE:
-        form = UploadForm({}, {})
+        form = UploadForm(data={})
         form.errors["file"] = form.error_class([_TOO_LARGE], renderer=form.renderer)
         return render(request, "portal/upload.html", {"form": form}, status=413)
     return _upload(request)
