@@ -5,6 +5,7 @@ from typing import Any
 from allauth.account import forms as account
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp import forms as totp
+from allauth.mfa.webauthn import forms as webauthn
 
 LABELS = {
     "login": "E-mail address",
@@ -111,3 +112,23 @@ class ActivateTOTPForm(Plain, totp.ActivateTOTPForm):
     """The first code of a newly set up authenticator app."""
 
     hints = {"code": "The six digits that the app shows now."}
+
+
+class AddPasskeyForm(Plain, webauthn.AddWebAuthnForm):
+    """A name for a passkey, and what it may do."""
+
+    labels = {"name": "Name", "passwordless": "Sign in with it alone, without my password"}
+    hints = {
+        "name": "What tells your devices apart, for example “phone”.",
+        "passwordless": "Your device then asks for your fingerprint, your face or its own code each time.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["passwordless"].initial = True
+
+
+class RenamePasskeyForm(Plain, webauthn.EditWebAuthnForm):
+    """Another name for a passkey."""
+
+    labels = {"name": "Name"}

@@ -10,6 +10,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.dispatch import receiver
@@ -124,6 +125,10 @@ class MFAAdapter(DefaultMFAAdapter):
     def encrypt(self, text: str) -> str:
         """For the database."""
         return fields.encrypt(text)
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
+        """A first proposal: "Passkey 1"."""
+        return f"Passkey {Authenticator.objects.filter(user=user, type=type).count() + 1}"
 
     def decrypt(self, encrypted_text: str) -> str:
         """From the database. Raises cryptography.fernet.InvalidToken under a wrong key."""

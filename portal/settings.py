@@ -173,6 +173,8 @@ MFA_FORMS = {
     "authenticate": "portal.account_forms.AuthenticateForm",
     "reauthenticate": "portal.account_forms.ReauthenticateByAppForm",
     "activate_totp": "portal.account_forms.ActivateTOTPForm",
+    "add_webauthn": "portal.account_forms.AddPasskeyForm",
+    "edit_webauthn": "portal.account_forms.RenamePasskeyForm",
 }
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]

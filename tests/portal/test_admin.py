@@ -1,0 +1,404 @@
+"""The staff site: who gets in, what is never shown, and what a registration says of itself."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.core import mail
+from django.utils import timezone
+from lxml import html
+
+import utilities
+from espi.fields import EncryptedTextField
+from espi.models import (
+    ApplicationInformation,
+    Authorization,
+    AuthorizationRequest,
+    Document,
+    FetchJob,
+    Notification,
+    Subscription,
+    UsagePoint,
+)
+from portal.admin import masked, standing
+from portal.models import Consent, User, UtilityVisit
+from tests.portal.people import person, sign_in, staff, totp_code
+
+pytestmark = pytest.mark.django_db
+CANARY = "c4n4ry"
+SECRETS = ("client_secret", "subscription_key", "registration_access_token", "api_token", "webhook_secret")
+
+
+@pytest.fixture
+def boss(client):
+    user = staff()
+    client.force_login(user)
+    return user
+
+
+def registration(**fields):
+    made = {name: f"{CANARY}-{name}" for name in (*SECRETS, "notify_secret", "client_access_token")}
+    return ApplicationInformation.objects.create(
+        **{"utility": "pge", "environment": "production", "client_id": "our-client-id", **made, **fields}
+    )
+
+
+def change_page(row):
+    return f"/staff/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/change/"
+
+
+def words(answer):
+    return " ".join(html.fromstring(answer.content.decode()).text_content().split())
+
+
+# --- Who gets in --------------------------------------------------------------------------------------------------
+
+
+def test_staff_sign_in_at_the_same_door_with_their_second_step_and_arrive_where_they_were_going(client):
+    user = staff()
+    gate = client.get("/staff/portal/user/")
+    assert gate.status_code == 302
+    door = client.get(gate["Location"])
+    assert door["Location"] == "/account/login/?next=%2Fstaff%2Fportal%2Fuser%2F"
+    sign_in(client, user.email, next="/staff/portal/user/")
+    answer = client.post("/account/2fa/authenticate/", {"code": totp_code(user.totp_secret)})
+    assert answer["Location"] == "/staff/portal/user/"
+    assert client.get("/staff/portal/user/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/staff/", "/staff/login/", "/staff/portal/user/", "/staff/nowhere/", "/staff/jsi18n/"]
+)
+def test_e09_staff_without_an_authenticator_app_are_sent_to_set_one_up(client, path):
+    client.force_login(staff(with_totp=False))
+    answer = client.get(path)
+    assert answer.status_code == 302
+    assert answer["Location"] == "/account/2fa/totp/activate/"
+
+
+def test_e09_a_password_alone_does_not_open_the_staff_site(client):
+    user = staff()
+    sign_in(client, user.email)
+    assert client.get("/staff/").status_code == 302
+    assert "_auth_user_id" not in client.session
+
+
+def test_customers_do_not_get_in(client):
+    client.force_login(person())
+    answer = client.get("/staff/", follow=True)
+    assert answer.status_code == 403
+    assert "You cannot open this page" in words(answer)
+
+
+def test_the_looser_policy_of_the_theme_ends_at_the_staff_site(client, boss):
+    assert "unsafe" in client.get("/staff/").headers["Content-Security-Policy"]
+    assert "unsafe" not in client.get("/account/").headers["Content-Security-Policy"]
+
+
+def test_pages_that_would_show_sessions_or_second_steps_are_not_there(client, boss):
+    for path in ("usersessions/usersession/", "mfa/authenticator/", "account/emailaddress/", "auth/group/"):
+        assert client.get(f"/staff/{path}").status_code == 404
+
+
+# --- Registrations ------------------------------------------------------------------------------------------------
+
+
+def test_a_registration_without_credentials_says_what_is_missing():
+    row = ApplicationInformation(utility="pge", environment="production", is_offered=True)
+    said = standing(row)
+    assert said.startswith("Not offered to customers. Still missing: ")
+    for missing in utilities.get("pge").missing(row):
+        assert missing in said
+
+
+def test_a_registration_that_is_switched_off_says_so(monkeypatch):
+    row = complete("essex")
+    assert standing(row) == "Not offered to customers, although nothing is missing: “Is offered” is off."
+    row.is_offered = True
+    assert standing(row) == "Customers are offered Essex Powerlines through this registration."
+
+
+def complete(slug):
+    """A registration of that utility with everything in it."""
+    row = ApplicationInformation(utility=slug, environment="production", edition=utilities.get(slug).editions[0])
+    for name in utilities.get(slug).required:
+        setattr(row, name, "x")
+    assert utilities.get(slug).missing(row) == []
+    return row
+
+
+@pytest.mark.parametrize(("slug", "edition"), [("nobody", ""), ("pge", "v9")])
+def test_a_registration_of_an_unknown_profile_is_not_offered(slug, edition):
+    row = ApplicationInformation(utility=slug, environment="production", edition=edition, is_offered=True)
+    assert standing(row) == "Not offered: we know no such utility, environment and edition."
+
+
+def test_the_list_of_registrations_says_why_customers_are_not_offered_one(client, boss):
+    ApplicationInformation.objects.create(utility="pge", environment="production", is_offered=True)
+    assert "Not offered to customers. Still missing:" in words(client.get("/staff/espi/applicationinformation/"))
+
+
+def form_data(row, **changes):
+    """What a browser would send back after changing a few boxes."""
+    fields = ("client_id", "third_party_id", "bulk_id", "customer_bulk_id")
+    paths = (
+        "client_certificate_path",
+        "client_key_path",
+        "ca_bundle_path",
+        "authorize_url",
+        "token_url",
+        "resource_base",
+    )
+    return {name: getattr(row, name) for name in (*fields, *paths)} | dict.fromkeys(SECRETS, "") | changes
+
+
+def test_e06_secrets_are_never_in_the_form(client, boss):
+    row = registration()
+    answer = client.get(change_page(row))
+    assert CANARY.encode() not in answer.content
+    page = html.fromstring(answer.content)
+    for name in SECRETS:
+        (box,) = page.xpath(f"//input[@name='{name}']")
+        assert (box.get("type"), box.get("value")) == ("password", None)
+    assert "Stored. Leave empty to keep it." in words(answer)
+    assert not page.xpath("//*[@name='notify_secret' or @name='client_access_token']")
+
+
+def test_an_empty_box_keeps_the_secret_and_a_filled_one_replaces_it(client, boss):
+    row = registration()
+    answer = client.post(change_page(row), form_data(row, client_id="another", api_token="brand new"))
+    assert answer.status_code == 303, words(answer)
+    row.refresh_from_db()
+    assert row.client_id == "another"
+    assert row.api_token == "brand new"
+    assert row.client_secret == f"{CANARY}-client_secret"
+    assert row.notify_secret == f"{CANARY}-notify_secret"
+    assert row.client_access_token == f"{CANARY}-client_access_token"
+
+
+def test_a_form_sent_back_with_a_mistake_does_not_repeat_the_secret(client, boss):
+    row = registration()
+    answer = client.post(
+        change_page(row), form_data(row, client_secret="freshly typed", token_url="https://evil.example/t")
+    )
+    assert answer.status_code == 200
+    assert b"freshly typed" not in answer.content
+    assert CANARY.encode() not in answer.content
+    row.refresh_from_db()
+    assert row.client_secret == f"{CANARY}-client_secret"
+
+
+def test_history_names_what_changed_and_not_to_what(client, boss):
+    row = registration()
+    client.post(change_page(row), form_data(row, client_secret="brand new"))
+    entry = LogEntry.objects.get()
+    assert "Client secret" in entry.get_change_message()
+    assert "brand new" not in entry.change_message
+    history = client.get(change_page(row).replace("change", "history")).content
+    assert b"brand new" not in history
+    assert CANARY.encode() not in history
+
+
+@pytest.mark.parametrize("field", ["authorize_url", "token_url", "resource_base"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/x",
+        "http://api.pge.com/x",
+        "https://api.pge.com.evil.example/x",
+        "https://api.pge.com@evil.example/x",
+    ],
+)
+def test_a11_nobody_can_save_an_address_outside_the_utilitys_own_hosts(client, boss, field, address):
+    row = registration()
+    answer = client.post(change_page(row), form_data(row, **{field: address}))
+    assert answer.status_code == 200
+    row.refresh_from_db()
+    assert getattr(row, field) == ""
+
+
+def test_an_address_at_the_utilitys_own_host_is_taken(client, boss):
+    row = registration()
+    address = utilities.get("pge").token_url(row) + "/next"
+    assert client.post(change_page(row), form_data(row, token_url=address)).status_code == 303
+    row.refresh_from_db()
+    assert row.token_url == address
+
+
+def test_two_registrations_of_one_utility_are_not_offered_at_once(client, boss):
+    ApplicationInformation.objects.create(utility="pge", environment="sandbox", is_offered=True)
+    row = registration()
+    answer = client.post(change_page(row), form_data(row, is_offered="on"))
+    assert "already offered this utility through “pge sandbox”" in words(answer)
+
+
+def test_a_registration_keeps_its_profile(client, boss):
+    row = registration()
+    client.post(change_page(row), form_data(row, utility="essex", environment="sandbox"))
+    row.refresh_from_db()
+    assert (row.utility, row.environment) == ("pge", "production")
+
+
+def test_a_new_registration_is_for_a_known_profile_only(client, boss):
+    blank = form_data(ApplicationInformation(client_id="x"))
+    wrong = client.post(
+        "/staff/espi/applicationinformation/add/",
+        {**blank, "utility": "pge", "environment": "production", "edition": "v1"},
+    )
+    assert "no such environment and edition" in words(wrong)
+    right = client.post(
+        "/staff/espi/applicationinformation/add/",
+        {**blank, "utility": "pge", "environment": "production", "edition": ""},
+    )
+    assert right.status_code == 303
+    assert len(ApplicationInformation.objects.get().notify_secret) >= 43
+
+
+def test_the_page_shows_our_addresses_as_they_stand_on_the_form(client, boss):
+    row = registration()
+    assert utilities.get("pge").redirect_uri(row) in words(client.get(change_page(row)))
+
+
+def test_e08_staff_who_are_not_superusers_cannot_change_a_registration_or_rights(client):
+    helper = staff(is_superuser=False)
+    helper.user_permissions.set(Permission.objects.all())
+    client.force_login(helper)
+    row, ann = registration(), person()
+    assert client.post(change_page(row), form_data(row, client_id="another")).status_code == 403
+    client.post(change_page(ann), {"is_staff": "on", "is_superuser": "on", "is_active": "on"})
+    client.post(change_page(helper), {"is_superuser": "on", "is_active": "on"})
+    for user in (ann, helper):
+        user.refresh_from_db()
+    assert (ann.is_staff, ann.is_superuser, helper.is_superuser) == (False, False, False)
+
+
+# --- What is never shown ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def everything():
+    """One row of each kind, canaries in whatever must stay hidden."""
+    now, ann = timezone.now(), person()
+    app = registration()
+    kept = Subscription.objects.create(retail_customer=ann, utility="pge", name="Home")
+    allowed = Authorization.objects.create(
+        retail_customer=ann,
+        application_information=app,
+        subscription=kept,
+        access_token=f"{CANARY}-access",
+        refresh_token=f"{CANARY}-refresh",
+        account_number=f"{CANARY}-account",
+        account_hint="•••789",
+    )
+    secrets = {
+        "state_hash": f"{CANARY}1",
+        "code_hash": f"{CANARY}2",
+        "browser_hash": f"{CANARY}3",
+        "code_verifier": f"{CANARY}4",
+    }
+    rows = [
+        AuthorizationRequest.objects.create(
+            retail_customer=ann, application_information=app, account_number=f"{CANARY}5", expires_at=now, **secrets
+        ),
+        UsagePoint.objects.create(subscription=kept, resource_id="up1", title=f"{CANARY} Street 1"),
+        FetchJob.objects.create(
+            application_information=app,
+            authorization=allowed,
+            kind="usage",
+            url=f"https://api.pge.com/x?t={CANARY}",
+            not_before=now,
+        ),
+        Notification.objects.create(
+            application_information=app,
+            received_at=now,
+            body=f"<b>https://api.pge.com/x?t={CANARY}</b><script>alert(1)</script> 123456789".encode(),
+            refused_urls=[[f"https://evil.example/?t={CANARY}", "another host"]],
+        ),
+        Document.objects.create(
+            subscription=kept,
+            application_information=app,
+            url=f"https://api.pge.com/x?t={CANARY}",
+            sha256="0" * 64,
+            size=3,
+            content=CANARY.encode(),
+            received_at=now,
+        ),
+        Consent.objects.create(
+            reference="AB12",
+            retail_customer=ann,
+            utility="pge",
+            environment="production",
+            text_version="1",
+            statement="I agree",
+            agreed_at=now,
+        ),
+        UtilityVisit.objects.create(utility="pge", account_number=f"{CANARY}6", expires_at=now),
+    ]
+    return [app, kept, allowed, *rows]
+
+
+def test_e01_no_page_of_the_staff_site_shows_a_secret(client, boss, everything):
+    for row in [*everything, boss]:
+        change = change_page(row)
+        for path in (change, change.replace("change", "history"), change.partition(f"{row.pk}/change")[0]):
+            answer = client.get(path)
+            assert answer.status_code == 200, path
+            assert CANARY.encode() not in answer.content, path
+
+
+def test_e01_searching_never_reaches_a_secret(client, boss, everything):
+    for row in everything:
+        answer = client.get(change_page(row).partition(f"{row.pk}/change")[0], {"q": CANARY})
+        assert answer.status_code == 200
+        assert b"Internal" not in answer.content
+
+
+def test_every_row_but_registrations_and_people_is_only_to_be_read(client, boss, everything):
+    for row in everything[1:]:
+        path = change_page(row)
+        assert client.post(path, {}).status_code == 403, path
+        assert client.post(path.replace("change", "delete"), {"post": "yes"}).status_code == 403, path
+        assert client.get(path.partition(f"{row.pk}/change")[0] + "add/").status_code == 403, path
+    assert client.post(change_page(everything[0]).replace("change", "delete"), {"post": "yes"}).status_code == 403
+
+
+def test_no_encrypted_field_is_named_on_any_page_of_the_staff_site(client, boss):
+    for model, page in admin.site._registry.items():
+        encrypted = {field.name for field in model._meta.fields if isinstance(field, EncryptedTextField)}
+        assert not encrypted & set(page.list_display), model
+        assert not {name.partition("__")[0] for name in page.search_fields} & encrypted, model
+
+
+def test_b12_a_notification_is_shown_as_text_and_masked(client, boss, everything):
+    row = next(row for row in everything if isinstance(row, Notification))
+    answer = client.get(change_page(row))
+    assert b"<script>alert(1)" not in answer.content
+    assert "<script>alert(1)</script> •••789" in words(answer)
+    assert "https://api.pge.com/x?[removed]" in words(answer)
+    assert "another host" in words(answer)
+
+
+def test_a_long_number_keeps_only_its_last_three_digits():
+    assert masked("account 9876543210, page 12345") == "account •••210, page 12345"
+
+
+# --- People -------------------------------------------------------------------------------------------------------
+
+
+def test_e09_staff_cannot_set_a_password_and_can_ask_for_a_new_one(client, boss):
+    ann = person()
+    page = html.fromstring(client.get(change_page(ann)).content)
+    assert not page.xpath("//input[contains(@name, 'password')]")
+    assert client.get(f"/staff/portal/user/{ann.pk}/password/").status_code in (302, 404)
+    client.post("/staff/portal/user/", {"action": "ask_for_new_password", "_selected_action": [ann.pk]})
+    (message,) = mail.outbox
+    assert message.to == ["ann@example.com"]
+    assert "http://localhost:8000/account/password/reset/" in message.body
+    ann.refresh_from_db()
+    assert ann.check_password("three quiet words")
+
+
+def test_a_superuser_can_switch_an_account_off(client, boss):
+    ann = person()
+    client.post(change_page(ann), {"is_staff": ""})
+    assert User.objects.get(pk=ann.pk).is_active is False
