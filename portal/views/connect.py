@@ -283,7 +283,7 @@ def arrival(request: HttpRequest) -> HttpResponse:
 def _which_utility(request: HttpRequest, visit: UtilityVisit) -> HttpResponse:
     if visit.utility:
         return see_other(reverse("connect:choose-data", args=[visit.utility]))
-    candidates = [(utility, app) for utility, app in utilities.offered() if utility.starts_at_utility]
+    candidates = [(utility, app) for utility, app in utilities.offered() if utility.uses_scope_selection]
     form = ChooseUtilityForm([utility for utility, _ in candidates], request.POST or None)
     if request.method == "POST" and form.is_valid():
         visit.utility = form.cleaned_data["utility"]

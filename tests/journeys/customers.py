@@ -31,13 +31,13 @@ def sign_in(browser: Browser, who: str) -> None:
 def pge(browser: Browser, who: str) -> None:
     """Sign in, and authorize every data group of every service agreement."""
     sign_in(browser, who)
-    browser.press("Authorize")
+    browser.press("Share my data", terms="yes")
 
 
 def essex(browser: Browser, who: str) -> None:
     """Say what the latest bill says, and authorize."""
     account, amount, day = who.split("|")
-    browser.press("Continue", account=account, amount=amount, date=day)
+    browser.press("Find my account", account=account, amount=amount, date=day)
     browser.press("Authorize")
 
 

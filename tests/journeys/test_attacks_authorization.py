@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 import utilities
-from espi.models import ApplicationInformation, Authorization, AuthorizationRequest, FetchJob
+from espi.models import ApplicationInformation, Authorization, AuthorizationRequest, FetchJob, UsagePoint
 from portal.models import UtilityVisit
 from tests.journeys.browser import Browser
 from tests.journeys.conftest import PASSWORD, PORTAL, World
@@ -61,13 +61,13 @@ def at_utility(world: World, browser: Browser) -> str:
 def assert_refused(world: World, browser: Browser, address: str, *, status: int = 400) -> None:
     """A plain page, no token request, no journey moved, nothing connected."""
     before = list(AuthorizationRequest.objects.order_by("pk").values_list("pk", "status"))
-    tokens = len(world.token_requests())
+    tokens, connected = len(world.token_requests()), Authorization.objects.count()
     browser.get(address)
     assert browser.response.status_code == status, browser.text
     assert len(browser.page.xpath("//h1")) == 1
     assert len(world.token_requests()) == tokens
     assert list(AuthorizationRequest.objects.order_by("pk").values_list("pk", "status")) == before
-    assert not Authorization.objects.filter(created_at__gte=timezone.now() - timedelta(seconds=1)).exists()
+    assert Authorization.objects.count() == connected
 
 
 # --- state -------------------------------------------------------------------------------------------------------
@@ -392,22 +392,28 @@ def test_a20_a_wrong_token_answer_fails_visibly_and_stores_nothing(world, caplog
     assert all("access_token" not in record.getMessage() for record in caplog.records)
 
 
-FOREIGN = [
-    "https://attacker.example/gbc/v1/resource/Batch/Subscription/1",
-    "ftp://localhost:8001/api.coned.com/gbc/v1/resource/Batch/Subscription/1",
-    "http://localhost:9/api.coned.com/gbc/v1/resource/Batch/Subscription/1",
-    "http://localhost:8001/api.coned.com/elsewhere/Batch/Subscription/1",
-    "http://localhost:8001/api.coned.com/gbc/v1/resource/../../../evil/Subscription/1",
-    "http://user@localhost:8001/api.coned.com/gbc/v1/resource/Batch/Subscription/1",
+HERE = "localhost:8001/api.coned.com"
+FOREIGN = {
+    "host": "https://attacker.example/gbc/v1/resource/Batch/Subscription/1",
+    "scheme": f"ftp://{HERE}/gbc/v1/resource/Batch/Subscription/1",
+    "port": "http://localhost:9/api.coned.com/gbc/v1/resource/Batch/Subscription/1",
+    "path": f"http://{HERE}/elsewhere/Batch/Subscription/1",
+    "climbing": f"http://{HERE}/gbc/v1/resource/../../../evil/Subscription/1",
+    "user": f"http://user@{HERE}/gbc/v1/resource/Batch/Subscription/1",
+}
+
+
+# Con Edison's V1 and PG&E have no customerResourceURI; should one ever stand there, it must be trusted like the others.
+ELSEWHERE = [
+    *(pytest.param("resourceURI", FOREIGN[name], id=name) for name in FOREIGN),
+    pytest.param("authorizationURI", FOREIGN["host"], id="authorizationURI"),
+    pytest.param("customerResourceURI", FOREIGN["host"], id="customerResourceURI"),
 ]
 
 
 @pytest.mark.parametrize("profile", [CECONY_V1, CECONY_V2, PGE, ESSEX], ids=str)
-@pytest.mark.parametrize("uri", ["resourceURI", "authorizationURI", "customerResourceURI"])
-@pytest.mark.parametrize("place", FOREIGN)
+@pytest.mark.parametrize(("uri", "place"), ELSEWHERE)
 def test_a21_an_answer_that_points_elsewhere_fails_as_an_untrusted_address(world, profile, uri, place):
-    if uri == "customerResourceURI" and profile in (CECONY_V1, PGE):
-        pytest.skip("this contract has no customerResourceURI")
     if profile.edition:
         world.offer(profile.slug, profile.edition)
     browser = world.signed_in()
@@ -418,7 +424,9 @@ def test_a21_an_answer_that_points_elsewhere_fails_as_an_untrusted_address(world
     assert "untrusted address" in browser.text
     assert not Authorization.objects.exists()
     world.work()
-    assert not FetchJob.objects.exists()
+    # Essex may go on to announce its own, trusted files; what stands in the untrusted place is never asked for.
+    assert not [job.url for job in FetchJob.objects.all() if job.url.startswith(place)]
+    assert not UsagePoint.objects.exists()
 
 
 # --- scope -------------------------------------------------------------------------------------------------------
@@ -462,13 +470,13 @@ def test_a22_the_outbound_scope_is_built_from_stored_choices_only(world):
 
 def test_a23_a_narrower_grant_is_shown_as_granted_and_is_no_error(v2):
     browser = v2.signed_in()
-    v2.arm("narrower_scope", "cecony")
-    address = held_callback(v2, browser, CECONY_V2, "usage", "billing")
-    browser.get(address)
+    v2.to_utility(browser, "cecony", "usage", "billing")
+    sign_in(browser, CECONY_V2.who)
+    browser.press("Authorize", choice=["5", "7", "8", "10"])  # leaves out both kinds of bills
     assert browser.heading == "You are connected, with less than you chose here"
     assert "Not shared" in browser.text
     authorization = Authorization.objects.get()
-    assert set(authorization.data_granted) < set(authorization.data_requested)
+    assert (authorization.data_requested, authorization.data_granted) == (["usage", "billing"], ["usage"])
     assert authorization.status == Authorization.Status.ACTIVE
 
 
@@ -536,7 +544,7 @@ def test_a25_an_account_number_is_masked_on_screen_and_encrypted_at_rest(world):
         ((stored,),) = cursor.fetchall()
     assert stored
     assert "410000000000123" not in stored
-    assert all("410000000000123" not in url for url in browser.trail[1:])
+    assert all("410000000000123" not in url for url in browser.trail if not url.startswith(ARRIVAL))
 
 
 def test_a26_a_preloaded_link_does_nothing_before_the_check_page_is_confirmed(world):

@@ -23,7 +23,15 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
 START_SECONDS = 120
 FIRST_DATA_SECONDS = 120
@@ -227,7 +235,7 @@ def essex(visit: Visit, who: str) -> None:
     page.locator("input[name=account]").fill("111111111-1")
     page.locator("input[name=amount]").fill("100.0")
     page.locator("input[name=date]").fill("2023-07-01")
-    visit.press("Continue")
+    visit.press("Find my account")
     visit.press("Authorize")
 
 
