@@ -143,7 +143,11 @@ def _client(sandbox: "Sandbox", environment: str) -> Row:
     except (binascii.Error, UnicodeDecodeError, ValueError):
         client_id = secret = ""
     row = sandbox.registration(environment, utility="pge", client_id=client_id) if client_id else None
-    if scheme.lower() != "basic" or row is None or not hmac.compare_digest(row["client_secret"], secret):
+    if (
+        scheme.lower() != "basic"
+        or row is None
+        or not hmac.compare_digest(row["client_secret"].encode(), secret.encode())
+    ):
         raise Refused(401, "invalid_client", "Client authentication failed")
     return row
 

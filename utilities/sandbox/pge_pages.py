@@ -354,7 +354,8 @@ def _change(sandbox: "Sandbox", username: str) -> None:
 def _registration_portal(sandbox: "Sandbox") -> Answer:
     """For the third party's staff: the OAuth test, the daily file, and an authorization made on paper."""
     form, note = flask.request.form, ""
-    registration = sandbox.store.get("registrations", utility="pge", id=form.get("registration", 0, type=int))
+    rows = sandbox.store.find("registrations", utility="pge")
+    registration = next((row for row in rows if str(row["id"]) == form.get("registration")), None)
     if registration and form.get("action") == "oauth-test":
         return _to_third_party(sandbox, registration["data"]["third_party_id"])
     if registration and form.get("action") == "daily":

@@ -412,8 +412,9 @@ def settings(sandbox: "Sandbox") -> Answer:
 
 def _change_settings(sandbox: "Sandbox") -> None:
     form = flask.request.form
-    row = sandbox.store.get("registrations", id=form.get("registration", 0, type=int))
-    if row is None or row["utility"] not in utilities.BY_SLUG:
+    rows = (row for row in sandbox.store.find("registrations") if row["utility"] in utilities.BY_SLUG)
+    row = next((row for row in rows if str(row["id"]) == form.get("registration")), None)
+    if row is None:
         return
     data = row["data"]
     if form.get("action") == "mode" and not data.get("public"):
