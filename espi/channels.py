@@ -98,7 +98,7 @@ class Channels:
             found = known
         else:
             found = self._unoccupied(point, base, source, span, known)
-            self._remember(point, meter_reading_id, found)
+            self._remember(point, meter_reading_id, found, known)
         self._widen(found, meter_reading_id, span)
         return found
 
@@ -200,8 +200,11 @@ class Channels:
     def _known(self, point: models.UsagePoint, row: models.MeterReading) -> Channel:
         return self._channels.setdefault((point.pk, row.channel), Channel(row, zones.zone(point.time_zone)))
 
-    def _remember(self, point: models.UsagePoint, meter_reading_id: str, channel: Channel) -> None:
-        if meter_reading_id:
+    def _remember(
+        self, point: models.UsagePoint, meter_reading_id: str, channel: Channel, known: Channel | None
+    ) -> None:
+        """Note the id. One that stands for a channel already keeps it: Con Edison V1 has KVARH and KWH under one."""
+        if meter_reading_id and known is None:
             models.MeterReadingAlias.objects.update_or_create(
                 usage_point=point, resource_id=meter_reading_id, defaults={"meter_reading": channel.row}
             )

@@ -15,16 +15,30 @@ from espi import enums, resources
 from espi.dialect import Dialect
 
 UNNAMED = "unnamed"
-_KILO = 3
-# Units in the text of a V1 link, longest first: `SP_4100000001_KVARH%2015%20Minute%20Interval`.
-_UNIT = re.compile(r"(?<![A-Za-z])(KVARH|KVAH|KWH|KVAR|KVA|KW)(?![A-Za-z])", re.IGNORECASE)
+
+
+class _Unit(NamedTuple):
+    uom: int
+    kind: int
+    multiplier: int
+    commodity: int
+
+
+def _electric(uom: int, kind: int) -> _Unit:
+    return _Unit(uom, kind, 3, enums.CommodityKind.ELECTRICITY_SECONDARY_METERED)
+
+
+# Units in the text of a V1 link: `SP_4100000001_KVARH%2015%20Minute%20Interval`. CCF is a hundred cubic feet.
+_UNIT = re.compile(r"(?<![A-Za-z])(KVARH|KVAH|KWH|KVAR|KVA|KW|CCF|THERM)S?(?![A-Za-z])", re.IGNORECASE)
 _UNITS = {
-    "KVARH": (enums.UnitSymbolKind.VARH, enums.MeasurementKind.ENERGY),
-    "KVAH": (enums.UnitSymbolKind.VAH, enums.MeasurementKind.ENERGY),
-    "KWH": (enums.UnitSymbolKind.WH, enums.MeasurementKind.ENERGY),
-    "KVAR": (enums.UnitSymbolKind.VAR, enums.MeasurementKind.DEMAND),
-    "KVA": (enums.UnitSymbolKind.VA, enums.MeasurementKind.DEMAND),
-    "KW": (enums.UnitSymbolKind.W, enums.MeasurementKind.DEMAND),
+    "KVARH": _electric(enums.UnitSymbolKind.VARH, enums.MeasurementKind.ENERGY),
+    "KVAH": _electric(enums.UnitSymbolKind.VAH, enums.MeasurementKind.ENERGY),
+    "KWH": _electric(enums.UnitSymbolKind.WH, enums.MeasurementKind.ENERGY),
+    "KVAR": _electric(enums.UnitSymbolKind.VAR, enums.MeasurementKind.DEMAND),
+    "KVA": _electric(enums.UnitSymbolKind.VA, enums.MeasurementKind.DEMAND),
+    "KW": _electric(enums.UnitSymbolKind.W, enums.MeasurementKind.DEMAND),
+    "CCF": _Unit(enums.UnitSymbolKind.FT3, enums.MeasurementKind.VOLUME, 2, enums.CommodityKind.NATURAL_GAS),
+    "THERM": _Unit(enums.UnitSymbolKind.THERM, enums.MeasurementKind.ENERGY, 0, enums.CommodityKind.NATURAL_GAS),
 }
 
 
@@ -115,7 +129,7 @@ class Directory:
         if not block.is_lower_camel and self.dialect.interval_values != "decimal_kwh":
             return None
         found = (_UNIT.search(unquote(href).rpartition("/")[2]) for href in block.entry.hrefs)
-        return next((_kilo_type(match[1].upper()) for match in found if match), None)
+        return next((_type_of(match[1].upper()) for match in found if match), None)
 
     def _fallback(self, point: str) -> resources.ReadingType | None:
         """What numbers mean that no link explains: the document's only ReadingType, or the dialect's unit."""
@@ -123,7 +137,7 @@ class Directory:
             return next(iter(self.reading_types.values()))[0]
         known = self.usage_points.get(point)
         is_electricity = known is None or known.service_kind in (None, enums.ServiceKind.ELECTRICITY)
-        return _kilo_type("KWH") if self.dialect.interval_values == "decimal_kwh" and is_electricity else None
+        return _type_of("KWH") if self.dialect.interval_values == "decimal_kwh" and is_electricity else None
 
     @staticmethod
     def _only(known: Iterable[str]) -> str:
@@ -141,14 +155,14 @@ def subscription_id(entry: resources.Entry) -> str:
     return entry.segment("Subscription")
 
 
-def _kilo_type(unit: str) -> resources.ReadingType:
-    uom, kind = _UNITS[unit]
+def _type_of(name: str) -> resources.ReadingType:
+    unit = _UNITS[name]
     return resources.ReadingType(
-        commodity=enums.CommodityKind.ELECTRICITY_SECONDARY_METERED,
-        kind=kind,
-        uom=uom,
-        accumulation_behaviour=enums.AccumulationKind.DELTA_DATA if kind == enums.MeasurementKind.ENERGY else None,
-        power_of_ten_multiplier=_KILO,
+        commodity=unit.commodity,
+        kind=unit.kind,
+        uom=unit.uom,
+        accumulation_behaviour=None if unit.kind == enums.MeasurementKind.DEMAND else enums.AccumulationKind.DELTA_DATA,
+        power_of_ten_multiplier=unit.multiplier,
     )
 
 

@@ -2,12 +2,14 @@
 
 import gzip
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 
 import pytest
 from django.apps import apps
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -291,6 +293,13 @@ def test_con_edison_v1_is_decimal_kwh_with_kvarh_beside_it(subscription):
     assert usage.amount(found[72], totals[72]) == Decimal(477)
 
 
+def test_con_edison_v1_gas_in_ccf_is_hundreds_of_cubic_feet(subscription):
+    store(subscription, documents.v1_feed(documents.v1_entry("CCF", ["0.01325", "0.00500"])), dialect=V1)
+    (channel,) = usage.channels(models.UsagePoint.objects.get())
+    assert channel.uom == 119
+    assert usage.amount(channel, models.IntervalBlock.objects.get().total) == Decimal("1.825")
+
+
 def test_con_edison_v2_decimals_with_multiplier_3_are_exact(subscription):
     store(subscription, documents.feed(block([reading(MIDNIGHT, "0.236")]), powerOfTenMultiplier=3))
     (channel,) = usage.channels(models.UsagePoint.objects.get())
@@ -360,6 +369,18 @@ def test_an_earlier_publication_that_arrives_late_changes_nothing(subscription):
     assert rows() == before
 
 
+@pytest.mark.parametrize("length", [3600, 86401])
+def test_a_value_that_is_confirmed_later_is_not_undone_by_a_document_from_between(subscription, length):
+    def content(value, published):
+        return documents.feed(block([reading(MIDNIGHT, value, length)], published=published))
+
+    store(subscription, content(1, "2026-01-16T00:00:00Z"))
+    store(subscription, content(1, "2026-01-20T00:00:00Z"))
+    store(subscription, content(2, "2026-01-18T00:00:00Z"))
+    assert list(history().values()) == [1]
+    assert models.IntervalRevision.objects.count() == 0
+
+
 def test_the_same_bytes_change_nothing_at_all(subscription):
     content = documents.feed(documents.hours(24), block([reading(MIDNIGHT + 1, 5, 86400)], name="2"))
     first = store(subscription, content)
@@ -419,6 +440,28 @@ def test_neither_order_nor_repetition_of_documents_matters(subscription, parts, 
         expected = expected or found
         assert found == expected
         random.shuffle(contents)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_documents_at_the_same_moment_wait_for_each_other(subscription):
+    """Two workers, two corrections of one day: the later publication stands whoever comes first."""
+    contents = [
+        documents.feed(
+            documents.hours(24, published=f"2026-01-2{each}T00:00:00Z", value=lambda i, each=each: each * 1000 + i)
+        )
+        for each in range(6)
+    ]
+
+    def work(content):
+        try:
+            store(subscription, content)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, contents))
+    assert models.IntervalBlock.objects.get().values == [5000 + i for i in range(24)]
+    assert models.Document.objects.count() == 6
 
 
 # --- What may come in -------------------------------------------------------------------------------------------------
