@@ -16,6 +16,7 @@ TICKS = 4
 STEPS = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
 MAXIMUM_LABELS = 12
 GAP, BEFORE, AFTER = "No reading", "Before the first reading", "Not here yet"
+FINEST = Decimal("0.001")
 LARGEST_WRITTEN_OUT = 15  # powers of ten; beyond, a nonsense reading would break the page's layout
 
 
@@ -25,6 +26,11 @@ class Unit:
 
     symbol: str
     exponent: int = 0
+
+    @property
+    def in_brackets(self) -> str:
+        """For headings."""
+        return self.symbol if self.symbol.startswith("(") else f"({self.symbol})"
 
     def shown(self, raw: int | Decimal, multiplier: int = 0) -> Decimal:
         """A raw integer at a power-of-ten multiplier, in this unit."""
@@ -150,15 +156,20 @@ class Chart:
     kinds: frozenset[str] = frozenset()
 
 
-def draw(slots: Sequence[Slot], unit: str, span: tuple[int, int]) -> Chart:
-    """The picture of one quantity from `span[0]` up to `span[1]` (epoch seconds). Slots need not be regular."""
+def draw(slots: Sequence[Slot], unit: str, span: tuple[int, int], moments: Sequence[tuple[int, str]] = ()) -> Chart:
+    """The picture of one quantity from `span[0]` up to `span[1]` (epoch seconds). Slots need not be regular.
+
+    `moments` (epoch seconds and what the clock says) are written under the axis in place of the slots' short labels.
+    """
     low, high = extent(slots)
     step = tick_step(high - low)
     low, high = floor_to(low, step), -floor_to(-high, step)
     scale = Scale(*span, low, high)
     bars = [bar for slot in slots for bar in slot_bars(slot, scale, unit)]
+    places = [(scale.x(moment), text) for moment, text in moments] or middles(slots, scale)
+    signed = any(slot.delivered and slot.delivered.amount < 0 for slot in slots)
     return Chart(
-        unit=unit, ticks=ticks(scale, step), bars=bars, labels=labels(slots, scale), kinds=kinds(bars)
+        unit=unit, ticks=ticks(scale, step, signed=signed), bars=bars, labels=labels(places), kinds=kinds(bars)
     )  # fmt: skip
 
 
@@ -208,11 +219,11 @@ def floor_to(amount: Decimal, step: Decimal) -> Decimal:
     return -((-amount / step).to_integral_value(ROUND_CEILING)) * step
 
 
-def ticks(scale: Scale, step: Decimal) -> list[Tick]:
-    """One line per step, from the lowest to the highest. Below zero the number is the energy received."""
+def ticks(scale: Scale, step: Decimal, *, signed: bool) -> list[Tick]:
+    """One line per step. Below zero stands the energy received, a positive number, unless net values are `signed`."""
     count = int((scale.high - scale.low) / step)
     amounts = [scale.low + step * number for number in range(count + 1)]
-    return [Tick(scale.y(amount), text_of(amount), amount == 0) for amount in amounts]
+    return [Tick(scale.y(amount), text_of(amount if signed else abs(amount)), amount == 0) for amount in amounts]
 
 
 def slot_bars(slot: Slot, scale: Scale, unit: str) -> list[Bar]:
@@ -253,15 +264,15 @@ def percent(amount: Decimal) -> str:
     return f"{amount.quantize(Decimal('0.001')).normalize():f}%"
 
 
-def labels(slots: Sequence[Slot], scale: Scale) -> list[Label]:
-    """Words under the axis for slots that have a short label, thinned out to what fits."""
-    named = [slot for slot in slots if slot.short_label]
-    every = -(-len(named) // MAXIMUM_LABELS) or 1
-    kept = named[::every]
-    return [
-        Label(percent((scale.x(slot.start) + scale.x(slot.end)) / 2), slot.short_label, number % 2 == 1)
-        for number, slot in enumerate(kept)
-    ]
+def middles(slots: Sequence[Slot], scale: Scale) -> list[tuple[Decimal, str]]:
+    """The short labels of slots, each under the middle of its slot."""
+    return [((scale.x(slot.start) + scale.x(slot.end)) / 2, slot.short_label) for slot in slots if slot.short_label]
+
+
+def labels(places: Sequence[tuple[Decimal, str]]) -> list[Label]:
+    """Words under the axis, thinned out to what fits."""
+    every = -(-len(places) // MAXIMUM_LABELS) or 1
+    return [Label(percent(x), text, number % 2 == 1) for number, (x, text) in enumerate(places[::every])]
 
 
 def kinds(bars: Iterable[Bar]) -> frozenset[str]:
@@ -270,10 +281,16 @@ def kinds(bars: Iterable[Bar]) -> frozenset[str]:
     return frozenset(found | ({"revised"} if any(bar.mark_y is not None for bar in bars) else set()))
 
 
-def text_of(amount: Decimal) -> str:
-    """A number for people: thousands separated, at most three decimals, no trailing zeros."""
+def text_of(amount: Decimal, places: int | None = None) -> str:
+    """A number for people: thousands separated, `places` decimals; without it at most three and no trailing zeros."""
     if amount.adjusted() > LARGEST_WRITTEN_OUT:
         return f"{amount:.3E}"
-    rounded = amount.quantize(Decimal("0.001"), ROUND_HALF_UP)
-    text = f"{rounded:,f}".rstrip("0").rstrip(".")
-    return text if text not in ("-0", "") else "0"
+    rounded = amount.quantize(FINEST if places is None else Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    text = f"{rounded + 0:,f}"  # + 0: no negative zero
+    return text if places is not None else text.rstrip("0").rstrip(".") or "0"
+
+
+def places_of(amounts: Iterable[Decimal]) -> int:
+    """How many decimals, at most three, a column of numbers needs to be written alike."""
+    texts = [text_of(amount) for amount in amounts]
+    return max((len(text.partition(".")[2]) for text in texts if "E" not in text), default=0)

@@ -7,7 +7,7 @@ same energy twice.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -69,7 +69,9 @@ class Panel:
     @property
     def rows(self) -> list[Row]:
         """The same figures as in the picture."""
-        return [row(slot) for slot in self.slots]
+        values = [value.amount for slot in self.slots for value in (slot.delivered, slot.received) if value is not None]
+        places = charts.places_of(values)
+        return [row(slot, places) for slot in self.slots]
 
     @property
     def has_costs(self) -> bool:
@@ -82,14 +84,14 @@ class Panel:
         return not any(slot.delivered or slot.received for slot in self.slots)
 
 
-def row(slot: Slot) -> Row:
-    """The texts of one row."""
+def row(slot: Slot, places: int) -> Row:
+    """The texts of one row; numbers with so many decimals."""
     values = [value for value in (slot.delivered, slot.received) if value is not None]
     costs = [value.cost for value in values if value.cost is not None]
     return Row(
         label=slot.label,
-        delivered=charts.text_of(slot.delivered.amount) if slot.delivered else "",
-        received=charts.text_of(slot.received.amount) if slot.received else "",
+        delivered=charts.text_of(slot.delivered.amount, places) if slot.delivered else "",
+        received=charts.text_of(slot.received.amount, places) if slot.received else "",
         cost=f"{sum(costs, Decimal(0)):,.2f}" if costs else "",
         notes=slot.absent or ", ".join(dict.fromkeys(note for value in values for note in value.notes)),
         link=slot.link,
@@ -108,7 +110,7 @@ def panels(usage_point: models.UsagePoint, period: Period) -> list[Panel]:
         grid = day_grid(pair, measured, span, zone) if period.name == "day" else calendar_grid(period, zone)
         held = known_from_to(pair, measured, zone)
         slots = [filled(slot, pair, measured, held) for slot in grid]
-        found.append(panel(pair, slots, span))
+        found.append(panel(pair, slots, span, hours(period, zone) if period.name == "day" else []))
     return sorted(found, key=lambda each: (each.is_empty, order(each)))
 
 
@@ -288,8 +290,7 @@ def clock_slot(start: int, end: int, zone: ZoneInfo) -> Slot:
     """A stretch of a day, by the clock on the wall; where clocks change, the zone's letters tell the hours apart."""
     begins, ends = datetime.fromtimestamp(start, zone), datetime.fromtimestamp(end, zone)
     pattern = "{0:%H:%M %Z} to {1:%H:%M %Z}" if changes(begins) else "{0:%H:%M} to {1:%H:%M}"
-    is_named = begins.minute == 0 and begins.hour % 3 == 0
-    return Slot(start, end, pattern.format(begins, ends), f"{begins:%H:%M}" if is_named else "")
+    return Slot(start, end, pattern.format(begins, ends))
 
 
 def changes(moment: datetime) -> bool:
@@ -363,7 +364,13 @@ def together(values: Iterable[Value | None]) -> Value | None:
     )
 
 
-def panel(pair: Pair, slots: list[Slot], span: tuple[int, int]) -> Panel:
+def hours(period: Period, zone: ZoneInfo) -> list[tuple[int, str]]:
+    """Every third hour of a day by the clock on the wall, with its instant."""
+    moments = [datetime.combine(period.first, time(hour), zone) for hour in range(0, 24, 3)]
+    return [(int(moment.timestamp()), f"{moment:%H:%M}") for moment in moments]
+
+
+def panel(pair: Pair, slots: list[Slot], span: tuple[int, int], moments: list[tuple[int, str]]) -> Panel:
     """A picture and its words."""
     channel = pair.first
     unit = charts.unit_of(channel.uom)
@@ -372,7 +379,7 @@ def panel(pair: Pair, slots: list[Slot], span: tuple[int, int]) -> Panel:
         title=title_of(pair),
         unit=unit,
         slots=slots,
-        chart=None if is_empty or channel.is_register else charts.draw(slots, unit.symbol, span),
+        chart=None if is_empty or channel.is_register else charts.draw(slots, unit.symbol, span, moments),
         has_delivered=bool(pair.delivered),
         has_received=bool(pair.received),
         currency=currency_code(channel.currency),

@@ -84,6 +84,22 @@ def test_net_readings_below_zero_are_drawn_below_zero():
     assert next(tick.text for tick in chart.ticks) == "-2"
 
 
+def test_below_zero_the_axis_counts_the_energy_received():
+    chart = charts.draw(hours("4", received=("4",)), "kWh", (0, HOUR))
+    assert [tick.text for tick in chart.ticks] == ["4", "2", "0", "2", "4"]
+
+
+def test_the_clock_stands_under_the_axis_at_its_own_moment():
+    chart = charts.draw(hours("1"), "kWh", (0, 24 * HOUR), [(0, "00:00"), (6 * HOUR, "06:00")])
+    assert [(label.x, label.text) for label in chart.labels] == [("0%", "00:00"), ("25%", "06:00")]
+
+
+def test_numbers_of_a_column_are_written_alike():
+    amounts = [Decimal("0.17"), Decimal("0.1725"), Decimal(3)]
+    places = charts.places_of(amounts)
+    assert [charts.text_of(amount, places) for amount in amounts] == ["0.170", "0.173", "3.000"]
+
+
 def test_labels_are_thinned_out_and_every_second_gives_way_on_narrow_screens():
     chart = charts.draw(hours(*["1"] * 24), "kWh", (0, 24 * HOUR))
     assert [label.text for label in chart.labels] == [str(number) for number in range(0, 24, 2)]

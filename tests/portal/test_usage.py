@@ -1,0 +1,303 @@
+"""The page of a meter: its figures, its words, and who may see it."""
+
+from datetime import UTC, date, datetime
+
+import lxml.html
+import pytest
+from django.test import Client
+
+from espi.models import IntervalRevision, UsageSummary
+from portal import panels, periods
+from tests.portal import rows
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ada():
+    return rows.customer()
+
+
+@pytest.fixture
+def point(ada):
+    return rows.usage_point(ada)
+
+
+def get(point, query="", *, user=None):
+    client = Client()
+    client.force_login(user or point.subscription.retail_customer)
+    return client.get(f"/usage/{point.public_id}{query}")
+
+
+def page(point, query=""):
+    response = get(point, query)
+    assert response.status_code == 200
+    return lxml.html.fromstring(response.content)
+
+
+def words(element):
+    return " ".join(element.text_content().split())
+
+
+def table(document, number=0):
+    """The rows of a figures table, as lists of texts."""
+    found = document.xpath("//table")[number]
+    return [[words(cell) for cell in row.xpath("./th|./td")] for row in found.xpath(".//tbody/tr")]
+
+
+# --- Whose it is ------------------------------------------------------------------------------------------------------
+
+
+def test_a_meter_is_shown_to_its_owner_only(point):
+    assert get(point).status_code == 200
+    assert get(point, user=rows.customer("eve@example.com")).status_code == 404
+    assert Client().get(f"/usage/{point.public_id}").status_code == 302
+
+
+def test_the_page_is_kept_by_no_cache(point):
+    assert "no-store" in get(point).headers["Cache-Control"]
+
+
+# --- What is asked for ------------------------------------------------------------------------------------------------
+
+NONSENSE = [
+    "?period=decade",
+    "?period=day&date=yesterday",
+    "?period=day&date=2025-13-01",
+    "?period=day&date=2025-02-29",
+    "?period=day&date=0001-01-01",
+    "?period=year&date=9999-12-31",
+    "?date=2025-01-01T00:00",
+    "?date=%00",
+    "?date=" + "9" * 10_000,
+    "?date=٢٠٢٥-٠١-٠١",
+    "?period=<script>alert(1)</script>",
+]
+
+
+@pytest.mark.parametrize("query", NONSENSE, ids=[query[:40] for query in NONSENSE])
+def test_b14_nonsense_is_answered_400_in_plain_words(point, query):
+    response = get(point, query)
+    assert response.status_code == 400
+    document = lxml.html.fromstring(response.content)
+    assert words(document.xpath("//h1")[0]) == "We cannot show that period"
+    assert b"<script>alert" not in response.content
+
+
+@pytest.mark.parametrize(
+    "query", ["?period=year&date=1990-01-01", "?period=week&date=2100-12-31", "?other=1", "?period="]
+)
+def test_the_ends_of_the_calendar_are_shown_without_readings(point, query):
+    assert get(point, query).status_code == 200
+
+
+def test_the_latest_month_is_shown_when_nothing_is_asked_for(point):
+    channel = rows.channel(point)
+    rows.day(channel, "2025-01-31", [1000] * 24)
+    rows.day(channel, "2025-02-03", [2000] * 24)
+    document = page(point)
+    assert words(document.xpath("//h2[@id='period']")[0]) == "February 2025"
+    links = {words(a): a.get("href") for a in document.xpath("//a[@rel]")}
+    assert links == {
+        "Previous month: January 2025": "?period=month&date=2025-01-01",
+        "Next month: March 2025": "?period=month&date=2025-03-01",
+    }
+
+
+# --- Figures ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_day_is_shown_by_the_hour_in_the_meters_own_time(point):
+    rows.day(rows.channel(point), "2025-07-01", list(range(0, 24_000, 1000)))
+    document = page(point, "?period=day&date=2025-07-01")
+    figures = table(document)
+    assert (len(figures), figures[0], figures[23]) == (
+        24,
+        ["00:00 to 01:00", "0", ""],
+        ["23:00 to 00:00", "23", ""],
+    )
+    assert words(document.xpath("//dl[contains(@class,'totals')]")[0]) == "Delivered to you 276 kWh"
+    assert "America/New_York" in document.text_content()
+    assert len(document.xpath("//*[local-name()='rect' and contains(@class,'chart-delivered')]")) >= 24
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2025-03-09", 23), ("2025-11-02", 25)])
+def test_f47_days_on_which_clocks_change_have_all_their_hours_once(point, day, hours):
+    rows.day(rows.channel(point), day, [1000] * hours)
+    document = page(point, f"?period=day&date={day}")
+    figures = table(document)
+    assert len(figures) == hours
+    assert len({row[0] for row in figures}) == hours
+    assert f"{hours} kWh" in words(document.xpath("//dl")[0])
+    month = table(page(point, f"?period=month&date={day}"))
+    (shown,) = [row for row in month if row[1]]
+    assert shown[1:] == [str(hours), ""]
+
+
+def test_the_hour_that_comes_twice_is_told_apart_by_the_zones_letters(point):
+    rows.day(rows.channel(point), "2025-11-02", [1000] * 25)
+    labels = [row[0] for row in table(page(point, "?period=day&date=2025-11-02"))]
+    assert labels[1:3] == ["01:00 EDT to 01:00 EST", "01:00 EST to 02:00 EST"]
+
+
+def test_a_stretch_without_readings_is_a_gap_and_not_a_zero(point):
+    rows.day(rows.channel(point), "2025-07-01", [1000] * 6 + [None] * 3 + [0] * 15)
+    document = page(point, "?period=day&date=2025-07-01")
+    figures = table(document)
+    assert figures[6] == ["06:00 to 09:00", "", "No reading"]
+    assert figures[7] == ["09:00 to 10:00", "0", ""]
+    assert len(document.xpath("//*[local-name()='rect' and contains(@class,'chart-gap')]")) == 1
+
+
+def test_time_before_the_first_and_after_the_last_reading_is_no_gap(point):
+    channel = rows.channel(point)
+    rows.day(channel, "2025-07-10", [1000] * 24)
+    rows.day(channel, "2025-07-12", [1000] * 5 + [None] * 19)
+    month = {row[0]: row[1:] for row in table(page(point, "?period=month&date=2025-07-01"))}
+    assert month["Wed 9 July"] == ["", "Before the first reading"]
+    assert month["Thu 10 July"] == ["24", ""]
+    assert month["Fri 11 July"] == ["", "No reading"]
+    assert month["Sat 12 July"] == ["5", "Incomplete"]
+    assert month["Sun 13 July"] == ["", "Not here yet"]
+    assert table(page(point, "?period=day&date=2025-07-12"))[-1] == ["05:00 to 00:00", "", "Not here yet"]
+
+
+def test_energy_received_from_the_customer_stands_apart_and_is_not_added(point):
+    rows.day(rows.channel(point, "in"), "2025-07-01", [3000] * 24)
+    rows.day(rows.channel(point, "out", flow_direction=19), "2025-07-01", [1000] * 24)
+    document = page(point, "?period=day&date=2025-07-01")
+    assert table(document)[0] == ["00:00 to 01:00", "3", "1", ""]
+    assert words(document.xpath("//dl")[0]) == "Delivered to you 72 kWh Received from you 24 kWh"
+    assert len(document.xpath("//figure")) == 1
+
+
+def test_estimated_and_revised_readings_are_marked_in_every_view(point):
+    channel = rows.channel(point)
+    rows.day(channel, "2025-07-01", [1000] * 24, qualities=[17, 8, 9] + [17] * 21)
+    IntervalRevision.objects.create(
+        meter_reading=channel, start=rows_start("2025-07-01", 2), duration=3600, old_value=5, new_value=1000
+    )
+    figures = table(page(point, "?period=day&date=2025-07-01"))
+    assert [row[2] for row in figures[:4]] == ["", "Estimated", "Estimated, revised", ""]
+    for view, label in (("month", "Tue 1 July"), ("year", "July 2025")):
+        shown = {row[0]: row[2] for row in table(page(point, f"?period={view}&date=2025-07-01"))}
+        assert shown[label].startswith("Estimated, revised")
+
+
+def rows_start(day, hour):
+    return int(datetime.fromisoformat(f"{day}T{hour:02}:00:00-04:00").timestamp())
+
+
+def test_a_year_is_shown_by_the_month_with_links_to_each(point):
+    channel = rows.channel(point)
+    for day in range(1, 32):
+        rows.day(channel, date(2025, 1, day), [1000] * 24)
+    document = page(point, "?period=year&date=2025-06-01")
+    figures = table(document)
+    assert (len(figures), figures[0]) == (12, ["January 2025", "744", ""])
+    assert document.xpath("//a[normalize-space()='January 2025']/@href") == ["?period=month&date=2025-01-01"]
+
+
+def test_gas_is_shown_in_its_own_unit(ada):
+    point = rows.usage_point(ada, zone="America/Los_Angeles", utility="pge", service_kind=1)
+    channel = rows.channel(point, "gas", uom=169, multiplier=-8)
+    rows.day(channel, "2025-07-01", [123_000_000], length=86400)
+    document = page(point, "?period=month&date=2025-07-01")
+    assert words(document.xpath("//h1")[0]) == "Gas"
+    assert {row[0]: row[1] for row in table(document)}["Tue 1 July"] == "1.23"
+    assert "therms" in words(document.xpath("//thead")[0])
+
+
+def test_a_unit_we_do_not_know_is_shown_as_such(point):
+    rows.day(rows.channel(point, "untold", uom=None), "2025-07-01", [7] * 24)
+    document = page(point, "?period=day&date=2025-07-01")
+    assert "Delivered (unit not stated)" in words(document.xpath("//thead")[0])
+
+
+def test_a_meter_that_was_swapped_is_one_picture(point):
+    rows.day(rows.channel(point, "old meter"), "2025-07-01", [1000] * 10 + [None] * 14)
+    rows.day(rows.channel(point, "new meter"), "2025-07-01", [None] * 10 + [2000] * 14)
+    document = page(point, "?period=month&date=2025-07-01")
+    assert len(document.xpath("//figure")) == 1
+    assert {row[0]: row[1] for row in table(document)}["Tue 1 July"] == "38"
+
+
+def test_two_meters_side_by_side_are_two_pictures_because_their_sum_may_count_twice(point):
+    for name in ("one", "two"):
+        channel = rows.channel(point, name)
+        rows.day(channel, "2025-07-01", [1000] * 24)
+        rows.day(channel, "2025-07-02", [1000] * 24)
+    document = page(point, "?period=month&date=2025-07-01")
+    headings = [words(heading) for heading in document.xpath("//h3")]
+    assert headings == ["Energy used, series 1", "Energy used, series 2"]
+
+
+def test_dial_readings_are_never_added(point):
+    rows.day(rows.channel(point, "dial", is_register=True), "2025-07-01", [1000] * 24)
+    assert page(point, "?period=month&date=2025-07-01").xpath("//h3") == []
+    document = page(point, "?period=day&date=2025-07-01")
+    assert words(document.xpath("//h3")[0]) == "Meter reading"
+    assert document.xpath("//figure") == []
+    assert document.xpath("//dl") == []
+
+
+def test_without_any_reading_the_page_says_what_is_usual(point):
+    assert "No readings have arrived yet" in page(point).text_content()
+
+
+# --- Bills ------------------------------------------------------------------------------------------------------------
+
+
+def bill(point, start, **more):
+    instant = int(datetime.fromisoformat(start).replace(tzinfo=UTC).timestamp())
+    return UsageSummary.objects.create(usage_point=point, resource_id=start, start=instant, **more)
+
+
+def test_bills_show_period_usage_and_cost_and_say_what_is_missing(point):
+    bill(point, "2025-06-01T04:00", duration=30 * 86400, bill_last_period=13_127_000, currency=840,
+         consumption=412_000, consumption_uom=72)  # fmt: skip
+    bill(point, "2025-07-01T04:00", duration=31 * 86400, consumption=15, consumption_uom=169)
+    bill(point, "2025-08-01T04:00", bill_last_period=100_000)
+    assert table(page(point), -1) == [
+        ["From 1 Aug 2025", "Not given by the utility", "1.00 USD"],
+        ["1 Jul 2025 to 31 Jul 2025", "15 therms", "Not given by the utility"],
+        ["1 Jun 2025 to 30 Jun 2025", "412 kWh", "131.27 USD"],
+    ]
+
+
+def test_a_bill_without_currency_from_a_file_is_said_to_have_none(ada):
+    point = rows.usage_point(ada, utility="")
+    bill(point, "2025-08-01T04:00", bill_last_period=100_000)
+    assert table(page(point), -1)[0][2] == "1.00 currency not stated"
+
+
+# --- Periods ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "end", "title"),
+    [
+        ("day", date(2025, 3, 14), date(2025, 3, 15), "Friday 14 March 2025"),
+        ("week", date(2025, 3, 10), date(2025, 3, 17), "10 March 2025 to 16 March 2025"),
+        ("month", date(2025, 3, 1), date(2025, 4, 1), "March 2025"),
+        ("year", date(2025, 1, 1), date(2026, 1, 1), "2025"),
+    ],
+)
+def test_a_period_holds_the_day_asked_for(name, first, end, title):
+    period = periods.asked(name, "2025-03-14", default=date(2000, 1, 1))
+    assert (period.first, period.end, period.title) == (first, end, title)
+    assert period.next().previous() == period
+
+
+@pytest.mark.parametrize(("name", "day"), [("year", "1990-05-05"), ("week", "1990-01-01"), ("day", "2100-12-31")])
+def test_periods_end_where_the_calendar_ends(name, day):
+    period = periods.asked(name, day, default=date(2000, 1, 1))
+    assert None in (period.previous(), period.next()) or period.first.year in (1989, 2100)
+
+
+def test_the_page_of_two_years_of_quarter_hours_asks_the_database_little(point, django_assert_max_num_queries):
+    channel = rows.channel(point)
+    for day in range(1, 29):
+        rows.day(channel, date(2025, 2, day), [100] * 96, length=900)
+    with django_assert_max_num_queries(25):
+        panels.panels(point, periods.of("month", date(2025, 2, 1)))
