@@ -13,6 +13,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
+from django.db import transaction
 from django.dispatch import receiver
 from django.forms import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -69,7 +70,7 @@ class AccountAdapter(DefaultAccountAdapter):
         """Back to the overview, where the message is shown."""
         return page("account")
 
-    def post_login(self, request: HttpRequest, user: User, **hints: Any) -> HttpResponse:  # type: ignore[override]
+    def post_login(self, request: HttpRequest, user: User, **hints: Any) -> HttpResponse:
         """Every way of signing in ends here. A utility's visit comes before `next`."""
         if "utility_visit" in request.session:
             hints["redirect_url"] = after_sign_in(request)
@@ -133,6 +134,20 @@ class MFAAdapter(DefaultMFAAdapter):
     def decrypt(self, encrypted_text: str) -> str:
         """From the database. Raises cryptography.fernet.InvalidToken under a wrong key."""
         return fields.decrypt(encrypted_text)
+
+
+@transaction.atomic
+def rotate_second_steps() -> int:
+    """Bring the secrets that MFAAdapter encrypts under the newest key; returns how many rows hold one.
+
+    Raises cryptography.fernet.InvalidToken, and changes nothing, when a secret opens under no key.
+    """
+    rows = Authenticator.objects.select_for_update().filter(type__in=("totp", "recovery_codes"))
+    for row in rows:
+        held = {name: row.data[name] for name in ("secret", "seed") if name in row.data}
+        row.data |= {name: fields.encrypt(fields.decrypt(token)) for name, token in held.items()}
+        row.save(update_fields=["data"])
+    return len(rows)
 
 
 @receiver(signals.email_changed)

@@ -40,8 +40,10 @@ from portal.logs import redact
 from portal.models import Consent, User, UtilityVisit
 from utilities.oauth import UntrustedAddress
 
-admin.site.login = secure_admin_login(admin.site.login)
-admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment,method-assign]
+    pattern_name="account_change_password"
+)
 # django-allauth's own pages here would show session keys, and let staff confirm addresses and take second steps away.
 for model in (EmailAddress, Authenticator, UserSession, Group):
     if admin.site.is_registered(model):

@@ -12,6 +12,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from structlog.typing import Processor
 
 REMOVED = "[removed]"
 _NAMES = (
@@ -63,7 +64,7 @@ def redact_event(logger: Any, method: str, event: MutableMapping[str, Any]) -> M
 
 def configure(config: dict[str, Any]) -> None:
     """What Django calls with LOGGING = {"level": "INFO", "as_json": bool}: all loggers to one redacted stream."""
-    shared = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,

@@ -73,7 +73,7 @@ def session_limits(get_response: GetResponse) -> GetResponse:
 
 def limits_of(user: User) -> tuple[int, int]:
     """(seconds a session may be idle, seconds it may last) for this person."""
-    return cast(tuple[int, int], settings.SESSION_LIMITS["staff" if user.is_staff else "customer"])
+    return settings.SESSION_LIMITS["staff" if user.is_staff else "customer"]
 
 
 def _is_over(request: HttpRequest, *, now: int) -> bool:

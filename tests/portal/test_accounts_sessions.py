@@ -5,8 +5,10 @@ import time_machine
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.usersessions.models import UserSession
+from cryptography.fernet import Fernet
 from django.contrib.sessions.models import Session
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from espi import fields
@@ -210,6 +212,29 @@ def test_the_key_of_an_authenticator_app_and_the_seed_of_recovery_codes_rest_enc
     assert user.totp_secret not in str(rows)
     assert fields.decrypt(rows["totp"]["secret"]) == user.totp_secret
     assert len(fields.decrypt(rows["recovery_codes"]["seed"])) >= 16
+
+
+def test_second_steps_survive_a_change_of_keys(client, settings):
+    user = staff()
+    codes = RecoveryCodes.activate(user).get_unused_codes()
+    old, new = settings.FIELD_ENCRYPTION_KEYS[0], Fernet.generate_key().decode()
+    settings.FIELD_ENCRYPTION_KEYS = [new, old]
+    call_command("rotate_field_keys", verbosity=0)
+    settings.FIELD_ENCRYPTION_KEYS = [new]
+    sign_in(client, user.email)
+    assert client.post("/account/2fa/authenticate/", {"code": totp_code(user.totp_secret)}).status_code == 303
+    again = Client()
+    sign_in(again, user.email)
+    assert again.post("/account/2fa/authenticate/", {"code": codes[0]}).status_code == 303
+
+
+def test_a_second_step_that_no_key_opens_stops_the_change_of_keys(settings):
+    staff()
+    before = list(Authenticator.objects.values())
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(CommandError, match="opens under no key"):
+        call_command("rotate_field_keys", verbosity=0)
+    assert list(Authenticator.objects.values()) == before
 
 
 def test_a_code_from_the_app_works_once(client):

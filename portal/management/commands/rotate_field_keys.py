@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
 from espi.fields import EncryptedTextField
+from portal.accounts import rotate_second_steps
 
 CHUNK = 200
 
@@ -27,6 +28,10 @@ class Command(BaseCommand):
             fields = [field.name for field in model._meta.concrete_fields if isinstance(field, EncryptedTextField)]
             if fields and not model._meta.proxy:
                 self.stdout.write(f"{model._meta.label}: {_rotate(model, fields)} rows")
+        try:
+            self.stdout.write(f"Second steps of signing in: {rotate_second_steps()} rows")
+        except InvalidToken:
+            raise CommandError("A second step opens under no key of FIELD_ENCRYPTION_KEYS. None was changed.") from None
         self.stdout.write(self.style.SUCCESS("Everything is encrypted with the newest key."))
 
 
