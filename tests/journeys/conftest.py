@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from allauth.account.models import EmailAddress
 from django.core.management import call_command
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 
 from espi import session as espi_session
 from espi.models import ApplicationInformation, AuthorizationRequest, FetchJob, Notification
@@ -125,9 +127,12 @@ class World:
 
 
 @pytest.fixture
-def world(transactional_db, settings, tmp_path, tmp_path_factory) -> Iterator[World]:
+def world(db, settings, tmp_path, tmp_path_factory) -> Iterator[World]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.ALLOWED_HOSTS = ["localhost"]
+    # A page is served inside the test's own transaction, as Django's test client does it.
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
     pki = tmp_path_factory.getbasetemp() / "pki"
     with_sandbox = World(pki, tmp_path)
     with (
@@ -135,3 +140,5 @@ def world(transactional_db, settings, tmp_path, tmp_path_factory) -> Iterator[Wo
         espi_session.mounted(SANDBOX_TLS, with_sandbox.sandbox_adapter),
     ):
         yield with_sandbox
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)

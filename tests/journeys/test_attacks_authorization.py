@@ -158,7 +158,7 @@ def test_a07_two_utilities_in_two_tabs_both_complete(v2):
     assert sorted(slugs) == ["cecony", "pge"]
 
 
-def test_a08_two_identical_callbacks_at_once_make_one_token_request(v2):
+def test_a08_two_identical_callbacks_at_once_make_one_token_request(transactional_db, v2):
     browser = v2.signed_in()
     address = held_callback(v2, browser)
     headings: list[str] = []
