@@ -72,18 +72,23 @@ def unit_of(uom: int | None) -> Unit:
 
 @dataclass(frozen=True)
 class Value:
-    """What was measured in one slot. `partial`: readings of it are missing. `cost` is in units of the currency."""
+    """What was measured in one slot. `cost` is in units of the currency.
+
+    Of a sum (`is_sum`) some readings may be estimated, revised or, if it is `partial`, missing.
+    """
 
     amount: Decimal
     estimated: bool = False
     revised: bool = False
     partial: bool = False
     cost: Decimal | None = None
+    is_sum: bool = False
 
     @property
     def notes(self) -> list[str]:
         """What has to be known beside the number."""
-        words = (("estimated", self.estimated), ("revised", self.revised), ("incomplete", self.partial))
+        part = "partly " if self.is_sum else ""
+        words = ((f"{part}estimated", self.estimated), (f"{part}revised", self.revised), ("incomplete", self.partial))
         return [word for word, applies in words if applies]
 
 

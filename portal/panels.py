@@ -194,9 +194,13 @@ def measured_in_day(usage_point: models.UsagePoint, period: Period, zone: ZoneIn
         for reading in readings:
             start = int(reading.start.timestamp())
             if reading.value is not None:
-                is_estimated = reading.quality in marks.ESTIMATED
-                value = value_of(channel, reading.value, reading.cost, is_estimated, start in revised[channel.id])
-                values[start, start + reading.duration] = value
+                values[start, start + reading.duration] = value_of(
+                    channel,
+                    reading.value,
+                    reading.cost,
+                    estimated=reading.quality in marks.ESTIMATED,
+                    revised=start in revised[channel.id],
+                )
     return found
 
 
@@ -210,9 +214,10 @@ def measured_by_days(usage_point: models.UsagePoint, period: Period, zone: ZoneI
                 channel,
                 day.value,
                 day.cost,
-                day.date in estimated.get(channel.id, ()),
-                day.date in revised.get(channel.id, ()),
-                not day.is_complete,
+                estimated=day.date in estimated.get(channel.id, ()),
+                revised=day.date in revised.get(channel.id, ()),
+                partial=not day.is_complete,
+                is_sum=day.count > 1,
             )
             for day in days
         }
@@ -231,9 +236,10 @@ def measured_by_months(usage_point: models.UsagePoint, period: Period, zone: Zon
                 channel,
                 month.value,
                 month.cost,
-                month.month in marked[0],
-                month.month in marked[1],
-                not (month.is_complete or month.from_long_readings),
+                estimated=month.month in marked[0],
+                revised=month.month in marked[1],
+                partial=not (month.is_complete or month.from_long_readings),
+                is_sum=True,
             )
             for month in months
             if month.month in ends
@@ -258,13 +264,11 @@ def day_marks(
     return marks.estimated_days(usage_point, period.first, period.end), revised
 
 
-def value_of(
-    channel: Channel, raw: int, cost: int | None, is_estimated: bool, is_revised: bool, is_partial: bool = False
-) -> Value:
+def value_of(channel: Channel, raw: int, cost: int | None, **marks: bool) -> Value:
     """A stored integer in the unit people know."""
     amount = charts.unit_of(channel.uom).shown(raw, channel.multiplier)
     money = None if cost is None else Decimal(cost).scaleb(COST_UNIT)
-    return Value(amount, is_estimated, is_revised, is_partial, money)
+    return Value(amount=amount, cost=money, **marks)
 
 
 # --- Places on the time axis ------------------------------------------------------------------------------------------
@@ -360,6 +364,7 @@ def together(values: Iterable[Value | None]) -> Value | None:
         estimated=any(value.estimated for value in known),
         revised=any(value.revised for value in known),
         partial=any(value.partial for value in known),
+        is_sum=True,
         cost=sum(costs, Decimal(0)) if costs else None,
     )
 

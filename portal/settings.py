@@ -140,6 +140,11 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 2
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
+    # For whoever publishes: one more try, at once. (Workers look for their broker for ever, by their own setting.)
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.2,
     "socket_timeout": env.float("BROKER_SOCKET_TIMEOUT", default=5.0),
     "socket_connect_timeout": env.float("BROKER_SOCKET_TIMEOUT", default=5.0),
 }

@@ -146,14 +146,15 @@ def enqueue_status(
 def enqueue(jobs: Sequence[FetchJob]) -> list[FetchJob]:
     """Save jobs; after the commit wake a worker for each. A broker that is away changes nothing: the sweep will."""
     saved = FetchJob.objects.bulk_create(jobs)
-    for job in saved:
-        publish_on_commit(run_fetch_job, job_id=job.pk)
+    transaction.on_commit(lambda: wake([job.pk for job in saved]), robust=True)
     return saved
 
 
-def publish_on_commit(task: Task, **kwargs: Any) -> None:
-    """Send a wake-up once the transaction is committed."""
-    transaction.on_commit(lambda: publish(task, **kwargs), robust=True)
+def wake(job_ids: Sequence[int], countdown: float = 0) -> None:
+    """Wake a worker for each of these jobs; a broker that did not take one is not asked again."""
+    for job_id in job_ids:
+        if not publish(run_fetch_job, job_id=job_id, countdown=countdown):
+            return
 
 
 def publish(task: Task, *, countdown: float = 0, **kwargs: Any) -> bool:
@@ -265,9 +266,9 @@ def finish(job: FetchJob, result: Result, now: datetime) -> None:
         return
     for name, value in changes.items():
         setattr(job, name, value)
-    wait = (job.not_before - now).total_seconds()
-    if result.state == State.DUE and wait <= WAKE_UP_WITHIN:
-        publish_on_commit(run_fetch_job, job_id=job.pk, countdown=max(wait, 1))
+    pause = (job.not_before - now).total_seconds()
+    if result.state == State.DUE and pause <= WAKE_UP_WITHIN:
+        transaction.on_commit(lambda: wake([job.pk], max(pause, 1)), robust=True)
     log.info("job %s of %s: %s", job.pk, job.application_information.utility, job.state)
 
 

@@ -412,7 +412,7 @@ def test_the_first_requests_are_asked_for_once(held, django_capture_on_commit_ca
         (job,) = fetch.enqueue_first(held, now=NOW)
         assert fetch.enqueue_first(held, now=NOW) == []
     assert (job.kind, job.state, job.url.startswith(BATCH)) == ("usage", "due", True)
-    publish.assert_called_once_with(fetch.run_fetch_job, job_id=job.pk)
+    publish.assert_called_once_with(fetch.run_fetch_job, job_id=job.pk, countdown=0)
 
 
 def test_real_time_data_of_con_edison_v1_are_found_by_following_its_links(utility):

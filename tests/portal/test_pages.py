@@ -99,6 +99,13 @@ def test_e13_pages_say_when_the_utilities_are_not_the_real_ones(client, environm
     assert (b"You are using" in client.get("/").content) is shown
 
 
+def test_e13_beside_real_utilities_those_that_are_not_are_named(client):
+    ApplicationInformation.objects.create(utility="pge", environment="sandbox", is_offered=True)
+    ApplicationInformation.objects.create(utility="cecony", environment="production", edition="v2", is_offered=True)
+    page = html.fromstring(client.get("/").content.decode())
+    assert page.xpath("string(//aside)").strip() == "Not real here: PG&E (the sandbox). The other utilities are."
+
+
 def test_the_header_offers_what_fits_the_visitor(client):
     links = lambda: html.fromstring(client.get("/").content).xpath("//header//nav//a/text()")  # noqa: E731
     assert links() == ["Connect", "Sign in"]

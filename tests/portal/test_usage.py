@@ -181,7 +181,7 @@ def test_estimated_and_revised_readings_are_marked_in_every_view(point):
     assert [row[2] for row in figures[:4]] == ["", "Estimated", "Estimated, revised", ""]
     for view, label in (("month", "Tue 1 July"), ("year", "July 2025")):
         shown = {row[0]: row[2] for row in table(page(point, f"?period={view}&date=2025-07-01"))}
-        assert shown[label].startswith("Estimated, revised")
+        assert shown[label].startswith("Partly estimated, partly revised")
 
 
 def rows_start(day, hour):
