@@ -6,19 +6,24 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+import utilities
 from espi.models import ApplicationInformation
 from portal.middleware import limits_of
 from portal.models import User
 
 
 def environment_words() -> str:
-    """ "This is a sandbox." when a utility is offered through a registration that is not production, else ""."""
-    kinds = ApplicationInformation.objects.filter(is_offered=True).exclude(environment="production")
-    environments = sorted(set(kinds.values_list("environment", flat=True)))
-    words = {"sandbox": "the sandbox", "test": "a test environment of the utilities"}
-    if not environments:
+    """Said on every page while a utility is offered through a registration that is not production; else ""."""
+    offered = ApplicationInformation.objects.filter(is_offered=True).values_list("utility", "environment")
+    pretended = {slug: environment for slug, environment in offered if environment != "production"}
+    if not pretended:
         return ""
-    return f"You are using {' and '.join(words.get(name, name) for name in environments)}."
+    words = {"sandbox": "the sandbox", "test": "a test environment of the utilities"}
+    places = " and ".join(words.get(name, name) for name in sorted(set(pretended.values())))
+    if len(pretended) == len(offered):
+        return f"You are using {places}. Nothing here reaches a real utility account."
+    names = sorted(utility.name for utility in utilities.all() if utility.slug in pretended)
+    return f"Not real here: {', '.join(names)} ({places}). The other utilities are."
 
 
 def idle_seconds(request: HttpRequest) -> int:

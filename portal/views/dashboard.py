@@ -53,6 +53,6 @@ def stop(request: HttpRequest, public_id: UUID) -> HttpResponse:
     form = StopForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         withdraw(authorization, delete_data=form.cleaned_data["data"] == "delete", now=timezone.now())
-        messages.success(request, f"Stopped. We no longer collect anything from {utility.name}. {utility.revocation}")
+        messages.success(request, f"Stopped. We no longer collect anything from {utility.name}. {utility.stopping_help}")
         return see_other(reverse("dashboard"))
     return render(request, "portal/stop.html", {"authorization": authorization, "utility": utility, "form": form})
