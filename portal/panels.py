@@ -151,7 +151,7 @@ def pairs(channels: Sequence[Channel]) -> list[Pair]:
         delivered = successions(each for each in members if not each.is_reverse)
         received = successions(each for each in members if each.is_reverse)
         if len(delivered) <= 1 and len(received) <= 1:
-            found.append(Pair(*(chain[0] if chain else () for chain in (delivered, received))))
+            found.append(Pair(delivered[0] if delivered else (), received[0] if received else ()))
             continue
         alone = [Pair(chain, ()) for chain in delivered] + [Pair((), chain) for chain in received]
         found += [Pair(pair.delivered, pair.received, number) for number, pair in enumerate(alone, 1)]

@@ -17,7 +17,9 @@ from tests.journeys.customers import CECONY_V1, CECONY_V2, ESSEX, ORU, PGE, Prof
 from utilities.sandbox.notify import deliver_due
 
 PROFILES = (CECONY_V1, CECONY_V2, ORU, PGE, ESSEX)
-LEDGER_UNITS = {169: 5}  # the ledger counts hundred-thousandths of a therm; all other units as they are
+# How the ledger writes units, and its powers of ten below them: 1/100000 therm, 1/100000 CCF (of a hundred ft³).
+LEDGER_NAMES = {"Wh": 72, "varh": 73, "0.00001 CCF": 119}
+LEDGER_POWERS = {169: 5, 119: 3}
 
 
 def connect(world: World, profile: Profile, *chosen: str) -> Authorization:
@@ -36,7 +38,7 @@ def delivered(world: World) -> dict[tuple[str, int], list[int]]:
     found: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
     for row in world.sandbox.store.find("deliveries"):
         for channel in json.loads(row["channels"]) if "/Bulk/" not in row["path"] else []:
-            totals = found[channel["usage_point"], channel["unit"]]
+            totals = found[channel["usage_point"], LEDGER_NAMES.get(channel["unit"], channel["unit"])]
             totals[0] += channel["count"]
             totals[1] += channel["sum"]
     return dict(found)
@@ -53,7 +55,7 @@ def stored(authorization: Authorization) -> dict[tuple[str, int], list[int]]:
         channel = row.meter_reading
         unit = channel.reading_type.uom
         totals = found[channel.usage_point.resource_id, unit]
-        amount = Decimal(value).scaleb(channel.power_of_ten_multiplier + LEDGER_UNITS.get(unit, 0))
+        amount = Decimal(value).scaleb(channel.power_of_ten_multiplier + LEDGER_POWERS.get(unit, 0))
         totals[0] += count
         totals[1] += int(amount) if amount == int(amount) else amount
     return dict(found)
