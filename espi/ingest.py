@@ -69,19 +69,12 @@ def store(
     document, or with `others="skip"` (bulk files of many customers) are passed over. Raises DocumentRefused in plain
     words, with nothing stored. `now` is aware UTC.
     """
+    rules = _Rules(dialect, accepts, expected_subscription_id, others, now)
     with _opened(source) as file, transaction.atomic():
         lock(subscription)
         content = _read_bytes(file)
-        reader = {
-            "accepts": sorted(accepts),
-            "time_zone": dialect.time_zone,
-            "values": dialect.interval_values,
-            "subscription_id": expected_subscription_id,
-        }
-        before = models.Document.objects.filter(
-            subscription=subscription, sha256=content.sha256, summary__reader=reader
-        )
-        if known := before.first():
+        before = models.Document.objects.filter(subscription=subscription, sha256=content.sha256)
+        if known := before.filter(summary__reader=rules.as_json()).first():
             return known
         document = models.Document.objects.create(
             subscription=subscription,
@@ -95,13 +88,7 @@ def store(
             content=b"",
             received_at=now,
         )
-        rules = _Rules(dialect, accepts, expected_subscription_id, others, now)
-        ingest = _read(file, document, rules)
-        document.content = b"" if ingest.is_partly_foreign else content.compressed
-        document.published_at = ingest.published_at
-        document.summary = ingest.summary() | {"reader": reader}
-        document.save(update_fields=["content", "published_at", "summary"])
-        return document
+        return _fill(document, file, content, rules)
 
 
 def lock(subscription: models.Subscription) -> None:
@@ -158,14 +145,28 @@ class _Rules:
     others: Literal["refuse", "skip"]
     now: datetime
 
+    def as_json(self) -> dict[str, Any]:
+        """What decides how bytes are understood: the same bytes under the same rules change nothing."""
+        return {
+            "accepts": sorted(self.accepts),
+            "time_zone": self.dialect.time_zone,
+            "values": self.dialect.interval_values,
+            "subscription_id": self.expected_subscription_id,
+        }
 
-def _read(file: BinaryIO, document: models.Document, rules: _Rules) -> "_Ingest":
+
+def _fill(document: models.Document, file: BinaryIO, content: _Content, rules: _Rules) -> models.Document:
+    """Store what the file says, and with it the document. The bytes are kept unless they hold what is not allowed."""
     try:
         ingest = _Ingest(document, rules)
         ingest.run(file)
     except (OtherTimeZone, zones.UnknownTimeZone) as error:
         raise DocumentRefused(str(error)) from None
-    return ingest
+    document.content = b"" if ingest.is_partly_foreign else content.compressed
+    document.published_at = ingest.published_at
+    document.summary = ingest.summary() | {"reader": rules.as_json()}
+    document.save(update_fields=["content", "published_at", "summary"])
+    return document
 
 
 class _Ingest:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Context, Decimal, localcontext
+from functools import lru_cache
 
 INT64 = range(-(2**63), 2**63)
 INT16 = range(-(2**15), 2**15)
@@ -36,7 +37,18 @@ def integer(text: str | None, within: range = INT64) -> int | None:
 
 def integers(column: list[str]) -> list[int] | None:
     """A whole column at once, when every text is a plain integer of up to 18 digits; otherwise None."""
-    return list(map(int, column)) if _INTEGERS.fullmatch(",".join(column)) else None
+    if column and column.count(column[0]) == len(column):  # durations and qualities mostly are all the same
+        column, times = column[:1], len(column)
+    else:
+        times = 1
+    together = "".join(column)
+    if not (together.isascii() and together.isdigit()) and not _INTEGERS.fullmatch(",".join(column)):
+        return None
+    try:
+        found = list(map(int, column))
+    except ValueError:  # an empty text, or thousands of digits
+        return None
+    return found * times if found and max(found) < 10**18 else None
 
 
 def decimals(column: list[str]) -> list[Decimal] | None:
@@ -69,6 +81,7 @@ def epoch(text: str | None) -> int | None:
     return seconds if EARLIEST <= seconds < LATEST else None
 
 
+@lru_cache(maxsize=1024)  # most entries of a document were published at once
 def instant(text: str | None) -> datetime | None:
     """An Atom time as aware UTC: any number of fraction digits, a bare date, no zone (then UTC); None if unreadable."""
     moment, zone = _moment(text)

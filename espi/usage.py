@@ -32,6 +32,7 @@ from espi import enums, models
 
 # A day is at most 25 hours long (26 leaves room for zones that change by two); longer readings are not a day's.
 LONGEST_DAY = 26 * 3600
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -175,14 +176,22 @@ def day_readings(usage_point: models.UsagePoint, day: date) -> dict[Channel, lis
 
 
 def long_readings(usage_point: models.UsagePoint, start_date: date, end_date: date) -> dict[Channel, list[Reading]]:
-    """Readings longer than a day (monthly and billing-period data) that start in the given local days."""
+    """Readings longer than a day (monthly and billing-period data) that start in the given local days.
+
+    Of readings that begin together, those published last: a period is told again when its end is corrected.
+    """
     found = _addable(usage_point)
     rows = models.IntervalReading.objects.filter(
         meter_reading__in=found, local_date__gte=start_date, local_date__lt=end_date, duration__gt=LONGEST_DAY
     )
+    latest: dict[tuple[int, int], datetime] = {}
+    for row in rows:
+        key, said_at = (row.meter_reading_id, row.start), row.published_at or _LONG_AGO
+        latest[key] = max(latest.get(key, said_at), said_at)
     result: dict[Channel, list[Reading]] = defaultdict(list)
     for row in rows.order_by("start", "duration"):
-        result[found[row.meter_reading_id]].append(_single(row))
+        if (row.published_at or _LONG_AGO) == latest[row.meter_reading_id, row.start]:
+            result[found[row.meter_reading_id]].append(_single(row))
     return dict(result)
 
 

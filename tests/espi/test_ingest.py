@@ -590,6 +590,13 @@ def test_monthly_readings_appear_in_the_month_that_holds_their_middle(subscripti
     assert usage.daily_totals(point, date(2026, 1, 1), date(2026, 3, 1)) == {usage.channels(point)[0]: []}
 
 
+def test_a_month_whose_end_is_corrected_counts_once(subscription):
+    for days, published in ((30, "2026-02-16T00:00:00Z"), (31, "2026-02-18T00:00:00Z")):
+        store(subscription, documents.feed(block([reading(MIDNIGHT, 500 + days, days * 86400)], published=published)))
+    (months,) = usage.monthly_totals(models.UsagePoint.objects.get(), date(2026, 1, 1), date(2026, 3, 1)).values()
+    assert [month.value for month in months] == [531]
+
+
 def test_the_same_hours_in_two_interval_lengths_count_once(subscription):
     quarters = block([reading(MIDNIGHT + 900 * i, 10, 900) for i in range(8)])
     hourly = block([reading(MIDNIGHT + 3600 * i, 40) for i in range(24)], name="2")
