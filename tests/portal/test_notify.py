@@ -1,6 +1,7 @@
 """The addresses utilities post to, and what becomes of a notification."""
 
 import hashlib
+import io
 import json
 from datetime import timedelta
 from unittest.mock import patch
@@ -381,3 +382,13 @@ def test_unsigned_events_on_the_notification_address_do_nothing(essex):
     post(essex, events("meter_created"))
     assert Notification.objects.get().state == "quarantined"
     assert not FetchJob.objects.exists()
+
+
+@pytest.mark.parametrize(("size", "status"), [(0, 200), (notify.BODY_LIMIT, 413)])
+def test_c03_a_body_in_chunks_without_a_length_is_read_and_limited_alike(app, size, status):
+    body = batch_list(FILE) + b" " * size
+    chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    chunked["wsgi.input"] = io.BytesIO(body)
+    response = Client().generic("POST", address(app), body, content_type="text/xml", **chunked)
+    assert response.status_code == status
+    assert Notification.objects.filter(state="received").exists() is (status == 200)
