@@ -36,7 +36,7 @@ ALL = frozenset({USAGE, BILLS, CUSTOMER})
 
 Source = BinaryIO | Path | bytes
 _CHUNK = 1 << 20
-_ROWS_AT_ONCE = 4000
+_CELLS_AT_ONCE = 400_000
 _LOCK = 0x45535049  # "ESPI": first half of the advisory lock's key
 _FASTEST = 1  # gzip; documents are kept for the record and seldom read
 
@@ -302,15 +302,16 @@ class _Ingest:
         # Blocks may come without their ReadingType (bulk files; PG&E's FB 19): what was said of the channel holds.
         multiplier = (kind or channel.row.reading_type).power_of_ten_multiplier or 0
         columns = self._scaled(columns, channel, multiplier)
-        days, singles = packing.cut(
+        pieces = packing.cut(
             columns,
             meter_reading_id=channel.row.pk,
             zone=channel.zone,
             publication=self._publication(block.entry),
         )
-        self.batch.add(days, singles)
-        if len(self.batch) > _ROWS_AT_ONCE:
-            self._write()
+        for days, singles in pieces:
+            self.batch.add(days, singles)
+            if self.batch.size > _CELLS_AT_ONCE:
+                self._write()
 
     def _scaled(self, columns: resources.Columns, channel: Channel, multiplier: int) -> resources.Columns:
         columns = replace(columns, values=self.channels.fit(channel, columns.values, multiplier, self._write))

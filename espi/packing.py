@@ -1,6 +1,7 @@
 """Readings -> rows: one channel, one local day, one interval length; and the merge of two such rows. Pure functions.
 
-What fits no grid becomes a Single: months, 0 seconds, starts beside the grid, lengths that do not divide the day.
+What fits no grid becomes a Single: months, 0 seconds, less than a minute, starts beside the grid, lengths that do not
+divide the day.
 Of two values for the same time the one published later wins; when both were published at once, the one read last.
 """
 
@@ -17,6 +18,8 @@ from espi.usage import day_start
 
 # Larger values could overflow the total of a day of one-minute readings.
 LARGEST = 2**52
+_SHORTEST = 60  # seconds; a grid of seconds would be mostly holes
+_CELLS_AT_ONCE = 200_000
 _SPARE_DIGITS = 6  # of a channel whose values come with a decimal point
 
 
@@ -104,14 +107,19 @@ class Change(NamedTuple):
 
 def cut(
     columns: Columns, *, meter_reading_id: int, zone: ZoneInfo, publication: Publication
-) -> tuple[list[Day], list[Single]]:
-    """The readings of a block (durations known, values integers) as rows, cut at the midnights of `zone`."""
-    cutter = _Cutter(columns, meter_reading_id, zone, publication)
+) -> Iterator[tuple[list[Day], list[Single]]]:
+    """The readings of a block (durations known, values integers) as rows, cut at the midnights of `zone`.
+
+    They come in pieces of bounded size, however thinly readings are spread over days; a row may come in two pieces.
+    """
     if not columns.starts:
-        return [], []
+        return
+    cutter = _Cutter(columns, meter_reading_id, zone, publication)
     if columns.starts[0] > columns.starts[-1]:
         cutter.turn()
-    return cutter.run()
+    for _ in cutter.run():
+        yield cutter.days, cutter.singles
+        cutter.days, cutter.singles = [], []
 
 
 class _Cutter:
@@ -128,17 +136,17 @@ class _Cutter:
         self.starts, self.durations = self.starts[::-1], self.durations[::-1]
         self.columns = [column and column[::-1] for column in self.columns]
 
-    def run(self) -> tuple[list[Day], list[Single]]:
+    def run(self) -> Iterator[None]:
+        """Fill `days` and `singles`; each step is a piece."""
         step, size = self.durations[0], len(self.starts)
         first = self.starts[0]
-        is_regular = step > 0 and self.durations.count(step) == size
+        is_regular = step >= _SHORTEST and self.durations.count(step) == size
         if is_regular and self.starts == list(range(first, first + size * step, step)):
-            self._runs(step)
+            yield from self._runs(step)
         else:
-            self._scattered()
-        return self.days, self.singles
+            yield from self._scattered()
 
-    def _runs(self, step: int) -> None:
+    def _runs(self, step: int) -> Iterator[None]:
         """Readings without gap: a slice per local day."""
         index, size = 0, len(self.starts)
         while index < size:
@@ -152,6 +160,7 @@ class _Cutter:
                 for each in range(index, until):
                     self._single(each, day)
             index = until
+        yield
 
     def _slice(self, day: date, low: int, slots: int, index: int, until: int) -> None:
         step = self.durations[index]
@@ -163,24 +172,30 @@ class _Cutter:
             parts = [column and list(column[index:until]) for column in self.columns]
         self.days.append(self._day(day, step, low, parts))
 
-    def _scattered(self) -> None:
+    def _scattered(self) -> Iterator[None]:
         """Readings with gaps, of several lengths or in no order: one by one."""
         rows: dict[tuple[date, int], Day] = {}
+        cells = 0
         day, low, high = self._day_of(self.starts[0])
         for index, (start, step) in enumerate(zip(self.starts, self.durations, strict=True)):
             if not low <= start < high:
                 day, low, high = self._day_of(start)
-            if step <= 0 or (high - low) % step or (start - low) % step or start + step > high:
+            if step < _SHORTEST or (high - low) % step or (start - low) % step or start + step > high:
                 self._single(index, day)
                 continue
             if (day, step) not in rows:
                 slots = (high - low) // step
+                if (cells := cells + slots) > _CELLS_AT_ONCE:
+                    self.days += rows.values()
+                    yield
+                    rows, cells = {}, slots
                 rows[day, step] = self._day(day, step, low, [column and [None] * slots for column in self.columns])
             row = rows[day, step]
             for target, column in zip((row.values, row.costs, row.qualities, row.tous), self.columns, strict=True):
                 if column and target is not None:
                     target[(start - low) // step] = column[index]
         self.days += rows.values()
+        yield
 
     def _day(self, day: date, step: int, low: int, parts: list[Any]) -> Day:
         values, costs, qualities, tous = parts

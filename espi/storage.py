@@ -95,17 +95,17 @@ class Batch:
         self.document_id = document_id
         self.days: dict[tuple, Day] = {}
         self.singles: dict[tuple, Single] = {}
-
-    def __len__(self) -> int:
-        return len(self.days) + len(self.singles) // 10
+        self.size = 0  # cells, roughly: what decides when to write
 
     def add(self, days: Iterable[Day], singles: Iterable[Single]) -> None:
         """Take rows of one block."""
         for day in days:
             known = self.days.get(day.key)
+            self.size += len(day.values)
             self.days[day.key] = packing.combine(known, day) if known else day
         for single in singles:
             other = self.singles.get(single.key)
+            self.size += 10
             if other is None or packing.wins(single.published_at, other.published_at):
                 self.singles[single.key] = single
 
@@ -116,7 +116,7 @@ class Batch:
             written.add(_write_days(self.days, self.document_id))
         if self.singles:
             written.add(_write_singles(self.singles, self.document_id))
-        self.days, self.singles = {}, {}
+        self.days, self.singles, self.size = {}, {}, 0
         return written
 
 

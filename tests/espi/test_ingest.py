@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -612,6 +613,20 @@ def test_a_day_shows_its_gaps(subscription):
     assert [each.value for each in found[:4]] == [1, None, 3, None]
     assert found[0].start == datetime(2026, 1, 15, 5, tzinfo=UTC)
     assert len(found) == 24
+
+
+def test_readings_spread_thinly_over_decades_are_stored_in_little_memory(subscription):
+    """One minute each day, and one second each day: no grid of seconds, and no hundred years at once."""
+    minutes = [reading(631152000 + 86400 * day, day, 60) for day in range(3000)]
+    seconds = [reading(631152007 + 86400 * day, day, 1) for day in range(3000)]
+    content = documents.feed(block(minutes + seconds))
+    tracemalloc.start()
+    store(subscription, content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert models.IntervalBlock.objects.count() == 3000
+    assert models.IntervalReading.objects.count() == 3000
+    assert peak < 60_000_000
 
 
 def test_meter_readings_named_by_related_links_only_are_found(subscription):
