@@ -4,6 +4,7 @@ What is stored is compared with what the sandbox's own ledger says it delivered,
 """
 
 import json
+import time
 from collections import defaultdict
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,7 +13,7 @@ import pytest
 
 from espi.models import Authorization, FetchJob, IntervalBlock, IntervalReading, IntervalRevision, Notification
 from portal.flows import fetch, notify
-from tests.journeys.conftest import World
+from tests.journeys.conftest import PORTAL, World
 from tests.journeys.customers import CECONY_V1, CECONY_V2, ESSEX, ORU, PGE, Profile
 from utilities.sandbox.notify import deliver_due
 
@@ -72,6 +73,20 @@ def test_two_years_of_readings_arrive_as_the_utility_sent_them(world, profile):
     assert stored(authorization) == sent
     assert sum(count for count, _ in sent.values()) > 10_000
     assert not IntervalRevision.objects.exists()
+    look_at_every_meter(world, authorization)
+
+
+def look_at_every_meter(world: World, authorization: Authorization) -> None:
+    """Every view of every usage point draws something, in a unit, within two seconds."""
+    browser = world.signed_in()
+    for point in authorization.subscription.usage_points.all():
+        for period in ("day", "week", "month", "year"):
+            began = time.monotonic()
+            browser.get(f"{PORTAL}/usage/{point.public_id}?period={period}")
+            assert time.monotonic() - began < 2
+            assert browser.response.status_code == 200
+            assert browser.page.xpath("//figure"), browser.text
+            assert "not stated" not in browser.text
 
 
 @pytest.mark.parametrize("profile", [CECONY_V1, PGE], ids=str)
