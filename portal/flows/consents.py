@@ -36,9 +36,10 @@ def statement(journey: AuthorizationRequest) -> list[str]:
 
 
 def _period(start: date | None, end: date | None) -> str:
-    since = f"from {start:%B} {start.day}, {start.year}" if start else "for up to the last two years"
-    until = f"until {end:%B} {end.day}, {end.year}" if end else "from now on until I stop it or my permission ends"
-    return f"It may be collected {since}, and {until}."
+    """The dates are those of the permission. Every utility here also gives the history before it, up to two years."""
+    since = f"from {start:%B} {start.day}, {start.year}" if start else "from today"
+    until = f"until {end:%B} {end.day}, {end.year}" if end else "until I stop it or it ends at the utility"
+    return f"My permission runs {since} {until}. The data may go back up to two years before it."
 
 
 def record_consent(journey: AuthorizationRequest, *, language: str, now: datetime) -> Consent:

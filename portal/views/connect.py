@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -344,6 +345,7 @@ def receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "utility": utility,
         "chosen": [names[id_] for id_ in consent.data if id_ in names],
         "sentences": consent.statement.split("\n"),
+        "agreed_at": timezone.localtime(consent.agreed_at, ZoneInfo(utility.time_zone)),
         "active": bool(consent.authorization and consent.authorization.status == Authorization.Status.ACTIVE),
     }
     return render(request, "portal/connect/receipt.html", context)

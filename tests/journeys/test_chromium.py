@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -35,6 +36,7 @@ FLAGS = [
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
 START_SECONDS = 120
 FIRST_DATA_SECONDS = 120
+SEEN: set[tuple[object, ...]] = set()  # kinds of pages whose accessibility was checked at this window size
 
 
 @dataclass(frozen=True)
@@ -142,11 +144,19 @@ class Visit:
         assert self.page.locator("h1").count() == 1, self.page.url
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{self.page.url} is {wide} px wider than the window"
+        kind = (re.sub(r"[0-9a-f-]{36}|\d+", "*", urlsplit(self.page.url).path), self.page.title(), *self._size())
+        if kind in SEEN:
+            return
+        SEEN.add(kind)
         violations = Axe().run(self.page).response["violations"]
         serious = [
             f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in violations if v["impact"] in ("serious", "critical")
         ]
         assert not serious, f"{self.page.url}: {serious}"
+
+    def _size(self) -> tuple[int, int]:
+        size = self.page.viewport_size or {}
+        return size.get("width", 0), size.get("height", 0)
 
     def _picture(self) -> None:
         folder = os.environ.get("SCREENSHOTS")
