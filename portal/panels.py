@@ -114,6 +114,15 @@ def panels(usage_point: models.UsagePoint, period: Period) -> list[Panel]:
     return sorted(found, key=lambda each: (each.is_empty, order(each)))
 
 
+def comes_by_the_month(usage_point: models.UsagePoint, covered: tuple[date, date] | None) -> bool:
+    """Whether all its readings are longer than a day, so that only the year has figures."""
+    if covered is None or any(channel.interval_lengths for channel in usage.channels(usage_point)):
+        return False
+    first, after = covered[0], covered[1] + timedelta(days=1)
+    has_days = any(usage.daily_totals(usage_point, first, after).values())
+    return not has_days and bool(usage.long_readings(usage_point, first, after))
+
+
 def order(each: Panel) -> int:
     symbols = [charts.unit_of(uom).symbol for uom in UNIT_ORDER]
     return symbols.index(each.unit.symbol) if each.unit.symbol in symbols else len(symbols)

@@ -72,9 +72,9 @@ def of(name: str, day: date) -> Period:
     return Period("year", date(day.year, 1, 1), date(day.year + 1, 1, 1))
 
 
-def asked(name: str, text: str, *, default: date) -> Period:
-    """The period a page's address asks for; empty texts mean a month and `default`. Raises BadPeriod."""
-    name = name or "month"
+def asked(name: str, text: str, *, default: date, default_name: str = "month") -> Period:
+    """The period a page's address asks for; empty texts mean the defaults. Raises BadPeriod."""
+    name = name or default_name
     if name not in NAMES:
         raise BadPeriod("The period must be a day, a week, a month or a year.")
     if not text:

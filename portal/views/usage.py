@@ -29,13 +29,17 @@ def usage_point(request: HttpRequest, public_id: UUID) -> HttpResponse:
     )
     covered = usage.coverage(point)
     today = timezone.now().astimezone(ZoneInfo(point.time_zone)).date()
+    by_month = panels.comes_by_the_month(point, covered)
     try:
         period = periods.asked(
-            request.GET.get("period", ""), request.GET.get("date", ""), default=covered[1] if covered else today
+            request.GET.get("period", ""),
+            request.GET.get("date", ""),
+            default=covered[1] if covered else today,
+            default_name="year" if by_month else "month",
         )
     except periods.BadPeriod as error:
         return render(request, "portal/usage_problem.html", {"point": point, "reason": str(error)}, status=400)
-    return render(request, "portal/usage.html", page(point, period, covered))
+    return render(request, "portal/usage.html", page(point, period, covered) | {"by_month": by_month})
 
 
 def page(point: UsagePoint, period: periods.Period, covered: tuple | None) -> dict[str, object]:

@@ -6,7 +6,7 @@ import lxml.html
 import pytest
 from django.test import Client
 
-from espi.models import IntervalRevision, UsageSummary
+from espi.models import IntervalReading, IntervalRevision, UsageSummary
 from portal import panels, periods
 from tests.portal import rows
 
@@ -243,6 +243,22 @@ def test_dial_readings_are_never_added(point):
 
 def test_without_any_reading_the_page_says_what_is_usual(point):
     assert "No readings have arrived yet" in page(point).text_content()
+
+
+def test_a_meter_that_is_read_by_the_month_is_shown_by_the_year(point):
+    channel = rows.channel(point)
+    for month in (6, 7):
+        start = datetime(2025, month, 3, 4, tzinfo=UTC)
+        IntervalReading.objects.create(
+            meter_reading=channel,
+            start=int(start.timestamp()),
+            duration=30 * 86400,
+            local_date=start.date(),
+            value=400_000,
+        )
+    shown = {row[0]: row[1:] for row in table(page(point))}
+    assert (shown["June 2025"], shown["July 2025"]) == (["400", ""], ["400", ""])
+    assert "See the year" in page(point, "?period=month&date=2025-06-01").text_content()
 
 
 # --- Bills ------------------------------------------------------------------------------------------------------------
