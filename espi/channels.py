@@ -57,7 +57,9 @@ class Channels:
         self._usage_points: dict[str, models.UsagePoint] = {}
         self._zones: dict[str, str] = {}
         self._channels: dict[tuple[int, str], Channel] = {}
-        self._aliases: dict[tuple[int, str], Channel] = {}
+        self._aliases: dict[int, dict[str, models.MeterReading]] = {}
+        self._new_aliases: dict[tuple[int, str], models.MeterReadingAlias] = {}
+        self._namesakes: dict[tuple[int, str], models.MeterReading] = {}
         self._spans: dict[int, dict[str, tuple[int, int]]] = defaultdict(dict)
 
     def zone_name(self, usage_point_id: str, *, is_final: bool) -> str | None:
@@ -81,10 +83,16 @@ class Channels:
             self._usage_points[usage_point_id] = row
         return self._usage_points[usage_point_id]
 
-    def settle_usage_points(self) -> None:
-        """Make every usage point of the document, and note all that it said of those that are made."""
+    def settle(self) -> None:
+        """Make every usage point of the document, note all that it said of them, and keep the ids it used."""
         for usage_point_id in self.directory.usage_points:
             self._bring_up_to_date(self.usage_point(usage_point_id), usage_point_id)
+        models.MeterReadingAlias.objects.bulk_create(
+            self._new_aliases.values(),
+            update_conflicts=True,
+            unique_fields=["usage_point", "resource_id"],
+            update_fields=["meter_reading"],
+        )
 
     def channel(self, source: links.Source, span: tuple[int, int]) -> Channel:
         """The channel of a block that covers `span` (epoch seconds). Raises NotStorable for an unknown unit."""
@@ -170,15 +178,16 @@ class Channels:
             return plain
         return short(f"{usage_point_id};kind={kind}")
 
+    def _ids(self, point: models.UsagePoint) -> dict[str, models.MeterReading]:
+        """Every id that a channel of the usage point was given so far."""
+        if point.pk not in self._aliases:
+            rows = models.MeterReadingAlias.objects.filter(usage_point=point).select_related("meter_reading")
+            self._aliases[point.pk] = {each.resource_id: each.meter_reading for each in rows}
+        return self._aliases[point.pk]
+
     def _alias(self, point: models.UsagePoint, meter_reading_id: str) -> Channel | None:
-        key = (point.pk, meter_reading_id)
-        if key not in self._aliases and meter_reading_id:
-            rows = models.MeterReadingAlias.objects.filter(usage_point=point, resource_id=meter_reading_id)
-            row = rows.select_related("meter_reading").first()
-            if row is None:
-                return None
-            self._aliases[key] = self._known(point, row.meter_reading)
-        return self._aliases.get(key)
+        row = self._ids(point).get(meter_reading_id)
+        return self._known(point, row) if row else None
 
     def _namesake(self, point: models.UsagePoint, meter_reading_id: str) -> Channel | None:
         """The one channel whose ids differ from this one in nothing but the instants they hold.
@@ -186,16 +195,15 @@ class Channels:
         UtilityAPI's id of a MeterReading is its meter, end and start of its window, unit and direction: every window
         is another MeterReading, and bulk files bring blocks without any ReadingType (Essex contract, 4.3 and 5.2).
         """
-        key = (point.pk, _without_instants(meter_reading_id))
-        if key[1] == meter_reading_id:
+        pattern = _without_instants(meter_reading_id)
+        if pattern == meter_reading_id:
             return None
-        if key not in self._aliases:
-            aliases = models.MeterReadingAlias.objects.filter(usage_point=point).select_related("meter_reading")
-            rows = {each.meter_reading_id: each for each in aliases if _without_instants(each.resource_id) == key[1]}
-            if len(rows) != 1:
+        if (point.pk, pattern) not in self._namesakes:
+            found = {row.pk: row for name, row in self._ids(point).items() if _without_instants(name) == pattern}
+            if len(found) != 1:
                 return None
-            self._aliases[key] = self._known(point, next(iter(rows.values())).meter_reading)
-        return self._aliases[key]
+            self._namesakes[point.pk, pattern] = next(iter(found.values()))
+        return self._known(point, self._namesakes[point.pk, pattern])
 
     def _known(self, point: models.UsagePoint, row: models.MeterReading) -> Channel:
         return self._channels.setdefault((point.pk, row.channel), Channel(row, zones.zone(point.time_zone)))
@@ -204,11 +212,11 @@ class Channels:
         self, point: models.UsagePoint, meter_reading_id: str, channel: Channel, known: Channel | None
     ) -> None:
         """Note the id. One that stands for a channel already keeps it: Con Edison V1 has KVARH and KWH under one."""
-        if meter_reading_id and known is None:
-            models.MeterReadingAlias.objects.update_or_create(
-                usage_point=point, resource_id=meter_reading_id, defaults={"meter_reading": channel.row}
-            )
-            self._aliases[point.pk, meter_reading_id] = channel
+        is_told = known is not None and not known.row.channel.startswith(_UNTOLD)
+        if meter_reading_id and not is_told and self._ids(point).get(meter_reading_id) != channel.row:
+            self._ids(point)[meter_reading_id] = channel.row
+            alias = models.MeterReadingAlias(usage_point=point, resource_id=meter_reading_id, meter_reading=channel.row)
+            self._new_aliases[point.pk, meter_reading_id] = alias
 
     def _unoccupied(
         self, point: models.UsagePoint, base: str, source: links.Source, span: tuple[int, int], known: Channel | None
@@ -241,8 +249,8 @@ class Channels:
 
 
 def _without_instants(meter_reading_id: str) -> str:
-    """An id without the epoch seconds in it."""
-    return re.sub(r"(?<![0-9])[0-9]{10}(?![0-9])", "*", meter_reading_id)
+    """An id without the pair of epoch seconds in it: `1669851-1725408000-1725321600_kwh_19`."""
+    return re.sub(r"(?<![0-9])1[0-9]{9}-1[0-9]{9}(?![0-9])", "*", meter_reading_id)
 
 
 def _new_row(

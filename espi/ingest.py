@@ -340,7 +340,7 @@ class _Ingest:
 
     def _finish(self) -> None:
         self._write()
-        self.channels.settle_usage_points()
+        self.channels.settle()
         for bill in self.bills:
             self._store_bill(bill)
         for local_time in self.local_times:

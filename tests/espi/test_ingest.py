@@ -203,6 +203,38 @@ def test_meter_reading_ids_that_change_with_the_window_are_one_history(subscript
     assert models.IntervalBlock.objects.count() == 3
 
 
+def test_a_window_without_reading_type_joins_the_channel_whose_id_differs_in_its_instants_only(subscription):
+    kind = f"{BASE}/ReadingType/1"
+    for flow, codes in ((1, {}), (19, {"flowDirection": 19})):
+        meter = f"{POINT}/MeterReading/800001-{MIDNIGHT + 86400}-{MIDNIGHT}_kwh_{flow}"
+        content = documents.bare_feed(
+            documents.local_time(),
+            documents.usage_point(),
+            documents.reading_type(kind, **codes),
+            documents.meter_reading(meter, kind),
+            documents.hours(24, href=meter),
+        )
+        store(subscription, content)
+    later = f"{POINT}/MeterReading/800001-{MIDNIGHT + 2 * 86400}-{MIDNIGHT + 86400}_kwh_19"
+    store(subscription, documents.bare_feed(documents.hours(24, MIDNIGHT + 86400, href=later)))
+    other = f"{POINT}/MeterReading/800002-{MIDNIGHT + 2 * 86400}-{MIDNIGHT + 86400}_kwh_19"
+    store(subscription, documents.bare_feed(documents.hours(24, MIDNIGHT + 86400, href=other)))
+    found = {row.reading_type.flow_direction: row.interval_blocks.count() for row in models.MeterReading.objects.all()}
+    assert found == {1: 1, 19: 2, None: 1}
+
+
+def test_an_id_that_was_untold_moves_to_the_channel_it_turns_out_to_be(subscription):
+    store(subscription, documents.feed(documents.hours(24)))
+    other = f"{POINT}/MeterReading/M2"
+    store(subscription, documents.bare_feed(documents.hours(24, MIDNIGHT + 86400, href=other)))
+    assert models.MeterReading.objects.count() == 2
+    told = (documents.local_time(), documents.usage_point(), documents.reading_type(), documents.meter_reading(other))
+    store(subscription, documents.bare_feed(*told, documents.hours(24, MIDNIGHT + 2 * 86400, href=other)))
+    store(subscription, documents.bare_feed(documents.hours(24, MIDNIGHT + 3 * 86400, href=other)))
+    counts = {row.channel: row.interval_blocks.count() for row in models.MeterReading.objects.all()}
+    assert counts == {"commodity=1;kind=12;uom=72;flow=1;accumulation=4": 3, "meter_reading=M2": 1}
+
+
 def test_two_meters_of_one_service_are_two_channels_and_stay_so(subscription):
     def content(*ids, day=0):
         meters = [f"{POINT}/MeterReading/{each}" for each in ids]
