@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.http import QueryDict
 
 from espi.models import ApplicationInformation
 from portal.flows.authorize import Arrival
@@ -14,32 +15,32 @@ from utilities.base import Utility
 class ChooseDataForm(forms.Form):
     """The utility's catalogue; nothing is ticked beforehand except what this customer ticked before."""
 
-    data = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, label="What do you want to share?")
+    kinds = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, label="What do you want to share?")
 
     def __init__(
         self, utility: Utility, app: ApplicationInformation, posted: Any = None, *, earlier: Sequence[str] = ()
     ) -> None:
         """`earlier`: ids to tick."""
-        super().__init__(posted, initial={"data": list(earlier)})
+        super().__init__(posted, initial={"kinds": list(earlier)})
         self.catalogue = utility.data_choices(app)
         self.least, self.most = utility.choices_limits(app)
-        field = self.fields["data"]
+        field = self.fields["kinds"]
         field.choices = [(choice.id, choice.name) for choice in self.catalogue]  # type: ignore[attr-defined]
         field.error_messages = {
             "required": "Choose at least one kind of data.",
             "invalid_choice": "That is not one of the kinds of data on this page. Please choose from the list.",
         }
 
-    def clean_data(self) -> list[str]:
+    def clean_kinds(self) -> list[str]:
         """Between the utility's least and most choices, each once."""
-        chosen: list[str] = self.cleaned_data["data"]
+        chosen: list[str] = self.cleaned_data["kinds"]
         if not self.least <= len(chosen) <= self.most or len(set(chosen)) != len(chosen):
             raise forms.ValidationError(f"Choose between {self.least} and {self.most} kinds of data, each once.")
         return chosen
 
     def rows(self) -> list[dict[str, Any]]:
         """The catalogue with each row's state, for the page."""
-        ticked = self["data"].value() or []
+        ticked = self["kinds"].value() or []
         return [{"choice": choice, "ticked": choice.id in ticked} for choice in self.catalogue]
 
 
@@ -90,7 +91,7 @@ class ArrivalForm(forms.Form):
         """A parameter that stands twice, or dates the wrong way round, are refused."""
         cleaned = super().clean() or {}
         for name in self.fields:
-            if len(self.data.getlist(name)) > 1:
+            if len(cast(QueryDict, self.data).getlist(name)) > 1:
                 raise forms.ValidationError("A part of the address stands there twice.")
         start, end = cleaned.get("startdate"), cleaned.get("enddate")
         if start and end and start > end:

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 import utilities
 from espi.models import ApplicationInformation, Authorization, AuthorizationRequest, Subscription
@@ -141,7 +142,7 @@ def journey_at_login(*, user: User, browser: str, now: datetime) -> Authorizatio
     return found[0] if len(found) == 1 else None
 
 
-def open_journey(public_id: object, *, user: User, browser: str, now: datetime) -> AuthorizationRequest:
+def open_journey(public_id: UUID, *, user: User, browser: str, now: datetime) -> AuthorizationRequest:
     """A journey that may still change hands with its customer. Raises JourneyRefused if it is over."""
     journey = (
         AuthorizationRequest.objects.select_related("application_information")
@@ -303,7 +304,7 @@ def find_journey(callback: Callback, *, slug: str, user: User, browser: str) -> 
 
 
 def _journey_without_state(
-    mine: "AuthorizationRequest.objects", callback: Callback, slug: str, browser: str
+    mine: QuerySet[AuthorizationRequest], callback: Callback, slug: str, browser: str
 ) -> AuthorizationRequest | None:
     mine = mine.filter(browser_hash=digest(browser), application_information__utility=slug)
     if callback.code and (used := mine.filter(code_hash=digest(callback.code)).first()):

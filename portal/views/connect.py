@@ -124,7 +124,7 @@ def choose_data(request: HttpRequest, slug: str) -> HttpResponse:
         journey = authorize.begin(
             user=customer(request),
             app=app,
-            chosen=form.cleaned_data["data"],
+            chosen=form.cleaned_data["kinds"],
             browser=browser(request),
             visit=visit,
             now=timezone.now(),
@@ -162,7 +162,7 @@ def change_data(request: HttpRequest, public_id: UUID) -> HttpResponse:
     utility = utilities.get(app.utility)
     form = ChooseDataForm(utility, app, request.POST or None, earlier=journey.data_requested)
     if request.method == "POST" and form.is_valid():
-        authorize.change_choices(journey, form.cleaned_data["data"])
+        authorize.change_choices(journey, form.cleaned_data["kinds"])
         return see_other(reverse("connect:check", args=[journey.public_id]))
     context = {
         "utility": utility,

@@ -22,7 +22,7 @@ from portal.views.connect import customer, see_other
 class StopForm(forms.Form):
     """Delete is what happens unless the customer chooses to keep."""
 
-    data = forms.ChoiceField(
+    collected = forms.ChoiceField(
         label="What should happen to what we have collected?",
         widget=forms.RadioSelect,
         choices=[("delete", "Delete it"), ("keep", "Keep it for me, so that I can still see and download it")],
@@ -52,7 +52,9 @@ def stop(request: HttpRequest, public_id: UUID) -> HttpResponse:
     utility = utilities.get(authorization.application_information.utility)
     form = StopForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        withdraw(authorization, delete_data=form.cleaned_data["data"] == "delete", now=timezone.now())
-        messages.success(request, f"Stopped. We no longer collect anything from {utility.name}. {utility.stopping_help}")
+        withdraw(authorization, delete_data=form.cleaned_data["collected"] == "delete", now=timezone.now())
+        messages.success(
+            request, f"Stopped. We no longer collect anything from {utility.name}. {utility.stopping_help}"
+        )
         return see_other(reverse("dashboard"))
     return render(request, "portal/stop.html", {"authorization": authorization, "utility": utility, "form": form})

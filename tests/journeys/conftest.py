@@ -84,7 +84,7 @@ class World:
     def to_check(self, browser: Browser, slug: str, *chosen: str) -> Browser:
         """Choose data and arrive at the check page."""
         browser.get(f"{PORTAL}/connect/{slug}")
-        return browser.press("Continue", data=list(chosen or ("usage",)))
+        return browser.press("Continue", kinds=list(chosen or ("usage",)))
 
     def to_utility(self, browser: Browser, slug: str, *chosen: str) -> Browser:
         """Through the portal's own pages, up to the utility's first page."""

@@ -145,7 +145,7 @@ def test_a06_an_expired_state_offers_to_start_again_with_the_same_choices(v2):
     assert "Nothing was shared" in browser.text
     assert not v2.token_requests()
     browser.click("Start again with the same choices")
-    assert set(browser.page.xpath("//input[@name='data'][@checked]/@value")) == {"usage", "billing"}
+    assert set(browser.page.xpath("//input[@name='kinds'][@checked]/@value")) == {"usage", "billing"}
 
 
 def test_a07_two_utilities_in_two_tabs_both_complete(v2):
@@ -445,7 +445,7 @@ def test_a21_an_answer_that_points_elsewhere_fails_as_an_untrusted_address(world
 )
 def test_a22_a_scope_that_is_not_in_the_catalogue_is_a_400(world, chosen):
     browser = world.signed_in()
-    browser.get(f"{PORTAL}/connect/cecony").press("Continue", data=chosen)
+    browser.get(f"{PORTAL}/connect/cecony").press("Continue", kinds=chosen)
     assert browser.response.status_code == 400
     assert "There is a problem" in browser.text
     assert not AuthorizationRequest.objects.exists()
@@ -536,7 +536,7 @@ def test_a25_an_account_number_is_masked_on_screen_and_encrypted_at_rest(world):
     browser.get(f"{ARRIVAL}?accountid=410000000000123&MAID=%3Cscript%3E&DataCustodianID=ConEdison")
     assert "410000000000123" not in browser.response.text
     browser.press("Continue", utility="cecony")
-    browser.press("Continue", data=["usage"])
+    browser.press("Continue", kinds=["usage"])
     assert "•••• 0123" in browser.text
     assert "410000000000123" not in browser.response.text
     with connection.cursor() as cursor:
@@ -551,7 +551,7 @@ def test_a26_a_preloaded_link_does_nothing_before_the_check_page_is_confirmed(wo
     browser = world.signed_in()
     browser.get(f"{ARRIVAL}?accountid=666666666666666&DataCustodianID=ConEdison")
     assert not AuthorizationRequest.objects.exists()
-    browser.press("Continue", utility="cecony").press("Continue", data=["usage"])
+    browser.press("Continue", utility="cecony").press("Continue", kinds=["usage"])
     journey = world.journey()
     assert journey.agreed_at is None
     assert journey.status == Status.CHOOSING
@@ -577,7 +577,7 @@ def test_a27_a_foreign_next_leads_to_our_own_page(world, name, target):
 def test_a28_a_redirect_uri_in_a_request_is_ignored(world):
     browser = world.signed_in()
     browser.get(f"{ARRIVAL}?accountid=41000000001&redirectUri=https://evil.example&redirect_uri=https://evil.example")
-    browser.press("Continue", utility="oru").press("Continue", data=["usage"]).press("Agree and continue")
+    browser.press("Continue", utility="oru").press("Continue", kinds=["usage"]).press("Agree and continue")
     browser.hold = "http://localhost:8001/"
     browser.press("Continue to")
     query = parse_qs(urlsplit(browser.held).query)

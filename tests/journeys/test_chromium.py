@@ -265,7 +265,7 @@ CONNECTED = re.compile("You are connected|This account was already connected")
 
 
 def choose_everything(visit: Visit) -> None:
-    for box in visit.page.locator("input[name=data]").all():
+    for box in visit.page.locator("input[name=kinds]").all():
         box.check()
     visit.press("Continue")
 
