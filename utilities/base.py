@@ -411,6 +411,10 @@ class Utility:
 
     # --- The end ---
 
+    def can_revoke(self, app: ApplicationInformation) -> bool:
+        """Whether we can end an authorization at the utility ourselves."""
+        return False
+
     def revoke(self, app: ApplicationInformation, authorization: Authorization) -> None:
         """End an authorization at the utility. Raises RevocationRefused where it has no call for that."""
         raise RevocationRefused(self.stopping_help)

@@ -211,6 +211,10 @@ class PGE(Utility):
 
     # --- The end ---
 
+    def can_revoke(self, app: ApplicationInformation) -> bool:
+        """DELETE Authorization/{id}, since the click-through release (Supported APIs table)."""
+        return True
+
     def revoke(self, app: ApplicationInformation, authorization: Authorization) -> None:
         """DELETE with our own token. Raises a TryLater or a NeedsAttention. Gone already is done.
 

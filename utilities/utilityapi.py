@@ -111,6 +111,10 @@ class UtilityAPI(Utility):
         """RFC 6749. The token answer's `resourceURI` has no `Batch`, the Authorization's has; ids are the same."""
         return TokenDialect(subscription_from=SUBSCRIPTION_FROM_EITHER)
 
+    def can_revoke(self, app: ApplicationInformation) -> bool:
+        """With a token of the JSON API."""
+        return bool(app.api_token)
+
     def revoke(self, app: ApplicationInformation, authorization: Authorization) -> None:
         """Through the platform's JSON API, with its own token. Raises a TryLater or a NeedsAttention. Gone is done."""
         if not app.api_token:

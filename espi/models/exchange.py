@@ -36,6 +36,7 @@ class FetchJob(models.Model):
         CUSTOMER = "customer", "Customer data"
         DOWNLOAD = "download", "A file that was announced"
         AUTHORIZATION = "authorization", "State of an authorization"
+        REVOCATION = "revocation", "Telling the utility that the customer stopped"
 
     class TokenClass(models.TextChoices):
         ACCESS = "access", "Customer's access token"

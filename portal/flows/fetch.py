@@ -143,6 +143,22 @@ def enqueue_status(
     )
 
 
+def enqueue_revocation(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
+    """A job that tells the utility the customer stopped, where it offers a call for that."""
+    app = authorization.application_information
+    if not utilities.get(app.utility).can_revoke(app):
+        return []
+    job = FetchJob(
+        application_information=app,
+        authorization=authorization,
+        kind=Kind.REVOCATION,
+        token_class=TokenClass.CLIENT,
+        url=authorization.authorization_uri,
+        not_before=now,
+    )
+    return enqueue([job])
+
+
 def enqueue(jobs: Sequence[FetchJob]) -> list[FetchJob]:
     """Save jobs; after the commit wake a worker for each. A broker that is away changes nothing: the sweep will."""
     saved = FetchJob.objects.bulk_create(jobs)
@@ -288,6 +304,9 @@ def attempt(job: FetchJob, clock: Clock) -> Result:
     """Ask the utility, and do what the answer says."""
     app = job.application_information
     utility = utilities.get(app.utility)
+    if job.kind == Kind.REVOCATION:
+        utility.revoke(app, owner(job))
+        return Result(State.DONE, "The utility ended the sharing on its side.")
     utility.check_url(app, job.url)
     if job.authorization is None and job.token_class == TokenClass.ACCESS and not match(job):
         return later(job, "We do not know yet which connection this file belongs to.", clock.now())

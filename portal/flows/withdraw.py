@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from espi.models import Authorization, FetchJob, Subscription
+from portal.flows import fetch
 
 LIVE = (Authorization.Status.ACTIVE, Authorization.Status.NEEDS_RECONNECT)
 UNFINISHED = (FetchJob.State.DUE, FetchJob.State.RUNNING, FetchJob.State.AWAITING_NOTIFICATION)
@@ -12,7 +13,7 @@ UNFINISHED = (FetchJob.State.DUE, FetchJob.State.RUNNING, FetchJob.State.AWAITIN
 
 @transaction.atomic
 def withdraw(authorization: Authorization, *, delete_data: bool, now: datetime) -> None:
-    """Stop, destroy the tokens, drop the waiting work and, if asked, delete what was collected.
+    """Stop, destroy the tokens, drop the waiting work, tell the utility and, if asked, delete what was collected.
 
     A second call changes nothing. Readings another live authorization still fills are left alone.
     """
@@ -25,6 +26,7 @@ def withdraw(authorization: Authorization, *, delete_data: bool, now: datetime) 
     row.fetch_jobs.filter(state__in=UNFINISHED).update(
         state=FetchJob.State.SUPERSEDED, reason="The customer stopped sharing.", finished_at=now, lease_expires_at=None
     )
+    fetch.enqueue_revocation(row, now=now)
     if delete_data and row.subscription:
         _delete_data(row.subscription)
 
