@@ -64,7 +64,7 @@ def programs(here: Place, environment: dict[str, str]) -> list[supervisor.Progra
     ports = ["--port", str(here.sandbox_port), "--tls-port", str(here.sandbox_tls_port)]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     words = {
-        "web": ["-m", "gunicorn", "portal.wsgi:application", "--no-control-socket", "--workers", "2", *binds, *debug],
+        "web": ["-m", "gunicorn", "portal.wsgi:application", "--config", "python:portal.gunicorn_conf", "--no-control-socket", "--workers", "2", *binds, *debug],
         "sandbox": ["-m", "utilities.sandbox", "serve", *ports],
         "worker": [*CELERY, "worker", "--pool", "prefork", "--concurrency", "2", *quiet, "--loglevel", "INFO"],
         "beat": [*CELERY, "beat", "--pidfile=", "--loglevel", "INFO"],
