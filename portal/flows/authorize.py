@@ -388,6 +388,7 @@ def _exchange(journey: AuthorizationRequest, code: str, now: datetime) -> None:
     authorization = _keep(journey, grant, now)
     if authorization.status == Authorization.Status.ACTIVE:
         fetch.enqueue_first(authorization, now=now)
+        fetch.enqueue_checks_of_earlier(authorization, now=now)
 
 
 def _token_request(journey: AuthorizationRequest, code: str) -> Grant:

@@ -29,10 +29,9 @@ from espi.models import (
     FetchJob,
     IntervalBlock,
     Notification,
-    Subscription,
     UsageSummary,
 )
-from portal.flows import standing, tokens
+from portal.flows import continuity, standing, tokens
 from utilities import oauth
 from utilities.base import PlannedRequest, Utility
 
@@ -141,6 +140,18 @@ def enqueue_status(
             )
         ]
     )
+
+
+def enqueue_checks_of_earlier(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
+    """Ask how the customer's other connections stand, where a new one ends an earlier one (PG&E contract §5.4)."""
+    app = authorization.application_information
+    if not utilities.get(app.utility).replaces_earlier:
+        return []
+    others = Authorization.objects.filter(
+        retail_customer=authorization.retail_customer_id, application_information=app, status__in=standing.LIVE
+    )
+    found = others.exclude(pk=authorization.pk).select_related("application_information")
+    return [job for each in found for job in enqueue_status(each, now=now)]
 
 
 def enqueue_revocation(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
@@ -403,7 +414,7 @@ def store(
         row = standing_authorization(authorization)
         return ingest.store(
             cast(BinaryIO, file),
-            subscription=cast(Subscription, row.subscription),
+            subscription=continuity.subscription_of(row, file, now=clock.now()),
             dialect=utility.dialect(app),
             now=clock.now(),
             url=job.url,

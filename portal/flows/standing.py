@@ -9,6 +9,8 @@ from espi.models import Authorization, FetchJob
 
 OPEN = (FetchJob.State.DUE, FetchJob.State.RUNNING, FetchJob.State.AWAITING_NOTIFICATION)
 STOPPED = "Sharing was stopped at the utility."
+REPLACED = "Replaced by your newer connection."
+LIVE = (Authorization.Status.ACTIVE, Authorization.Status.NEEDS_RECONNECT)
 SETTLING = timedelta(hours=1)  # PG&E: the resource may not be readable right after the exchange (contract §6)
 
 
@@ -32,14 +34,18 @@ def read(authorization: Authorization, body: bytes, *, now: datetime) -> str:
         raise NotAnAuthorization("The utility's answer does not say how this permission stands.")
     if ours[0].status == "active":
         return "The utility says that sharing is active."
-    revoke(authorization, now)
-    return STOPPED
+    return ended(authorization, now)
 
 
 def gone(authorization: Authorization, *, now: datetime) -> str:
     """404 or 410: the authorization no longer exists, unless it is so new that it does not exist yet."""
     if now - authorization.created_at < SETTLING:
         raise NotAnAuthorization("The utility does not know this permission yet.")
+    return ended(authorization, now)
+
+
+def ended(authorization: Authorization, now: datetime) -> str:
+    """Stop what the utility says has ended; in words."""
     revoke(authorization, now)
     return STOPPED
 
@@ -48,10 +54,35 @@ def gone(authorization: Authorization, *, now: datetime) -> str:
 def revoke(authorization: Authorization, now: datetime) -> None:
     """Sharing ended at the utility: stop, destroy the tokens, keep what was collected."""
     row = Authorization.objects.select_for_update(no_key=True).get(pk=authorization.pk)
-    if row.status not in (Authorization.Status.ACTIVE, Authorization.Status.NEEDS_RECONNECT):
+    if row.status not in LIVE:
         return
-    row.status, row.status_reason, row.ended_at = Authorization.Status.REVOKED, STOPPED, now
+    if _goes_on(row):
+        _close(row, Authorization.Status.SUPERSEDED, REPLACED, now)
+    else:
+        _close(row, Authorization.Status.REVOKED, STOPPED, now)
+
+
+def _goes_on(row: Authorization) -> bool:
+    """Whether a newer authorization of the same account took its place."""
+    newer = Authorization.objects.filter(subscription=row.subscription_id, pk__gt=row.pk)
+    return row.subscription_id is not None and newer.filter(status=Authorization.Status.ACTIVE).exists()
+
+
+def supersede_earlier(authorization: Authorization, now: datetime) -> None:
+    """End what came before on the same account, where the utility cancels it by itself (PG&E contract §5.4)."""
+    earlier = Authorization.objects.select_for_update(no_key=True).filter(
+        subscription=authorization.subscription_id,
+        application_information=authorization.application_information_id,
+        pk__lt=authorization.pk,
+        status__in=[*LIVE, Authorization.Status.REVOKED],
+    )
+    for row in earlier:
+        _close(row, Authorization.Status.SUPERSEDED, REPLACED, now)
+
+
+def _close(row: Authorization, status: Authorization.Status, reason: str, now: datetime) -> None:
+    row.status, row.status_reason, row.ended_at = status, reason, now
     row.access_token = row.access_token_expires_at = row.refresh_token = None
     row.save()
     waiting = row.fetch_jobs.filter(state__in=OPEN).exclude(kind=FetchJob.Kind.AUTHORIZATION)
-    waiting.update(state=FetchJob.State.SUPERSEDED, reason=STOPPED, finished_at=now, lease_expires_at=None)
+    waiting.update(state=FetchJob.State.SUPERSEDED, reason=reason, finished_at=now, lease_expires_at=None)

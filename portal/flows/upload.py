@@ -35,6 +35,15 @@ def store(user: User, file: BinaryIO, *, file_name: str, now: datetime, time_zon
         )
 
 
+def outcome(document: Document, *, now: datetime) -> dict[str, Any]:
+    """What `store` at `now` did: the document's summary, in which the very same file again is nothing new."""
+    summary = {key: value for key, value in document.summary.items() if key != "reader"}
+    if document.received_at < now:
+        here = summary["stored"] + summary["revised"] + summary["unchanged"]
+        summary |= {"stored": 0, "revised": 0, "unchanged": here}
+    return summary
+
+
 def _uploads(user: User) -> Subscription:
     """The one subscription of a user that holds files; made with his first file."""
     User.objects.select_for_update().get(pk=user.pk)

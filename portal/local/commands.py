@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 from portal.local import Problem, keys, place, processes, servers, supervisor, var
 from portal.local.place import ROOT, Place
@@ -64,7 +64,18 @@ def programs(here: Place, environment: dict[str, str]) -> list[supervisor.Progra
     ports = ["--port", str(here.sandbox_port), "--tls-port", str(here.sandbox_tls_port)]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     words = {
-        "web": ["-m", "gunicorn", "portal.wsgi:application", "--config", "python:portal.gunicorn_conf", "--no-control-socket", "--workers", "2", *binds, *debug],
+        "web": [
+            "-m",
+            "gunicorn",
+            "portal.wsgi:application",
+            "--config",
+            "python:portal.gunicorn_conf",
+            "--no-control-socket",
+            "--workers",
+            "2",
+            *binds,
+            *debug,
+        ],
         "sandbox": ["-m", "utilities.sandbox", "serve", *ports],
         "worker": [*CELERY, "worker", "--pool", "prefork", "--concurrency", "2", *quiet, "--loglevel", "INFO"],
         "beat": [*CELERY, "beat", "--pidfile=", "--loglevel", "INFO"],
@@ -148,7 +159,7 @@ def addresses_of(started: list[servers.Server]) -> dict[str, str]:
 def clear_orphans(here: Place) -> None:
     stopped = var.stop_orphans(here.var)
     if stopped:
-        print(f"Stopped what an earlier start had left running: {', '.join(stopped)}", flush=True)
+        print(f"Stopped what an earlier start had left running: {', '.join(stopped)}", file=sys.stderr, flush=True)
 
 
 def note(here: Place, started: list[servers.Server], running: list[supervisor.Program]) -> None:
@@ -164,7 +175,7 @@ def note(here: Place, started: list[servers.Server], running: list[supervisor.Pr
     var.write_record(here.var, record)
 
 
-def step(name: str, environment: dict[str, str]) -> None:
+def step(name: str, environment: dict[str, str], output: IO[str] | None = None) -> None:
     """Run one of our own commands to its end. Raises Problem when it fails; its own lines say why."""
     words = [sys.executable, "-m", "portal.local", name]
     done = subprocess.run(  # noqa: S603
@@ -172,6 +183,7 @@ def step(name: str, environment: dict[str, str]) -> None:
         cwd=ROOT,
         env=environment,
         check=False,
+        stdout=output,
         start_new_session=True,
         preexec_fn=processes.ending_with_parent(signal.SIGTERM),
     )
@@ -202,10 +214,16 @@ def stop(words: list[str]) -> int:
 
 
 def manage(words: list[str]) -> int:
-    """manage.py with this copy's database, broker and secrets; starts the servers for its duration if need be."""
+    """manage.py with this copy's database, broker and secrets; starts the servers for its duration if need be.
+
+    Where `make` never ran, the database is set up first. Only the command itself writes to standard output.
+    """
     here = place.from_environment()
+    here.var.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.ExitStack() as stack:
         environment = here.environment() | keys.load(here.var) | running_servers(here, stack)
+        if not demo_logins(here) and not servers.given("DATABASE_URL"):
+            step("prepare", environment, sys.stderr)
         command = [sys.executable, str(ROOT / "manage.py"), *words]
         return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
 

@@ -99,14 +99,9 @@ def _upload(request: HttpRequest) -> HttpResponse:
 
 def _store(user: User, form: UploadForm) -> dict[str, Any]:
     file = form.cleaned_data["file"]
-    document = flow.store(
-        user,
-        file.file,
-        file_name=file.name or "",
-        now=timezone.now(),
-        time_zone=form.cleaned_data["time_zone"] or None,
-    )
-    return document.summary
+    now, zone = timezone.now(), form.cleaned_data["time_zone"] or None
+    document = flow.store(user, file.file, file_name=file.name or "", now=now, time_zone=zone)
+    return flow.outcome(document, now=now)
 
 
 def _tell(request: HttpRequest, summary: dict[str, Any]) -> None:

@@ -62,7 +62,9 @@ def test_importing_twice_changes_nothing(path):
     out = StringIO()
     call_command("import_greenbutton", str(path), user="owner@example.com", json=True, stdout=out)
     assert all_rows() == once
-    assert json.loads(out.getvalue())["readings"] == dry_run(path)["readings"]
+    said = json.loads(out.getvalue())
+    assert said["readings"] == dry_run(path)["readings"]
+    assert said["stored"] == said["revised"] == 0
 
 
 UNUSABLE = [(sample.path, "well-formed") for sample in BROKEN]

@@ -50,7 +50,8 @@ def test_a_file_becomes_data_of_the_customer_and_of_nobody_else(page, user):
 def test_the_same_file_again_changes_nothing(page):
     post(page, documents.feed(documents.hours(24)))
     before = list(IntervalBlock.objects.values()), list(Document.objects.values())
-    post(page, documents.feed(documents.hours(24)))
+    again = post(page, documents.feed(documents.hours(24)))
+    assert "All of it was here already" in again.content.decode()
     assert (list(IntervalBlock.objects.values()), list(Document.objects.values())) == before
 
 

@@ -44,14 +44,9 @@ class Command(BaseCommand):
         user = User.objects.filter(email__iexact=options["user"]).first()
         if user is None:
             raise CommandError(f"There is no user {options['user']}.")
-        document = upload.store(
-            user,
-            file,
-            file_name=options["file"].name,
-            now=timezone.now(),
-            time_zone=options["time_zone"],
-        )
-        return {key: value for key, value in document.summary.items() if key != "reader"}
+        now, name = timezone.now(), options["file"].name
+        document = upload.store(user, file, file_name=name, now=now, time_zone=options["time_zone"])
+        return upload.outcome(document, now=now)
 
 
 def _words(found: dict[str, Any], *, stored: bool) -> str:
