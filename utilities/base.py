@@ -106,6 +106,7 @@ class Utility:
     uses_scope_selection: ClassVar[bool] = False  # sends customers to our scope-selection page
     uses_pkce: ClassVar[bool] = False
     announces_batches: ClassVar[bool] = True  # after a 202 a notification follows; False: the same request again
+    replaces_earlier: ClassVar[bool] = False  # a customer's new authorization cancels his earlier one at the utility
     has_follow_ups: ClassVar[bool] = False  # whether `follow_up_requests` wants to see self links
     tls_hosts: ClassVar[frozenset[str]] = frozenset()
     addresses: ClassVar[Mapping[tuple[str, str], Addresses]]

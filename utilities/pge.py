@@ -42,6 +42,9 @@ class PGE(Utility):
     stopping_help = "You can end it on PG&E's side too: sign in at pge.com, open Share My Data and cancel us there."
     time_zone = "America/Los_Angeles"
     starts_at_utility = True
+    replaces_earlier = (
+        True  # "Phase 2 Online Customer Authorization": the old SubscriptionID and its token are cancelled
+    )
     tls_hosts = frozenset({"api.pge.com"})
     # "OAuth URLs are not prefixed with https://api.pge.com/GreenButtonConnect"; only they have a test form.
     addresses = {
