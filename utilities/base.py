@@ -107,6 +107,8 @@ class Utility:
     uses_pkce: ClassVar[bool] = False
     announces_batches: ClassVar[bool] = True  # after a 202 a notification follows; False: the same request again
     replaces_earlier: ClassVar[bool] = False  # a customer's new authorization cancels his earlier one at the utility
+    stale_token_statuses: ClassVar[frozenset[int]] = frozenset({401})  # answers after which a new token is tried, once
+    bulk_paths: ClassVar[frozenset[str]] = frozenset()  # parts of a path before one of our bulk ids
     has_follow_ups: ClassVar[bool] = False  # whether `follow_up_requests` wants to see self links
     tls_hosts: ClassVar[frozenset[str]] = frozenset()
     addresses: ClassVar[Mapping[tuple[str, str], Addresses]]
@@ -361,6 +363,12 @@ class Utility:
         path = self.path(app, url)
         follows = (after for part, after in itertools.pairwise(path) if part in self.subscription_paths)
         return unquote(next(follows, ""))
+
+    def why_not_fetched(self, app: ApplicationInformation, url: str) -> str:
+        """Why nothing is to be fetched from an announced URL, in words; empty if it may be. Raises UntrustedAddress."""
+        ours = {app.bulk_id, app.customer_bulk_id} - {""}
+        named = {unquote(after) for part, after in itertools.pairwise(self.path(app, url)) if part in self.bulk_paths}
+        return "It names a bulk id that is not ours." if ours and named - ours else ""
 
     def first_requests(
         self, app: ApplicationInformation, authorization: Authorization, now: datetime

@@ -157,6 +157,7 @@ class ConEdison(Utility):
     # A download wants the class of token that asked for it (onboarding 2.2, note): ours ask with customers' tokens.
     client_paths = ("Authorization", "ReadServiceStatus", "Batch/Bulk", "RealTime/Batch/Bulk")
     subscription_paths = ("Subscription", "RetailCustomer", "Customer")
+    bulk_paths = frozenset({"Bulk"})
     # Blocks of edition 2 (version 4.4 of the document, scopes): 53 is the customer's Connect My Data.
     requested_blocks = {
         "usage": ("1", "3", "4", "5", "7", "8", "10"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from espi import client
 from espi.models import ApplicationInformation, Authorization
@@ -45,6 +45,8 @@ class PGE(Utility):
     replaces_earlier = (
         True  # "Phase 2 Online Customer Authorization": the old SubscriptionID and its token are cancelled
     )
+    stale_token_statuses = frozenset({401, 403})
+    bulk_paths = frozenset({"Bulk", "BulkRetailCustomerInfo", "BulkRetailDRPrgInfo"})
     tls_hosts = frozenset({"api.pge.com"})
     # "OAuth URLs are not prefixed with https://api.pge.com/GreenButtonConnect"; only they have a test form.
     addresses = {
@@ -171,6 +173,13 @@ class PGE(Utility):
         )
 
     # --- What to ask for ---
+
+    def why_not_fetched(self, app: ApplicationInformation, url: str) -> str:
+        """`correlationID=000000000` was seen in announcements, with nothing behind it."""
+        ids = parse_qs(urlsplit(url).query).get("correlationID", [])
+        if any(id_ and not id_.strip("0") for id_ in ids):
+            return "It is a placeholder; there is no file behind it."
+        return super().why_not_fetched(app, url)
 
     def first_requests(
         self, app: ApplicationInformation, authorization: Authorization, now: datetime

@@ -352,12 +352,15 @@ def private_file() -> IO[bytes]:
 
 
 def download(job: FetchJob, utility: Utility, into: BinaryIO, clock: Clock) -> client.Answer:
-    """One GET; after a 401 one more with a new token (contracts: Con Edison §7, PG&E §8.2, UtilityAPI §6.1)."""
+    """One GET; after a 401 one more with a new token (contracts: Con Edison §7, PG&E §8.2, UtilityAPI §6.1).
+
+    PG&E also answers 403 to a token that has run out; elsewhere a 403 is about the class of token, which stays the same.
+    """
     token = token_for(job, clock.now())
     try:
         return get(job, utility, token, into)
-    except client.Unauthorized:
-        if job.token_class == TokenClass.REGISTRATION:
+    except (client.Unauthorized, client.WrongTokenClass) as error:
+        if job.token_class == TokenClass.REGISTRATION or error.status not in utility.stale_token_statuses:
             raise
     into.seek(0)
     into.truncate()
@@ -585,7 +588,7 @@ def later(job: FetchJob, reason: str, now: datetime, retry_after: int | None = N
 def not_ready(error: client.NotReady, job: FetchJob, now: datetime) -> Result:
     """202. Con Edison and PG&E will notify us; UtilityAPI wants the same request again (contract §4.1)."""
     utility = utilities.get(job.application_information.utility)
-    if utility.announces_batches and error.retry_after is None:
+    if utility.announces_batches:  # whatever time it names: asking there again would begin another batch
         words = "The utility is preparing the data and will tell us when they are ready."
         return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN)
     if now - job.created_at > NOT_READY_FOR:
@@ -613,6 +616,20 @@ def unauthorized(error: Exception, job: FetchJob, now: datetime) -> Result:
     if job.authorization is not None and job.kind != Kind.AUTHORIZATION:
         enqueue_status(job.authorization, now=now)
     return Result(State.FAILED, "The utility refused our access, also after we renewed it.")
+
+
+def wrong_class(error: client.Refused, job: FetchJob, now: datetime) -> Result:
+    """403: the address wants another class of token; where it may also mean a dead one, as after a 401."""
+    if error.status in utilities.get(job.application_information.utility).stale_token_statuses:
+        return unauthorized(error, job, now)
+    return Result(State.FAILED, "The utility says this address needs another kind of access.")
+
+
+def refused_to_renew(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """Con Edison V1 gives no reason we know (its contract, §7): the authorization itself tells whether it has ended."""
+    if job.authorization is not None and job.kind != Kind.AUTHORIZATION:
+        enqueue_status(job.authorization, now=now)
+    return later(job, "The utility refused to renew our access. We ask it why.", now)
 
 
 def our_credentials(error: Exception, job: FetchJob, now: datetime) -> Result:
@@ -650,7 +667,10 @@ def smaller(job: FetchJob, now: datetime) -> list[FetchJob]:
     return enqueue_planned(job.authorization, split(job.application_information, request), now=now)
 
 
-def ended(error: Exception, job: FetchJob, now: datetime) -> Result:
+def ended(error: tokens.NotAllowed, job: FetchJob, now: datetime) -> Result:
+    """No permission any more. A refused refresh may mean that sharing was stopped there: the utility is asked."""
+    if error.reason == tokens.REFUSED and job.authorization is not None:
+        enqueue_status(job.authorization, now=now)
     return Result(State.FAILED, getattr(error, "reason", ""))
 
 
@@ -660,7 +680,7 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (client.Unavailable, unavailable),
     (client.Incomplete, incomplete),
     (client.Unauthorized, unauthorized),
-    (client.WrongTokenClass, failed("The utility says this address needs another kind of access.")),
+    (client.WrongTokenClass, wrong_class),
     (client.Gone, failed("The utility no longer has this file.")),
     (client.TooLarge, failed("The file is larger than we accept.")),
     (client.Refused, refused),
@@ -670,6 +690,7 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (standing.NotAnAuthorization, failed("{}")),
     (tokens.NotAllowed, ended),
     (oauth.InvalidClient, our_credentials),
+    (oauth.TokenRefused, refused_to_renew),
     (oauth.TokenThrottled, throttled),
     (oauth.UntrustedAddress, failed("The address is not one of this utility's. {}")),
     (oauth.TokenError, unavailable),

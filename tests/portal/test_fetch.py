@@ -193,6 +193,40 @@ def test_403_means_the_wrong_kind_of_token_and_is_neither_refreshed_nor_revoked(
     assert utility.paths("/oauth/") == []
 
 
+def test_403_at_pge_may_be_a_token_that_ran_out_so_one_new_token_is_tried(utility):
+    held = rows.authorization(rows.registration("pge", ""), authorization_uri=f"{PGE}/Authorization/976")
+    url = f"{PGE}/Batch/Subscription/976?correlationID=1a2b"
+    utility.says("/datacustodian/", standin.token())
+    utility.says("/Batch", (403, b"", {}), OK)
+    assert run(rows.job(held, url, kind="download")).state == "done"
+    assert [each["token"] for each in utility.asked if "Batch" in each["path"]] == ["Bearer access-976", "Bearer new"]
+
+
+def test_403_at_pge_with_a_new_token_asks_how_the_permission_stands(utility):
+    held = rows.authorization(rows.registration("pge", ""), authorization_uri=f"{PGE}/Authorization/976")
+    utility.says("/datacustodian/", standin.token())
+    utility.says("/Batch", (403, b"", {}))
+    job = run(rows.job(held, f"{PGE}/Batch/Subscription/976"))
+    assert (job.state, len(utility.paths("/Batch"))) == ("failed", 2)
+    assert FetchJob.objects.get(kind="authorization").url == f"{PGE}/Authorization/976"
+
+
+def test_a_refresh_refused_without_a_reason_we_know_asks_how_the_permission_stands(utility):
+    url = f"{V1}/Authorization/a976"
+    held = rows.authorization(rows.registration(), access_token_expires_at=NOW, authorization_uri=url)
+    utility.says("/oauth/", (400, {"statusCode": 400, "message": "The refresh token is invalid."}, {}))
+    job = run(rows.job(held, BATCH))
+    assert (job.state, job.reason) == ("due", "The utility refused to renew our access. We ask it why.")
+    assert FetchJob.objects.get(kind="authorization").url == url
+    held.refresh_from_db()
+    assert (held.status, held.refresh_token) == ("active", "refresh-976")
+
+
+def test_a_202_that_names_a_time_is_no_invitation_to_poll_where_the_utility_announces(held, utility):
+    utility.says("/Batch", (202, b"", {"Retry-After": "3"}))
+    assert run(rows.job(held, BATCH)).state == "awaiting_notification"
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_c09_redirects_are_not_followed(held, utility, status):
     utility.says("/Batch", (status, b"", {"Location": "http://localhost:8001/api.coned.com/gbc/v1/resource/Evil"}))
