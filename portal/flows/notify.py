@@ -198,6 +198,8 @@ def jobs_of_url(notification: Notification, url: str, now: datetime) -> list[Fet
     path = urlsplit(url).path
     if REGISTRATION_PATH.search(path):
         raise NotOurs("It is the address of our own registration; there is nothing to fetch for a customer.")
+    if why := utility.why_not_fetched(app, url):
+        raise NotOurs(why)
     kind = FetchJob.Kind.AUTHORIZATION if AUTHORIZATION_PATH.search(path) else FetchJob.Kind.DOWNLOAD
     if announced_again(app, url, now) or known(app, kind, url, now):
         return []

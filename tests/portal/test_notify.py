@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from espi.models import Authorization, FetchJob, Notification
 from portal.flows import fetch, notify
 from tests.portal import rows
-from tests.portal.rows import NOW, V1, V2
+from tests.portal.rows import NOW, PGE, V1, V2
 
 pytestmark = pytest.mark.django_db
 FILE = f"{V1}/Batch/Download?requestId=1111&responseId=2222&subscriptionId=976"
@@ -283,6 +283,29 @@ def test_a_changed_authorization_is_looked_up_with_our_own_token():
     resolved(app, f"{V2}/Authorization/a976", f"{V2}/Authorization/unknown")
     job = FetchJob.objects.get()
     assert (job.kind, job.token_class, job.authorization) == ("authorization", "client", held)
+
+
+@pytest.mark.parametrize(
+    ("slug", "edition", "url", "words"),
+    [
+        ("pge", "", f"{PGE}/Batch/Bulk/99999?correlationID=1a2b", "not ours"),
+        ("pge", "", f"{PGE}/Batch/BulkRetailCustomerInfo/99999?correlationID=1a2b", "not ours"),
+        ("pge", "", f"{PGE}/Batch/Bulk/50123?correlationID=000000000", "placeholder"),
+        ("cecony", "v2", f"{V2}/Batch/Bulk/99999", "not ours"),
+        ("cecony", "v2", f"{V2}/ApplicationInformation/000092", "our own registration"),
+    ],
+)
+def test_announcements_that_lead_to_nothing_of_ours_are_recorded_and_not_fetched(slug, edition, url, words):
+    notification = resolved(rows.registration(slug, edition), url)
+    assert not FetchJob.objects.exists()
+    [[refused, why]] = notification.refused_urls
+    assert (refused, words in why) == (url, True)
+
+
+@pytest.mark.parametrize("path", ["Batch/Bulk/50123?correlationID=1a2b", "Batch/BulkRetailDRPrgInfo/50123"])
+def test_our_own_bulk_files_are_fetched_with_our_own_token(path):
+    resolved(rows.registration("pge", ""), f"{PGE}/{path}")
+    assert FetchJob.objects.get().token_class == "client"
 
 
 def test_a_thousand_addresses_are_taken_and_one_more_is_recorded(app):
