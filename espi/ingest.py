@@ -214,7 +214,9 @@ class _Ingest:
     def _is_ours(self, resource: resources.Resource) -> bool:
         expected = self.rules.expected_subscription_id
         found = links.subscription_id(resource.entry)
-        if not expected or not found or unquote(found) == unquote(expected):
+        if not expected or unquote(found) == unquote(expected):
+            return True
+        if not found and not (self.rules.others == "skip" and _is_personal(resource)):
             return True
         if self.rules.others == "refuse":
             raise DocumentRefused("The file belongs to another subscription than the one that asked for it.")
@@ -371,6 +373,11 @@ class _Ingest:
 
 def _local_time_id(entry: resources.Entry) -> str:
     return short(entry.resource_id or links.UNNAMED)
+
+
+def _is_personal(resource: resources.Resource) -> bool:
+    """Whether it tells of one customer: in a file of many, one that names no subscription may be anybody's."""
+    return isinstance(resource, resources.Other) and (resource.is_customer or resource.name == "Authorization")
 
 
 def _address(block: resources.IntervalBlock) -> Any:

@@ -151,8 +151,12 @@ def usage_point_id(entry: resources.Entry, default: str = UNNAMED) -> str:
 
 
 def subscription_id(entry: resources.Entry) -> str:
-    """The utility's subscription that an entry belongs to; "" where its links do not say it."""
-    return entry.segment("Subscription")
+    """The utility's subscription that an entry belongs to; "" where its links do not say it.
+
+    All these utilities number a customer's RetailCustomer as his subscription (contracts: Con Edison §4.1, PG&E §3,
+    UtilityAPI §1.4).
+    """
+    return entry.segment("Subscription") or entry.segment("RetailCustomer")
 
 
 def _type_of(name: str) -> resources.ReadingType:

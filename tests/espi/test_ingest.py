@@ -525,6 +525,31 @@ def test_a_bulk_file_gives_each_customer_his_own_entries(subscription):
     assert document.content == b""
 
 
+@pytest.mark.parametrize(
+    ("href", "name", "namespace"),
+    [
+        (f"{BASE}/RetailCustomer/977/Customer/1", "Customer", "http://naesb.org/espi/customer"),
+        (f"{BASE}/Customer/977", "Customer", "http://naesb.org/espi/customer"),
+        (f"{BASE}/Authorization/977", "Authorization", "http://naesb.org/espi"),
+    ],
+)
+def test_c10_nothing_of_another_customer_in_a_bulk_file_is_kept_however_it_is_addressed(
+    subscription, href, name, namespace
+):
+    foreign = documents.entry(f'<{name} xmlns="{namespace}"><name>Somebody else</name></{name}>', href)
+    content = documents.feed(documents.hours(24), foreign)
+    document = store(subscription, content, expected_subscription_id="976", others="skip")
+    assert len(history()) == 24
+    assert (document.content, document.summary["other"]) == (b"", {})
+
+
+def test_c10_customer_data_of_another_subscription_refuse_the_file(subscription):
+    foreign = '<Customer xmlns="http://naesb.org/espi/customer"/>'
+    content = documents.feed(documents.entry(foreign, f"{BASE}/RetailCustomer/977/Customer/1"))
+    with pytest.raises(ingest.DocumentRefused, match="another subscription"):
+        store(subscription, content, expected_subscription_id="976")
+
+
 def bill(start=MIDNIGHT, duration=30 * 86400, amount=4800000, published="2026-02-16T00:00:00Z", name="B1"):
     inner = (
         f"<billingPeriod><duration>{duration}</duration><start>{start}</start></billingPeriod>"
