@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from espi import marks, models, usage
+from espi import enums, marks, models, usage
 from espi.usage import Channel
 from portal import charts
 from portal.charts import Slot, Value
 from portal.periods import Period, instant
 
 SHORTEST_GAP = 60  # seconds; PG&E's gas days begin at 00:00:01 (contract §9.3)
+CLOCKS = 7200  # seconds; a period of whole times 86400 s ends an hour off midnight when clocks change within it
 COST_UNIT = -5  # costs are hundred-thousandths
 UNIT_ORDER = (72, 169, 119, 42)
 CURRENCIES = {36: "AUD", 124: "CAD", 554: "NZD", 826: "GBP", 840: "USD", 978: "EUR"}
@@ -51,6 +52,12 @@ class Panel:
     has_received: bool
     currency: str = ""
     can_be_added: bool = True
+    is_net: bool = False
+
+    @property
+    def delivered_name(self) -> str:
+        """What the bars above the line are."""
+        return "Net: used less sent out" if self.is_net else "Delivered to you"
 
     @property
     def delivered_total(self) -> str | None:
@@ -386,11 +393,11 @@ def hours(period: Period, zone: ZoneInfo) -> list[tuple[int, str]]:
 
 def panel(pair: Pair, slots: list[Slot], span: tuple[int, int], moments: list[tuple[int, str]]) -> Panel:
     """A picture and its words."""
-    channel = pair.first
+    channel, is_net = pair.first, shows_net(pair, slots)
     unit = charts.unit_of(channel.uom)
     is_empty = not any(slot.delivered or slot.received for slot in slots)
     return Panel(
-        title=title_of(pair),
+        title=title_of(pair, is_net=is_net),
         unit=unit,
         slots=slots,
         chart=None if is_empty or channel.is_register else charts.draw(slots, unit.symbol, span, moments),
@@ -398,16 +405,29 @@ def panel(pair: Pair, slots: list[Slot], span: tuple[int, int], moments: list[tu
         has_received=bool(pair.received),
         currency=currency_code(channel.currency),
         can_be_added=channel.is_addable,
+        is_net=is_net,
     )
 
 
-def title_of(pair: Pair) -> str:
+def shows_net(pair: Pair, slots: Iterable[Slot]) -> bool:
+    """Whether numbers are what was used less what was sent out: so they say, or so the energy below zero tells.
+
+    Con Edison V1 sends solar customers' net without saying so (its contract, 5.5); it never has a reverse series.
+    """
+    if any(channel.flow_direction == enums.FlowDirectionKind.NET for channel in pair.delivered):
+        return True
+    is_energy = pair.first.uom == enums.UnitSymbolKind.WH and pair.first.is_addable and not pair.received
+    return is_energy and any(slot.delivered is not None and slot.delivered.amount < 0 for slot in slots)
+
+
+def title_of(pair: Pair, *, is_net: bool = False) -> str:
     """What the picture shows, in words."""
     channel = pair.first
     name = "Meter reading" if channel.is_register else QUANTITIES.get(channel.uom or 0, "Energy")
     if name == "Energy":
         name = "Energy received from you" if not pair.delivered else "Energy used"
         name = "Energy used and sent out" if pair.delivered and pair.received else name
+        name = "Net energy" if is_net else name
     return f"{name}, series {pair.number}" if pair.number else name
 
 
@@ -431,22 +451,29 @@ class Bill:
     cost: str
 
 
-def bills(usage_point: models.UsagePoint, *, default_currency: int | None, most: int = 60) -> list[Bill]:
-    """The bills of a usage point, newest first."""
+def bills(
+    usage_point: models.UsagePoint, *, default_currency: int | None, days_late: int = 0, most: int = 60
+) -> list[Bill]:
+    """The bills of a usage point, newest first, with the days that are printed on them.
+
+    `days_late`: by how many days what the utility sends is earlier than what it prints (PG&E: one).
+    """
     zone = ZoneInfo(usage_point.time_zone)
     rows = usage_point.usage_summaries.order_by("-start")[:most]
-    return [bill(row, zone, default_currency) for row in rows]
+    return [bill(row, zone, default_currency, timedelta(days=days_late)) for row in rows]
 
 
-def bill(row: models.UsageSummary, zone: ZoneInfo, default_currency: int | None) -> Bill:
+def bill(
+    row: models.UsageSummary, zone: ZoneInfo, default_currency: int | None, later: timedelta = timedelta()
+) -> Bill:
     unit = charts.unit_of(row.consumption_uom)
     consumption, cost = "", ""
     if row.consumption is not None:
         consumption = f"{charts.text_of(unit.shown(row.consumption, row.consumption_multiplier))} {unit.symbol}"
     if row.bill_last_period is not None:
         cost = money(row.bill_last_period, row.currency if row.currency is not None else default_currency)
-    last = None if not row.duration else local_day(row.start + row.duration - 1, zone)
-    return Bill(local_day(row.start, zone), last, consumption, cost)
+    last = None if not row.duration else local_day(max(row.start, row.start + row.duration - CLOCKS), zone) + later
+    return Bill(local_day(row.start, zone) + later, last, consumption, cost)
 
 
 def money(amount: int, currency: int | None) -> str:

@@ -106,6 +106,7 @@ class Utility:
     uses_scope_selection: ClassVar[bool] = False  # sends customers to our scope-selection page
     uses_pkce: ClassVar[bool] = False
     announces_batches: ClassVar[bool] = True  # after a 202 a notification follows; False: the same request again
+    bills_begin_days_late: ClassVar[int] = 0  # days from a billingPeriod's first day to the first one on paper
     replaces_earlier: ClassVar[bool] = False  # a customer's new authorization cancels his earlier one at the utility
     stale_token_statuses: ClassVar[frozenset[int]] = frozenset({401})  # answers after which a new token is tried, once
     bulk_paths: ClassVar[frozenset[str]] = frozenset()  # parts of a path before one of our bulk ids

@@ -45,6 +45,7 @@ class PGE(Utility):
     replaces_earlier = (
         True  # "Phase 2 Online Customer Authorization": the old SubscriptionID and its token are cancelled
     )
+    bills_begin_days_late = 1  # its billingPeriod begins the day before the bill's first, and ends before its last
     stale_token_statuses = frozenset({401, 403})
     bulk_paths = frozenset({"Bulk", "BulkRetailCustomerInfo", "BulkRetailDRPrgInfo"})
     tls_hosts = frozenset({"api.pge.com"})

@@ -55,5 +55,7 @@ def page(point: UsagePoint, period: periods.Period, covered: tuple | None) -> di
         "period_names": periods.NAMES,
         "covered": covered,
         "panels": panels.panels(point, period),
-        "bills": panels.bills(point, default_currency=currency),
+        "bills": panels.bills(
+            point, default_currency=currency, days_late=utility.bills_begin_days_late if utility else 0
+        ),
     }

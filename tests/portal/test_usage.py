@@ -171,6 +171,27 @@ def test_energy_received_from_the_customer_stands_apart_and_is_not_added(point):
     assert len(document.xpath("//figure")) == 1
 
 
+@pytest.mark.parametrize("flow", [1, 4], ids=["not said to be net", "said to be net"])
+def test_net_energy_of_a_solar_home_is_called_net_and_stands_below_zero(point, flow):
+    rows.day(rows.channel(point, flow_direction=flow), "2025-07-01", [1000] * 8 + [-2500] * 8 + [500] * 8)
+    document = page(point, "?period=day&date=2025-07-01")
+    assert words(document.xpath("//h3")[0]) == "Net energy"
+    assert words(document.xpath("//dl")[0]) == "Net: used less sent out -8 kWh"
+    assert "Net (kWh)" in words(document.xpath("//thead")[0])
+    assert table(document)[8] == ["08:00 to 09:00", "-2.5", ""]
+    assert "Delivered" not in words(document.xpath("//main")[0])
+    assert "below the line you sent out more than you used" in words(document.xpath("//figcaption")[0])
+    bars = {bar.xpath("string(title)"): bar for bar in document.xpath("//figure//*[local-name()='rect'][*]")}
+    zero = int(document.xpath("//*[contains(@class,'chart-zero')]/@y1")[0])
+    assert int(bars["08:00 to 09:00: -2.5 kWh"].get("y")) == zero
+    assert int(bars["00:00 to 01:00: 1 kWh"].get("y")) < zero
+
+
+def test_reactive_energy_below_zero_is_not_called_net(point):
+    rows.day(rows.channel(point, uom=73), "2025-07-01", [-1000] * 24)
+    assert words(page(point, "?period=day&date=2025-07-01").xpath("//h3")[0]) == "Reactive energy"
+
+
 def test_estimated_and_revised_readings_are_marked_in_every_view(point):
     channel = rows.channel(point)
     rows.day(channel, "2025-07-01", [1000] * 24, qualities=[17, 8, 9] + [17] * 21)
@@ -279,6 +300,12 @@ def test_bills_show_period_usage_and_cost_and_say_what_is_missing(point):
         ["1 Jul 2025 to 31 Jul 2025", "15 therms", "Not given by the utility"],
         ["1 Jun 2025 to 30 Jun 2025", "412 kWh", "131.27 USD"],
     ]
+
+
+def test_a_bill_of_pge_has_the_days_that_are_printed_on_it(ada):
+    point = rows.usage_point(ada, utility="pge", zone="America/Los_Angeles")
+    bill(point, "2025-02-28T08:00", duration=29 * 86400, bill_last_period=4_800_000)
+    assert table(page(point), -1)[0] == ["1 Mar 2025 to 29 Mar 2025", "Not given by the utility", "48.00 USD"]
 
 
 def test_a_bill_without_currency_from_a_file_is_said_to_have_none(ada):
