@@ -96,6 +96,10 @@ class Gone(Refused):
     """404 or 410."""
 
 
+class Unproven(Refused):
+    """The other side's certificate does not prove that it is who we called. Nothing was sent to it."""
+
+
 class TooLarge(NeedsAttention):
     """More bytes, or better compressed ones, than any utility sends."""
 
@@ -158,8 +162,11 @@ def _queries(url: str) -> list[str]:
 
 def translate(error: Exception) -> TryLater | NeedsAttention:
     """What an exception of the HTTP library means. Its own message, which may hold a URL, is not kept."""
-    if _about_certificates(error):
-        return Refused(0, "the certificate of the other side, or ours, was not accepted")
+    about_certificates = _about_certificates(error)
+    if isinstance(about_certificates, ssl.SSLCertVerificationError):
+        return Unproven(0, f"the certificate of the other side is not accepted: {about_certificates.verify_message}")
+    if about_certificates:
+        return Refused(0, "the other side did not accept our certificate, or misses it")
     if isinstance(error, urllib3.exceptions.HTTPError | requests.exceptions.ChunkedEncodingError):
         return Incomplete("the connection ended in the middle of the answer")
     if isinstance(error, requests.Timeout | TimeoutError):
@@ -171,7 +178,7 @@ def translate(error: Exception) -> TryLater | NeedsAttention:
     return Refused(0, f"not a request that can be sent ({type(error).__name__})")
 
 
-def _about_certificates(error: BaseException | None) -> bool:
+def _about_certificates(error: BaseException | None) -> ssl.SSLError | None:
     """Looks through the causes: a failed verification, or an alert about our certificate."""
     seen: set[int] = set()
     waiting: list[Any] = [error]
@@ -181,9 +188,9 @@ def _about_certificates(error: BaseException | None) -> bool:
             continue
         seen.add(id(one))
         if isinstance(one, ssl.SSLError) and any(sign in (one.reason or "") for sign in CERTIFICATE_SIGNS):
-            return True
+            return one
         waiting += [*one.args, one.__cause__, one.__context__, getattr(one, "reason", None)]
-    return False
+    return None
 
 
 def retry_after(headers: Mapping[str, str]) -> int | None:

@@ -72,6 +72,10 @@ class UntrustedAddress(TokenError, NeedsAttention):
     """An address that is not this utility's."""
 
 
+class UnprovenServer(UntrustedAddress):
+    """What stands at the utility's address is not proven to be the utility: its network, or its certificate."""
+
+
 # --- A utility's dialect, and the common form --------------------------------------------------------------------
 
 SUBSCRIPTION_FROM_RESOURCE = ("resource_uri",)
@@ -213,7 +217,7 @@ def _post(endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> tuple[
                     raise TokenUnavailable("the token answer was not complete in time")
                 return response.status_code, response.headers, answer
         except AddressRefused as error:
-            raise UntrustedAddress(str(error)) from None
+            raise UnprovenServer(str(error)) from None
         except CertificateUnusable as error:
             raise InvalidClient(str(error)) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -235,6 +239,8 @@ def _failure(error: Exception) -> TokenError:
     if _nothing_was_sent(error):
         return NoConnection("there was no connection to the token endpoint")
     meaning = client.translate(error)
+    if isinstance(meaning, client.Unproven):
+        return UnprovenServer(meaning.reason)
     if isinstance(meaning, NeedsAttention):
         return InvalidClient(f"the token request could not be made: {meaning}")
     return TokenUnavailable("there was no complete token answer")

@@ -32,6 +32,7 @@ from utilities.oauth import (
     TokenError,
     TokenThrottled,
     TokenUnavailable,
+    UnprovenServer,
     UntrustedAddress,
 )
 
@@ -382,7 +383,8 @@ def _exchange(journey: AuthorizationRequest, code: str, now: datetime) -> None:
     try:
         grant = _token_request(journey, code)
     except TokenError as fault:
-        log.warning("code exchange failed: journey=%s cause=%s", journey.public_id, type(fault).__name__)
+        cause = f"{type(fault).__name__}: {fault.reason}"  # of which nothing is secret
+        log.warning("code exchange failed: journey=%s cause=%s", journey.public_id, cause)
         close(journey, Status.FAILED, _in_words(fault))
         return
     authorization = _keep(journey, grant, now)
@@ -410,6 +412,10 @@ def _token_request(journey: AuthorizationRequest, code: str) -> Grant:
 _WORDS: tuple[tuple[type[TokenError], str], ...] = (
     (InvalidGrant, "The utility says its permission was already used or ran out. Please start again."),
     (InvalidClient, "The utility did not recognise us. This is for us to mend; our staff can see it."),
+    (
+        UnprovenServer,
+        "We could not prove that we had reached the utility, so we sent nothing. Our staff must mend this.",
+    ),
     (UntrustedAddress, "The utility's answer pointed to an untrusted address, so we did not use it."),
     (BadTokenAnswer, "The utility's answer was not in the form it promised, so we did not use it."),
     (TokenThrottled, "The utility asked us to wait. Please try again in a few minutes."),

@@ -479,7 +479,17 @@ def read_status(job: FetchJob, utility: Utility, clock: Clock) -> Result:
             words = standing.read(owner(job), file.read(), now=clock.now())
         except client.Gone:
             words = standing.gone(owner(job), now=clock.now())
+    fetch_what_was_added(owner(job), now=clock.now())
     return Result(State.DONE, words)
+
+
+def fetch_what_was_added(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
+    """Ask for data the customer has begun to share since (PG&E's page lets him change the groups)."""
+    before = set(authorization.data_granted)
+    authorization.refresh_from_db()
+    if authorization.status != Authorization.Status.ACTIVE or not set(authorization.data_granted) - before:
+        return []
+    return enqueue_first(authorization, now=now)
 
 
 # --- Announced files --------------------------------------------------------------------------------------------------
@@ -639,6 +649,14 @@ def our_credentials(error: Exception, job: FetchJob, now: datetime) -> Result:
     return Result(State.DUE, words, now + timedelta(seconds=LONGEST_WAIT), is_counted=False)
 
 
+def unproven(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """A certificate or a network that is not the utility's. Mostly ours to configure; the job waits for staff."""
+    words = "We could not prove that we had reached the utility, so nothing was sent. Our staff have to mend this."
+    reason = getattr(error, "reason", "") or str(error)
+    log.error("not proven to be the utility: registration=%s reason=%s", job.application_information, reason)
+    return Result(State.DUE, f"{words} ({reason})", now + timedelta(seconds=LONGEST_WAIT), is_counted=False)
+
+
 def failed(words: str) -> Callable[[Exception, FetchJob, datetime], Result]:
     """A judge for errors that trying again does not heal; `{}` stands for the error's own reason."""
 
@@ -683,8 +701,9 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (client.WrongTokenClass, wrong_class),
     (client.Gone, failed("The utility no longer has this file.")),
     (client.TooLarge, failed("The file is larger than we accept.")),
+    (client.Unproven, unproven),
     (client.Refused, refused),
-    (session.AddressRefused, failed("The utility's name leads to an address that we do not call.")),
+    (session.AddressRefused, unproven),
     (session.CertificateUnusable, our_credentials),
     (atom.DocumentRefused, failed("The file could not be used. {}")),
     (standing.NotAnAuthorization, failed("{}")),
@@ -692,6 +711,7 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (oauth.InvalidClient, our_credentials),
     (oauth.TokenRefused, refused_to_renew),
     (oauth.TokenThrottled, throttled),
+    (oauth.UnprovenServer, unproven),
     (oauth.UntrustedAddress, failed("The address is not one of this utility's. {}")),
     (oauth.TokenError, unavailable),
 )
