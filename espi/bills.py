@@ -1,6 +1,6 @@
 """UsageSummary -> row. A bill is told again over days, corrected or with a shifted period: what was said last stands."""
 
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -63,10 +63,11 @@ def _values(said: resources.UsageSummary, zone: ZoneInfo, default_currency: int 
 
 
 def _until(said: resources.UsageSummary, zone: ZoneInfo) -> int | None:
-    """Con Edison V1 gives the end of the period as a local date (its contract, 5.3)."""
+    """Con Edison V1 gives the end of the period as a local date, its last day (its contract, 5.3)."""
     if said.end is None or said.start is None:
         return None
-    seconds = int(said.end.replace(tzinfo=zone).timestamp()) - said.start
+    after = said.end + timedelta(days=1) if said.end.time() == time() else said.end
+    seconds = int(after.replace(tzinfo=zone).timestamp()) - said.start
     return seconds if seconds > 0 else None
 
 

@@ -593,13 +593,13 @@ def test_a_bill_with_a_shifted_period_displaces_the_earlier_one_and_its_neighbou
     assert list(starts) == [MIDNIGHT - month, MIDNIGHT + 86400]
 
 
-def test_a_con_edison_v1_bill_ends_at_local_midnight(subscription):
+def test_a_con_edison_v1_bill_ends_with_the_local_day_it_names(subscription):
     inner = """<billingPeriod><start>1765342800</start></billingPeriod><billToDate>2026-01-12T00:00:00</billToDate>
       <electricConsumption>412</electricConsumption><electricBilledAmount>131.27</electricBilledAmount>"""
     href = f"{documents.V1_BASE}/ElectricPowerUsageSummary?electricPowerUsageSummaryId=B0001"
     store(subscription, documents.bare_feed(documents.entry(documents.espi("UsageSummary", inner), href)), dialect=V1)
     found = models.UsageSummary.objects.get()
-    assert found.duration == int(datetime(2026, 1, 12, 5, tzinfo=UTC).timestamp()) - 1765342800
+    assert found.duration == int(datetime(2026, 1, 13, 5, tzinfo=UTC).timestamp()) - 1765342800
     assert (found.currency, found.bill_last_period, found.resource_id) == (840, 13127000, "B0001")
 
 
