@@ -183,6 +183,8 @@ def test_the_vector_of_the_document_is_taken_and_bare_semicolons_cut_a_scope(wor
         {"redirectUri": REDIRECT + "/"},
         {"redirectUri": "https://attacker.example/"},
         {"accountNumber": "123"},
+        {"startDate": "2026-11-21"},
+        {"endDate": "11/21/2027"},
         {"response_type": "token"},
     ],
 )

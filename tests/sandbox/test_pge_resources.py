@@ -380,6 +380,10 @@ def test_notifications_can_be_lost_doubled_early_or_have_a_placeholder(world):
     assert len(doubled) == 2
     assert len(set(doubled)) == 1
     assert announced("extra_resources")[1].endswith("correlationID=000000000")
+    world.fault("notification_shape", args={"shape": "batchlist_lower"})
+    world.posted.clear()
+    announced()
+    assert b'<batchList xmlns="http://naesb.org/espi"><resources>https://' in world.posted[0][1]
     world.fault("early_notification")
     world.posted.clear()
     world.get(tokens["resourceURI"], tokens["access_token"])

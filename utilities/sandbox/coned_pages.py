@@ -197,12 +197,17 @@ def _back(sandbox: Sandbox, slug: str, session: Row) -> Answer:
 
 
 def _check_back(query: dict[str, list[str]], third_party: Row, journey: Row) -> list[str]:
-    """The chosen scope strings. Raises ValueError with what is wrong."""
+    """The chosen scope strings. What the third party was told at hop 2 must come back as it was told, if it comes.
+
+    Raises ValueError with what is wrong.
+    """
     expected = {
         "client_id": third_party["client_id"],
         "redirectUri": third_party["redirect_uri"],
         "accountNumber": journey["account"],
         "response_type": "code",
+        "startDate": f"{date.fromisoformat(journey['start']):%m/%d/%Y}",
+        "endDate": f"{date.fromisoformat(journey['end']):%m/%d/%Y}",
     }
     for name in ("client_id", "scope"):
         if len(query.get(name, [])) != 1:

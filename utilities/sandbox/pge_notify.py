@@ -37,7 +37,7 @@ def _shaped(shape: str, resources: list[str]) -> str:
     """The same addresses in a shape other utilities use."""
     rows = "".join(f"<resources>{uri}</resources>" for uri in resources)
     if shape == "batchlist_lower":
-        return f"<batchlist>{rows}</batchlist>"
+        return f'<batchList xmlns="{pge_xml.ESPI}">{rows}</batchList>'
     plain = f'<BatchList xmlns="{pge_xml.ESPI}">{rows}</BatchList>'
     if shape == "atom":
         return f'<entry xmlns="{pge_xml.ATOM}"><content type="application/xml">{plain}</content></entry>'

@@ -70,7 +70,7 @@ def announce(sandbox: "Sandbox", registration: Row, resources: list[str]) -> Non
 def _shaped(shape: str, resources: list[str], body: str) -> str:
     rows = "".join(f"<resources>{uri}</resources>" for uri in resources)
     if shape == "batchlist_lower":
-        return f"<batchlist>{rows}</batchlist>"
+        return f'<batchList xmlns="{xml.ESPI}">{rows}</batchList>'
     if shape == "atom":
         inner = xml.espi("BatchList", [("resources", uri) for uri in resources])
         return f'<entry xmlns="{xml.ATOM}"><content type="application/xml">{inner}</content></entry>'
