@@ -1,13 +1,19 @@
 """How an authorization stands at the utility, as the utility says it, and what follows here."""
 
+import logging
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
+import utilities
 from espi import atom, authorizations
 from espi.models import Authorization, FetchJob
+from espi.scope import Scope
 
 OPEN = (FetchJob.State.DUE, FetchJob.State.RUNNING, FetchJob.State.AWAITING_NOTIFICATION)
+log = logging.getLogger(__name__)
+
+ACTIVE = "The utility says that sharing is active."
 STOPPED = "Sharing was stopped at the utility."
 REPLACED = "Replaced by your newer connection."
 LIVE = (Authorization.Status.ACTIVE, Authorization.Status.NEEDS_RECONNECT)
@@ -33,8 +39,26 @@ def read(authorization: Authorization, body: bytes, *, now: datetime) -> str:
     if len(ours) != 1 or not ours[0].status:
         raise NotAnAuthorization("The utility's answer does not say how this permission stands.")
     if ours[0].status == "active":
-        return "The utility says that sharing is active."
+        return _note_scope(authorization, ours[0].scope)
     return ended(authorization, now)
+
+
+@transaction.atomic
+def _note_scope(authorization: Authorization, scope: str) -> str:
+    """What is shared now, where the customer changed it at the utility (PG&E contract §5.4); in words."""
+    rows = Authorization.objects.select_for_update(no_key=True, of=("self",)).select_related("application_information")
+    row = rows.get(pk=authorization.pk)
+    app, utility = row.application_information, utilities.get(row.application_information.utility)
+    if not Scope.parse(scope).function_blocks or scope.strip("; ") == row.scope_granted.strip("; "):
+        return ACTIVE
+    if utility.scope_is_foreign(app, scope, row.scope_requested):
+        log.warning("scope of another kind ignored: authorization=%s", row.public_id)
+        return ACTIVE
+    granted = utility.granted_choices(app, scope)
+    row.scope_granted = scope
+    row.data_granted = [choice.id for choice in utility.data_choices(app) if choice.id in granted]
+    row.save(update_fields=["scope_granted", "data_granted", "updated_at"])
+    return ACTIVE
 
 
 def gone(authorization: Authorization, *, now: datetime) -> str:

@@ -222,6 +222,43 @@ def test_a_refresh_refused_without_a_reason_we_know_asks_how_the_permission_stan
     assert (held.status, held.refresh_token) == ("active", "refresh-976")
 
 
+PGE_SCOPE = "FB=1_3_8_13_14_18_19_31_32_35_37_38_39{};AdditionalScope={};BR=50123;dataCustodianId=PGE"
+
+
+def stands_with(utility, scope, *granted):
+    """What becomes of a PG&E connection that shared usage and bills, when its Authorization says this scope."""
+    url = f"{PGE}/Authorization/976"
+    more = {"scope_granted": PGE_SCOPE.format("_4_5_15_16", "Usage_Billing"), "data_granted": ["usage", "billing"]}
+    held = rows.authorization(
+        rows.registration("pge", ""), authorization_uri=url, utility_authorization_id="976", **more
+    )
+    utility.says("/oauth/", (200, {"client_access_token": "c", "token_type": "Bearer", "expires_in": 3600}, {}))
+    body = f"""<entry xmlns="http://www.w3.org/2005/Atom"><link rel="self" href="{url}"/><content>
+      <Authorization xmlns="http://naesb.org/espi"><status>1</status><scope>{scope}</scope></Authorization>
+      </content></entry>"""
+    utility.says("/Authorization", (200, body.encode(), {}))
+    assert run(rows.job(held, url, kind="authorization", token_class="client")).state == "done"
+    held.refresh_from_db()
+    return held
+
+
+def test_less_that_is_shared_since_is_noted(utility):
+    held = stands_with(utility, PGE_SCOPE.format("_4_5_15", "Usage"))
+    assert (held.data_granted, "_16" in held.scope_granted) == (["usage"], False)
+    assert FetchJob.objects.count() == 1
+
+
+def test_more_that_is_shared_since_is_noted_and_asked_for(utility):
+    held = stands_with(utility, PGE_SCOPE.format("_4_5_15_16_46_47", "Usage_Billing_Basic"))
+    assert held.data_granted == ["usage", "billing", "customer"]
+    assert FetchJob.objects.filter(kind="customer", state="due").count() == 1
+
+
+@pytest.mark.parametrize("scope", ["", "976", PGE_SCOPE.format("_4", "Usage").replace("50123", "66666")])
+def test_a_scope_that_says_nothing_or_is_another_third_partys_changes_nothing(utility, scope):
+    assert stands_with(utility, scope).data_granted == ["usage", "billing"]
+
+
 def test_a_202_that_names_a_time_is_no_invitation_to_poll_where_the_utility_announces(held, utility):
     utility.says("/Batch", (202, b"", {"Retry-After": "3"}))
     assert run(rows.job(held, BATCH)).state == "awaiting_notification"
