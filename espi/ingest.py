@@ -26,19 +26,42 @@ from espi.channels import Channel, Channels, NotStorable, OtherTimeZone, short
 from espi.dialect import STANDARD, Dialect
 from espi.packing import Publication
 
-__all__ = ["ALL", "BILLS", "CUSTOMER", "USAGE", "DocumentRefused", "describe", "store"]
+__all__ = [
+    "ALL",
+    "BILLS",
+    "CONSUMPTION",
+    "CUSTOMER",
+    "USAGE",
+    "DocumentRefused",
+    "OtherSubscription",
+    "describe",
+    "store",
+]
 
 # What a customer can allow, by the standard's resource that carries it.
 USAGE = "IntervalBlock"
 BILLS = "UsageSummary"
+CONSUMPTION = "UsageSummary/overallConsumptionLastPeriod"  # of a bill, its period and energy but no money
 CUSTOMER = "Customer"
 ALL = frozenset({USAGE, BILLS, CUSTOMER})
 
+_NO_MONEY: dict[str, Any] = {
+    "bill_last_period": None,
+    "bill_to_date": None,
+    "cost_additional_last_period": None,
+    "currency": None,
+    "details": [],
+    "extra": {},
+}
 Source = BinaryIO | Path | bytes
 _CHUNK = 1 << 20
 _CELLS_AT_ONCE = 400_000
 _LOCK = 0x45535049  # "ESPI": first half of the advisory lock's key
 _FASTEST = 1  # gzip; documents are kept for the record and seldom read
+
+
+class OtherSubscription(DocumentRefused):
+    """The document belongs to another subscription than expected, or does not say that it belongs to this one."""
 
 
 def describe(source: Source, dialect: Dialect = STANDARD) -> dict[str, Any]:
@@ -61,15 +84,18 @@ def store(
     accepts: frozenset[str] = ALL,
     expected_subscription_id: str | None = None,
     others: Literal["refuse", "skip"] = "refuse",
+    must_name: bool = False,
 ) -> models.Document:
     """Store what a document says under `subscription`, in one transaction; bytes that were read before change nothing.
 
     `accepts`: the kinds that the customer allowed (names of ESPI resources, see ALL); the rest is counted as refused,
     and such a document's bytes are not kept. `expected_subscription_id`: entries of another subscription refuse the
-    document, or with `others="skip"` (bulk files of many customers) are passed over. Raises DocumentRefused in plain
-    words, with nothing stored. `now` is aware UTC.
+    document, or with `others="skip"` (bulk files of many customers) are passed over. An entry that names no subscription
+    is believed to be of the expected one, unless `others="skip"` or `must_name` (nobody knows yet whose file it is):
+    then whatever tells of a customer has to name it. Raises OtherSubscription, and DocumentRefused in plain words, with
+    nothing stored. `now` is aware UTC.
     """
-    rules = _Rules(dialect, accepts, expected_subscription_id, others, now)
+    rules = _Rules(dialect, accepts, expected_subscription_id, others, must_name or others == "skip", now)
     with _opened(source) as file, transaction.atomic():
         lock(subscription)
         content = _read_bytes(file)
@@ -143,6 +169,7 @@ class _Rules:
     accepts: frozenset[str]
     expected_subscription_id: str | None
     others: Literal["refuse", "skip"]
+    must_name: bool
     now: datetime
 
     def as_json(self) -> dict[str, Any]:
@@ -212,14 +239,10 @@ class _Ingest:
         return counts | outcome | {"refused": refused, "other": dict(sorted(self.other.items()))}
 
     def _is_ours(self, resource: resources.Resource) -> bool:
-        expected = self.rules.expected_subscription_id
-        found = links.subscription_id(resource.entry)
-        if not expected or unquote(found) == unquote(expected):
-            return True
-        if not found and not (self.rules.others == "skip" and _is_personal(resource)):
+        if _belongs(resource, self.rules):
             return True
         if self.rules.others == "refuse":
-            raise DocumentRefused("The file belongs to another subscription than the one that asked for it.")
+            raise OtherSubscription("The file belongs to another subscription than the one that asked for it.")
         self.is_partly_foreign = True
         return False
 
@@ -254,12 +277,21 @@ class _Ingest:
 
     def _take_bill(self, bill: resources.UsageSummary) -> None:
         self.said["summaries"] += 1
-        if BILLS not in self.rules.accepts:
+        if BILLS not in self.rules.accepts and CONSUMPTION in self.rules.accepts:
+            bill = self._without_money(bill)
+        elif BILLS not in self.rules.accepts:
             self._refuse_kind(BILLS)
-        elif bill.start is None:
+            return
+        if bill.start is None:
             self.refused[BILLS, "a billing period without a start between 1990 and 2100"] += 1
         else:
             self.bills.append(bill)
+
+    def _without_money(self, bill: resources.UsageSummary) -> resources.UsageSummary:
+        plain = replace(bill, **_NO_MONEY)
+        if plain != replace(bill, currency=None, extra={}):
+            self._refuse_kind(f"{BILLS}/billLastPeriod")
+        return plain
 
     def _refuse_kind(self, name: str) -> None:
         self.refused[name, "outside of what the customer allowed"] += 1
@@ -375,9 +407,12 @@ def _local_time_id(entry: resources.Entry) -> str:
     return short(entry.resource_id or links.UNNAMED)
 
 
-def _is_personal(resource: resources.Resource) -> bool:
-    """Whether it tells of one customer: in a file of many, one that names no subscription may be anybody's."""
-    return isinstance(resource, resources.Other) and (resource.is_customer or resource.name == "Authorization")
+def _belongs(resource: resources.Resource, rules: _Rules) -> bool:
+    """Whether it is the expected customer's. What readings mean, and where clocks change, is everybody's."""
+    expected, found = rules.expected_subscription_id or "", links.subscription_id(resource.entry)
+    if found and expected:
+        return unquote(found) == unquote(expected)
+    return not rules.must_name or isinstance(resource, resources.ReadingType | resources.LocalTimeParameters)
 
 
 def _address(block: resources.IntervalBlock) -> Any:

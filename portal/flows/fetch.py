@@ -50,6 +50,7 @@ NOT_READY_FOR = timedelta(hours=26)
 WAKE_UP_WITHIN = 60  # seconds; longer waits are the sweep's
 DOWNLOAD_SECONDS = 15 * 60
 DOWNLOAD_BYTES = 256 * 1024 * 1024
+EXPIRED_FILE = 410
 NO_CONTENT = 204  # not even an empty feed: no data in this window (PG&E contract §8.2)
 SWEEP_LIMIT = 1000
 BATCH = 10
@@ -427,6 +428,7 @@ def store(
             accepts=accepted_kinds(utility, app, row),
             expected_subscription_id=row.utility_subscription_id or None,
             others="skip" if job.token_class == TokenClass.CLIENT else "refuse",
+            must_name=is_guess(job),
         )
 
 
@@ -494,7 +496,14 @@ def fetch_what_was_added(authorization: Authorization, *, now: datetime) -> list
 
 # --- Announced files --------------------------------------------------------------------------------------------------
 
-NOT_HIS_FILE = (client.Gone, client.Refused, client.WrongTokenClass, atom.DocumentRefused)
+NOT_HIS_FILE = (client.Gone, client.WrongTokenClass, ingest.OtherSubscription)
+
+
+def is_guess(job: FetchJob) -> bool:
+    """Whether nobody knows whose file it is: its address names nobody, and so it was given to one who waits."""
+    app = job.application_information
+    is_file = job.kind == Kind.DOWNLOAD and job.token_class == TokenClass.ACCESS
+    return is_file and not utilities.get(app.utility).url_subscription_id(app, job.url)
 
 
 def waiting(app: ApplicationInformation) -> Any:
@@ -525,9 +534,8 @@ def another_owner(job: FetchJob, error: Exception, now: datetime) -> Result:
 
     Which customer a file belongs to shows only in the file, where its address names nobody.
     """
-    utility = utilities.get(job.application_information.utility)
     app, tried = job.application_information, job.authorization_id
-    if job.kind != Kind.DOWNLOAD or not tried or utility.url_subscription_id(app, job.url):
+    if not tried or not is_guess(job) or getattr(error, "status", 0) == EXPIRED_FILE:
         return result_of(error, job, now)
     following = waiting_authorization(app, after=tried)
     if following is None or not held(job).update(authorization=following):
