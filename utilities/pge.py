@@ -96,7 +96,7 @@ class PGE(Utility):
             history="Up to two years back",
             frequency="New readings every day",
             why="To draw your use by day, week and month.",
-            kinds=USAGE_KINDS | {"UsageSummary"},
+            kinds=USAGE_KINDS | {"UsageSummary/overallConsumptionLastPeriod"},  # "costs only if Billing was granted"
         ),
         DataChoice(
             id="billing",

@@ -578,6 +578,31 @@ def test_bills_without_usage_when_only_bills_were_allowed(subscription):
     assert models.UsageSummary.objects.get().bill_last_period == 4800000
 
 
+def test_a23_a_bill_without_its_money_when_only_consumption_was_allowed(subscription):
+    href, told = (
+        f"{POINT}/UsageSummary/B1",
+        "<value>412</value><uom>72</uom><powerOfTenMultiplier>3</powerOfTenMultiplier>",
+    )
+    inner = f"""<billingPeriod><duration>2592000</duration><start>{MIDNIGHT}</start></billingPeriod>
+      <billLastPeriod>4800000</billLastPeriod><costAdditionalDetailLastPeriod><amount>2250000</amount>
+      </costAdditionalDetailLastPeriod><overallConsumptionLastPeriod>{told}</overallConsumptionLastPeriod>"""
+    allowed = frozenset({ingest.USAGE, ingest.CONSUMPTION})
+    content = documents.feed(documents.entry(documents.espi("UsageSummary", inner), href))
+    document = store(subscription, content, accepts=allowed)
+    found = models.UsageSummary.objects.get()
+    assert (found.consumption, found.bill_last_period, found.details) == (412, None, [])
+    assert document.content == b""
+    assert [each["what"] for each in document.summary["refused"]] == ["UsageSummary/billLastPeriod"]
+
+
+def test_a_bill_that_has_no_money_is_kept_whole_when_only_consumption_was_allowed(subscription):
+    inner = f"<billingPeriod><duration>2592000</duration><start>{MIDNIGHT}</start></billingPeriod>"
+    content = documents.feed(documents.entry(documents.espi("UsageSummary", inner), f"{POINT}/UsageSummary/B1"))
+    document = store(subscription, content, accepts=frozenset({ingest.CONSUMPTION}))
+    assert models.UsageSummary.objects.count() == 1
+    assert (document.summary["refused"], document.content != b"") == ([], True)
+
+
 def test_a_corrected_bill_replaces_the_earlier_one_and_an_old_one_does_not(subscription):
     store(subscription, documents.feed(bill(amount=100, published="2026-02-16T00:00:00Z")))
     store(subscription, documents.feed(bill(amount=200, published="2026-02-18T00:00:00Z")))
