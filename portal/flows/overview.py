@@ -106,6 +106,8 @@ def _card(
         state, tone, action = ENDED[Status(authorization.status)]
         return Card(subscription, name, state, tone, authorization.status_reason, authorization, meters, action)
     state, tone, detail = _live(jobs.get(authorization.pk, []), meters)
+    if not (authorization.data_granted or jobs.get(authorization.pk) or meters):
+        detail = _NOTHING_ALLOWED
     return Card(subscription, name, state, tone, detail, authorization, meters, "stop")
 
 
@@ -124,4 +126,5 @@ def _live(jobs: list[FetchJob], meters: list[Meter]) -> tuple[str, str, str]:
     return "Connected", "ok", "Your utility has no readings for this account yet." if jobs else _FIRST_WAIT
 
 
+_NOTHING_ALLOWED = "Your utility allows none of the data you chose, so we have asked for nothing."
 _FIRST_WAIT = "We have asked your utility. An hour is usual, a day is possible."

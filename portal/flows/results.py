@@ -58,11 +58,20 @@ RESULTS: dict[str, Result] = {
         "Checking with your utility", "We are just asking.", "This page looks again by itself.", "", False, True
     ),
 }
+# PG&E's test of its OAuth endpoints ends like this: its tokens open nothing.
+NOTHING_ALLOWED = Result(
+    "You are connected, but nothing is shared",
+    "Your utility allows none of the data you chose here.",
+    "We ask for nothing. To share something, connect again.",
+    "warning",
+)
 STILL_OPEN = Result("This connection is not finished", NOTHING, "You can go on or start again.", "", True)
 
 
 def describe(journey: AuthorizationRequest) -> Result:
     """The words for this journey's outcome."""
+    if journey.status == Status.NARROWER and not granted(journey):
+        return NOTHING_ALLOWED
     return RESULTS.get(journey.status, STILL_OPEN)
 
 

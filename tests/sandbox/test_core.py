@@ -338,6 +338,7 @@ def free_port() -> int:
 
 def test_the_process_registers_serves_both_ports_and_stops_cleanly(tmp_path):
     forms = [{"utility": "oru", "environment": "sandbox", "edition": "v1", "redirect_uri": "https://portal.example/cb"}]
+    forms.append(forms[0] | {"environment": "production"})
     (tmp_path / "forms.json").write_text(json.dumps(forms))
     state, welcome = str(tmp_path / "state"), tmp_path / "welcome.json"
     command = [sys.executable, "-m", "utilities.sandbox"]
@@ -348,6 +349,8 @@ def test_the_process_registers_serves_both_ports_and_stops_cleanly(tmp_path):
     subprocess.run(register, check=True, cwd=root, timeout=60)
     packages.append(json.loads(welcome.read_text()))
     assert packages[0] == packages[1]
+    authority = str(tmp_path / "state" / "pki" / "ca.pem")
+    assert [package.get("ca_bundle_path") for package in packages[0]] == [None, authority]
     assert welcome.stat().st_mode & 0o777 == 0o600
     port, tls_port = free_port(), free_port()
     serve = [*command, "serve", "--port", str(port), "--tls-port", str(tls_port), "--state", state]
@@ -358,6 +361,8 @@ def test_the_process_registers_serves_both_ports_and_stops_cleanly(tmp_path):
         context = ssl.create_default_context(cafile=str(tmp_path / "state" / "pki" / "ca.pem"))
         with urllib.request.urlopen(f"https://localhost:{tls_port}/_sandbox/", context=context, timeout=10) as answer:
             assert answer.status == 200
+        with socket.create_connection(("127.0.0.1", tls_port), timeout=10) as plain:
+            context.wrap_socket(plain, server_hostname="www.coned.com").close()
     finally:
         process.send_signal(signal.SIGTERM)
     assert process.wait(15) == 0

@@ -60,6 +60,7 @@ def _register(options: argparse.Namespace) -> int:
     try:
         forms = json.loads(options.forms.read_text())
         packages = register_forms(make_sandbox(_config(options)), forms)
+        _name_authority(packages, options.state / "pki")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         print(f"No registration was made: {error}", file=sys.stderr)
         return 1
@@ -69,6 +70,14 @@ def _register(options: argparse.Namespace) -> int:
     options.output.chmod(0o600)
     print(f"{len(packages)} welcome packages are in {options.output}.")
     return 0
+
+
+def _name_authority(packages: list[dict[str, str]], folder: Path) -> None:
+    """Outside the environment "sandbox" every address is https, at the utility's real name: our authority vouches."""
+    for package in packages:
+        if package["environment"] != "sandbox":
+            pki.authority(folder)
+            package["ca_bundle_path"] = str((folder / "ca.pem").resolve())
 
 
 def _serve(options: argparse.Namespace) -> int:
