@@ -151,7 +151,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = "UTC"
 # A sweep that waited in the queue longer than until the next one has nothing to add.
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "portal.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "portal.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
+    "heal": {"task": "portal.flows.returning.heal", "schedule": 60.0, "options": {"expires": 60}},
+}
 
 # --- Accounts ----------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]

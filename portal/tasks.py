@@ -8,8 +8,9 @@ from django.utils import timezone
 from portal.flows import fetch, notify
 from portal.flows.fetch import run_fetch_job, run_fetch_jobs
 from portal.flows.notify import resolve_notifications
+from portal.flows.returning import heal
 
-__all__ = ["resolve_notifications", "run_fetch_job", "run_fetch_jobs", "sweep"]
+__all__ = ["heal", "resolve_notifications", "run_fetch_job", "run_fetch_jobs", "sweep"]
 
 
 @shared_task

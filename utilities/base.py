@@ -256,6 +256,10 @@ class Utility:
         granted = set(Scope.parse(scope).function_blocks)
         return frozenset(id_ for id_, telling in self.granting_blocks.items() if telling & granted)
 
+    def details_left_out(self, app: ApplicationInformation, scope: str, requested: str) -> bool:
+        """True where a customer can leave out details of a choice at the utility, and did."""
+        return False
+
     def scope_is_foreign(self, app: ApplicationInformation, scope: str, requested: str) -> bool:
         """True if a scope is another third party's, or wider than what was asked for: to be looked at by a person."""
         ours = {getattr(app, field) for field in self.identified_by} - {""}

@@ -212,6 +212,12 @@ class ConEdison(Utility):
         named = {_bare(string): id_ for id_, string in V1_SCOPES.items()}
         return frozenset(named[part] for part in _parts(scope) if part in named)
 
+    def details_left_out(self, app: ApplicationInformation, scope: str, requested: str) -> bool:
+        """Edition 2 lets the customer remove single blocks, such as what the bills cost."""
+        return app.edition == V2 and not set(Scope.parse(requested).function_blocks) <= set(
+            Scope.parse(scope).function_blocks
+        )
+
     def scope_is_foreign(self, app: ApplicationInformation, scope: str, requested: str) -> bool:
         """Edition 1: any string we did not ask for. Edition 2: another BR, or more than we asked for."""
         if app.edition != V1:

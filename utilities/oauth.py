@@ -380,7 +380,11 @@ def _text(said: Mapping[str, Any], name: str) -> str:
     value = said.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > 8192 or any(ord(char) < 32 for char in value):
+    if (
+        not isinstance(value, str)
+        or len(value) > 8192
+        or not all(char >= " " and not "\ud800" <= char <= "\udfff" for char in value)
+    ):
         raise BadTokenAnswer(f"the answer's {name} is not a line of text")
     return value
 

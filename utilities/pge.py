@@ -146,7 +146,9 @@ class PGE(Utility):
         """By blocks. A scope without any (once it was just the subscription's number) leaves it to PG&E's answers."""
         if not Scope.parse(scope).function_blocks:
             return frozenset(self.granting_blocks)
-        return super().granted_choices(app, scope)
+        granted, groups = super().granted_choices(app, scope), set(Scope.parse(scope).values("AdditionalScope"))
+        # Blocks 46 and 47 also come with programmes alone (§7); the groups, where they stand, tell more.
+        return granted - {"customer"} if groups and not groups & {"Basic", "Account"} else granted
 
     def authorization_url(self, app: ApplicationInformation, params: AuthorizationParameters) -> str:
         """The standard's, but an empty scope is left out."""

@@ -1,5 +1,6 @@
 """What a customer agreed to, kept in the words he was shown."""
 
+import hashlib
 import secrets
 from datetime import date, datetime
 
@@ -27,12 +28,18 @@ def statement(journey: AuthorizationRequest) -> list[str]:
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     return [
         f"I ask {utility.long_name} to give {settings.PORTAL_COMPANY} this data about my account: {listed}.",
-        f"{settings.PORTAL_COMPANY} collects it so that I can see, download and understand my energy use here. "
+        f"{settings.PORTAL_COMPANY} collects it so that I can see and understand my energy use here. "
         "It is not sold and not passed on.",
         _period(journey.start_date, journey.end_date),
         "I can stop at any time on my dashboard, as easily as I agreed. What was collected is then deleted, "
         "unless I ask to keep it.",
     ]
+
+
+def shown(journey: AuthorizationRequest) -> str:
+    """A digest of everything the check page shows of this journey; it changes when any of it does."""
+    parts = (TEXT_VERSION, journey.account_hint, *journey.data_requested, *statement(journey))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _period(start: date | None, end: date | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-from django.db.models import Max, Min
+from django.db.models import Case, Max, Min, When
 
 import utilities
 from espi.models import Authorization, FetchJob, Subscription, UsagePoint
@@ -13,6 +13,7 @@ from portal.models import User
 
 Status = Authorization.Status
 State = FetchJob.State
+LIVE = (Status.ACTIVE, Status.NEEDS_RECONNECT)
 
 SERVICE_NAMES = {0: "Electricity", 1: "Gas", 2: "Water"}
 
@@ -63,7 +64,8 @@ def _newest_authorizations(subscriptions: Iterable[Subscription]) -> dict[int, A
         Authorization.objects.filter(subscription__in=list(subscriptions))
         .exclude(status__in=[Status.PARKED, Status.SUPERSEDED])
         .select_related("application_information")
-        .order_by("created_at")
+        # A live one says more than a newer one that ended: it still collects.
+        .order_by(Case(When(status__in=LIVE, then=1), default=0), "created_at")
     )
     return {row.subscription_id: row for row in rows if row.subscription_id}
 

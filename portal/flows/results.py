@@ -8,7 +8,7 @@ from espi.models import AuthorizationRequest
 from utilities.base import DataChoice
 
 Status = AuthorizationRequest.Status
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ RESULTS: dict[str, Result] = {
     ),
     Status.NARROWER: Result(
         "You are connected, with less than you chose here",
-        "Your utility will share only part of what you chose here. That is fine: we only collect what was allowed.",
+        "Your utility will share only part of what you chose here, as you allowed there. We collect nothing else.",
         "We are asking for your data. To share more, connect again.",
         "warning",
     ),
@@ -86,6 +86,15 @@ def wait_until_answered(journey: AuthorizationRequest) -> None:
 def granted(journey: AuthorizationRequest) -> list[DataChoice]:
     """What the utility allowed, of what it offers."""
     return _choices(journey, journey.authorization.data_granted if journey.authorization else [])
+
+
+def not_collected(journey: AuthorizationRequest) -> list[DataChoice]:
+    """What the utility allows beyond what was chosen here: we leave it alone."""
+    if journey.authorization is None:
+        return []
+    app = journey.application_information
+    allowed = utilities.get(app.utility).granted_choices(app, journey.authorization.scope_granted)
+    return _choices(journey, [id_ for id_ in allowed if id_ not in journey.data_requested])
 
 
 def not_granted(journey: AuthorizationRequest) -> list[DataChoice]:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -19,7 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 import utilities
 from espi.models import ApplicationInformation, Authorization, AuthorizationRequest
-from portal.flows import authorize, consents, results
+from portal.flows import authorize, consents, results, returning
 from portal.forms import ArrivalForm, ChooseDataForm, ChooseUtilityForm
 from portal.middleware import allow_departure
 from portal.models import Consent, User, UtilityVisit
@@ -53,6 +54,8 @@ def journey_page(view: View) -> View:
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
+        except authorize.JourneyOver as over:
+            return see_other(reverse("connect:result", args=[over.journey.public_id]))
         except authorize.JourneyRefused as problem:
             return refused(request, problem)
 
@@ -184,16 +187,27 @@ def check(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Everything that is about to be shared on one page, and the button to agree."""
     journey = _open(request, public_id)
     if request.method == "POST":
-        authorize.agree(journey, language=get_language() or "en", now=timezone.now())
-        return see_other(reverse("connect:leave", args=[journey.public_id]))
+        return _agreed(request, journey)
     context = {
         "journey": journey,
         "utility": utilities.get(journey.application_information.utility),
         "chosen": consents.chosen_data(journey),
         "statement": consents.statement(journey),
+        "shown": consents.shown(journey),
         "came_back": journey.departed_at is not None,
     }
     return render(request, "portal/connect/check.html", context)
+
+
+def _agreed(request: HttpRequest, journey: AuthorizationRequest) -> HttpResponse:
+    """Agreed, to what the page showed; if another window changed it, the page is shown again."""
+    shown = request.POST.get("shown", "")
+    try:
+        authorize.agree(journey, shown=shown, language=get_language() or "en", now=timezone.now())
+    except authorize.WordsChanged:
+        messages.warning(request, "What you were going to share was changed in another window. Please check it again.")
+        return see_other(reverse("connect:check", args=[journey.public_id]))
+    return see_other(reverse("connect:leave", args=[journey.public_id]))
 
 
 @require_http_methods(["GET", "POST"])
@@ -212,6 +226,7 @@ def leave(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "journey": journey,
         "utility": utility,
         "host": urlsplit(addresses[0]).netloc,
+        "came_from_utility": journey.came_from_utility,
         "signs_in_first": bool(utility.login_url(app)) and not journey.came_from_utility,
     }
     response = render(request, "portal/connect/leave.html", context)
@@ -300,13 +315,15 @@ def _which_utility(request: HttpRequest, visit: UtilityVisit) -> HttpResponse:
 @machine_address
 def callback(request: HttpRequest, slug: str) -> HttpResponse:
     """The redirect URI. The code is exchanged here and now: Con Edison's may live for 60 seconds."""
-    answer = authorize.read_callback(dict(request.GET.lists()))
+    answer = returning.read_callback(dict(request.GET.lists()))
     if not request.user.is_authenticated:
         raise authorize.JourneyRefused(
             "You are no longer signed in here, so we did not use the utility's answer. Nothing was shared with us."
         )
-    journey = authorize.find_journey(answer, slug=slug, user=customer(request), browser=browser(request))
-    authorize.complete(journey, answer, now=timezone.now())
+    journey = returning.find_journey(
+        answer, slug=slug, user=customer(request), browser=browser(request), now=timezone.now()
+    )
+    returning.complete(journey, answer, now=timezone.now())
     return see_other(reverse("connect:result", args=[journey.public_id]))
 
 
@@ -328,6 +345,7 @@ def result(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "consent": Consent.objects.filter(request=journey).first(),
         "granted": results.granted(journey),
         "missing": results.not_granted(journey),
+        "not_collected": results.not_collected(journey),
     }
     return render(request, "portal/connect/result.html", context)
 

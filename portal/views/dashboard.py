@@ -25,7 +25,7 @@ class StopForm(forms.Form):
     collected = forms.ChoiceField(
         label="What should happen to what we have collected?",
         widget=forms.RadioSelect,
-        choices=[("delete", "Delete it"), ("keep", "Keep it for me, so that I can still see and download it")],
+        choices=[("delete", "Delete it"), ("keep", "Keep it for me, so that I can still see it here")],
         initial="delete",
     )
 
@@ -52,9 +52,11 @@ def stop(request: HttpRequest, public_id: UUID) -> HttpResponse:
     utility = utilities.get(authorization.application_information.utility)
     form = StopForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        withdraw(authorization, delete_data=form.cleaned_data["collected"] == "delete", now=timezone.now())
+        delete = form.cleaned_data["collected"] == "delete"
+        withdraw(authorization, delete_data=delete, now=timezone.now())
+        kept = "What we had collected was deleted." if delete else "What we had collected is kept for you."
         messages.success(
-            request, f"Stopped. We no longer collect anything from {utility.name}. {utility.stopping_help}"
+            request, f"Stopped. We no longer collect anything from {utility.name}. {kept} {utility.stopping_help}"
         )
         return see_other(reverse("dashboard"))
     return render(request, "portal/stop.html", {"authorization": authorization, "utility": utility, "form": form})
