@@ -49,7 +49,7 @@ def describe(source: BinaryIO, dialect: Dialect = STANDARD) -> dict[str, Any]:
     try:
         for resource in parse.read(source):
             directory.learn(resource)
-            _count(counts, resource)
+            _count(counts, resource, directory)
     except atom.NothingUnderstood as error:
         counts.refused["document", str(error)] += 1
     total = numbers.total(blocks.total for blocks in counts.by_link.values())
@@ -66,19 +66,19 @@ def describe(source: BinaryIO, dialect: Dialect = STANDARD) -> dict[str, Any]:
     }
 
 
-def _count(counts: _Counts, resource: resources.Resource) -> None:
+def _count(counts: _Counts, resource: resources.Resource, directory: links.Directory) -> None:
     match resource:
         case resources.UsagePoint():
             counts.usage_points += 1
         case resources.MeterReading():
             counts.meter_readings += 1
         case resources.IntervalBlock():
-            _count_block(counts, resource)
+            _count_block(counts, resource, directory)
         case resources.Refused():
             counts.refused[resource.what, resource.why] += 1
 
 
-def _count_block(counts: _Counts, block: resources.IntervalBlock) -> None:
+def _count_block(counts: _Counts, block: resources.IntervalBlock, directory: links.Directory) -> None:
     columns = block.columns
     counts.blocks += 1
     counts.readings += columns.written
@@ -87,7 +87,7 @@ def _count_block(counts: _Counts, block: resources.IntervalBlock) -> None:
     if columns.starts:
         _widen(counts, columns.starts)
     entry = block.entry
-    key = (entry.segment("UsagePoint"), entry.segment("MeterReading"), block.is_lower_camel and entry.hrefs)
+    key = (directory.written_usage_point(entry), entry.segment("MeterReading"), block.is_lower_camel and entry.hrefs)
     blocks = counts.by_link.setdefault(key if any(key) else entry.hrefs, _Blocks(block))
     blocks.count += columns.written
     if columns.starts:

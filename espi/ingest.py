@@ -306,7 +306,7 @@ class _Ingest:
             return
         for reason, count in (columns.refused + columns.remarks).items():
             self.refused["reading", reason] += count
-        key = _address(block)
+        key = self._address(block)
         if key not in self.deferred and not self._place(block, is_final=False):
             self.deferred.add(key)
 
@@ -314,8 +314,14 @@ class _Ingest:
         for resource in parse.read(file):
             if not isinstance(resource, resources.IntervalBlock) or not self._is_ours(resource):
                 continue
-            if _address(resource) in self.deferred:
+            if self._address(resource) in self.deferred:
                 self._place(resource, is_final=True)
+
+    def _address(self, block: resources.IntervalBlock) -> Any:
+        """What blocks of one series share before it is known which one it is."""
+        entry = block.entry
+        key = (self.directory.written_usage_point(entry), entry.segment("MeterReading"))
+        return key if key[1] and not block.is_lower_camel else entry.hrefs
 
     def _place(self, block: resources.IntervalBlock, *, is_final: bool) -> bool:
         """Put a block's readings among the rows to write; False if the document has yet to say where."""
@@ -381,7 +387,7 @@ class _Ingest:
             self._store_local_time(local_time)
 
     def _store_bill(self, bill: resources.UsageSummary) -> None:
-        point = self.channels.usage_point(links.usage_point_id(bill.entry))
+        point = self.channels.usage_point(self.directory.usage_point_id(bill.entry))
         outcome = bills.store(
             bill,
             point,
@@ -413,13 +419,6 @@ def _belongs(resource: resources.Resource, rules: _Rules) -> bool:
     if found and expected:
         return unquote(found) == unquote(expected)
     return not rules.must_name or isinstance(resource, resources.ReadingType | resources.LocalTimeParameters)
-
-
-def _address(block: resources.IntervalBlock) -> Any:
-    """What blocks of one series share before it is known which one it is."""
-    entry = block.entry
-    key = (links.usage_point_id(entry, default=""), entry.segment("MeterReading"))
-    return key if key[1] and not block.is_lower_camel else entry.hrefs
 
 
 def _with_durations(columns: resources.Columns, kind: resources.ReadingType | None) -> resources.Columns:

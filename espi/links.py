@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from espi import enums, resources
 from espi.dialect import Dialect
@@ -60,12 +60,13 @@ class Directory:
         self.reading_types: dict[str, list[resources.ReadingType]] = {}
         self.local_times: list[resources.LocalTimeParameters] = []
         self._of_block_link: dict[str, tuple[str, str]] = {}
+        self._also: dict[str, str] = {}  # addresses that a usage point's own entry gives it besides its own
 
     def learn(self, resource: resources.Resource) -> None:
         """Take note of a resource that others may point to."""
         match resource:
             case resources.UsagePoint():
-                self.usage_points[usage_point_id(resource.entry)] = resource
+                self._learn_usage_point(resource)
             case resources.ReadingType():
                 self._learn_reading_type(resource)
             case resources.LocalTimeParameters():
@@ -80,6 +81,9 @@ class Directory:
         """
         hinted = self._hinted(block)
         point, meter_reading, type_key = self._meter_reading(block.entry)
+        if point and not is_final and not self._is_told(point):
+            return None
+        point = self._also.get(point, point)
         kind = self._reading_type(*type_key) or self._own_type(block.entry)
         kind = kind if kind and kind.uom is not None else hinted or kind
         if kind and point:
@@ -88,6 +92,30 @@ class Directory:
             return None
         point = point or self._only(self.usage_points) or UNNAMED
         return Source(point, meter_reading, kind or self._fallback(point))
+
+    def usage_point_id(self, entry: resources.Entry) -> str:
+        """The usage point that an entry belongs to; of a document that was read to its end."""
+        point = self.written_usage_point(entry) or UNNAMED
+        return self._also.get(point, point)
+
+    def written_usage_point(self, entry: resources.Entry) -> str:
+        """The usage point that an entry names, as the dialect knows them; "" where it names none."""
+        if self.dialect.usage_points == "id":
+            return usage_point_id(entry, default="")
+        return next((found for href in entry.hrefs if (found := _address(href))), "")
+
+    def _is_told(self, point: str) -> bool:
+        return self.dialect.usage_points == "id" or point in self.usage_points or point in self._also
+
+    def _learn_usage_point(self, said: resources.UsagePoint) -> None:
+        """One whose links lead elsewhere (`/BillingAccount/7/UsagePoint/1`, `/User/7/UsagePoint/1`) is one all the same."""
+        own = self.written_usage_point(said.entry) or UNNAMED
+        self.usage_points[own] = said
+        self._also.pop(own, None)
+        for href in said.entry.hrefs if self.dialect.usage_points == "address" else ():
+            other = _address(href)
+            if other and other not in self.usage_points and other.rpartition("/")[2] == own.rpartition("/")[2]:
+                self._also.setdefault(other, own)
 
     def _learn_reading_type(self, kind: resources.ReadingType) -> None:
         key = kind.entry.segment("ReadingType") or kind.entry.resource_id
@@ -101,7 +129,7 @@ class Directory:
         return known[min(rank, len(known) - 1)] if known else None
 
     def _learn_meter_reading(self, entry: resources.Entry) -> None:
-        key = (usage_point_id(entry, default=""), entry.segment("MeterReading") or entry.resource_id)
+        key = (self.written_usage_point(entry), entry.segment("MeterReading") or entry.resource_id)
         kinds = [resources.segment(href, "ReadingType") for href in entry.related_hrefs]
         if key not in self.meter_readings:
             type_id = next((kind for kind in kinds if kind), "")
@@ -113,7 +141,7 @@ class Directory:
 
     def _meter_reading(self, entry: resources.Entry) -> tuple[str, str, tuple[str, int]]:
         """Usage point and meter reading ids of a block, ReadingType id and rank; "" for what no link says."""
-        point, meter_reading = usage_point_id(entry, default=""), entry.segment("MeterReading")
+        point, meter_reading = self.written_usage_point(entry), entry.segment("MeterReading")
         linked = (self._of_block_link.get(href.rstrip("/")) for href in entry.hrefs)
         known = next((key for key in linked if key), ("", "")) if not meter_reading else (point, meter_reading)
         if known not in self.meter_readings:
@@ -148,6 +176,18 @@ class Directory:
 def usage_point_id(entry: resources.Entry, default: str = UNNAMED) -> str:
     """The id of the UsagePoint that an entry is, or belongs to."""
     return entry.segment("UsagePoint") or entry.segment("usagePoint") or default
+
+
+def _address(href: str) -> str:
+    """Host and path of a link up to the id of its usage point; a relative link as it stands. "" where it names none."""
+    found = re.match(r"[^?#]*?(?:^|/)[uU]sagePoint/[^/?#]+", href)
+    if not found:
+        return ""
+    try:
+        parts = urlsplit(found[0])
+    except ValueError:
+        return found[0]
+    return f"{parts.netloc.lower()}{parts.path}"
 
 
 def subscription_id(entry: resources.Entry) -> str:

@@ -53,9 +53,9 @@ def _uploads(user: User) -> Subscription:
 
 def _dialect(time_zone: str | None) -> Dialect:
     if not time_zone:
-        return Dialect()
+        return Dialect(usage_points="address")
     try:
         zones.zone(time_zone)
     except zones.UnknownTimeZone as error:
         raise ingest.DocumentRefused(str(error)) from None
-    return Dialect(time_zone=time_zone)
+    return Dialect(time_zone=time_zone, usage_points="address")
