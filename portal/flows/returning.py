@@ -118,7 +118,9 @@ def complete(journey: AuthorizationRequest, callback: Callback, *, now: datetime
     The claim is a conditional update, so of two identical callbacks exactly one makes a token request (A08). A journey
     that was claimed before is left as it is: its result page tells. What stops us after the claim ends the journey too.
     """
-    answered = AuthorizationRequest.objects.filter(pk=journey.pk, status=Status.DEPARTED, state_hash=journey.state_hash)
+    answered = AuthorizationRequest.objects.filter(
+        pk=journey.pk, status__in=_waiting_for(callback), state_hash=journey.state_hash
+    )
     code_hash = authorize.digest(callback.code) if callback.code else ""
     if not answered.update(status=Status.RETURNED, returned_at=now, code_hash=code_hash):
         return
