@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from celery import shared_task
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 from django.utils import timezone
 
 import utilities
@@ -31,6 +31,10 @@ BODY_LIMIT = 1024 * 1024  # bytes
 KEPT_OF_UNREADABLE = 64 * 1024
 MOST_URLS = 1000
 LONGEST_URL = 2048
+SIGNATURE = re.compile(r"[0-9a-fA-F]{64}")
+DEEPEST = 20  # levels of a webhook's JSON; UtilityAPI's have four
+INDENTED_LIMIT = 2 * BODY_LIMIT  # characters
+IDENTIFIER = re.compile(r"[!-~]{1,255}")  # of a subscription or authorization
 FILE_LIFE = timedelta(hours=48)  # Con Edison keeps an announced file this long; an older announcement is a new one
 LOCK_SPACE = 0x6E6F7469  # "noti": first half of the advisory lock's key
 
@@ -71,17 +75,45 @@ def signed(body: bytes, *, secret: str, salt: str, signature: str) -> bool:
 
     The platform's documents leave open which of the two is hashed (contract §4.4).
     """
-    forms = [body, *indented(body)]
-    digests = [hashlib.sha256(b".".join((secret.encode(), salt.encode(), form))).hexdigest() for form in forms]
-    return bool(secret) and any(hmac.compare_digest(digest, signature.lower()) for digest in digests)
+    if not (secret and salt and SIGNATURE.fullmatch(signature)):
+        return False
+    digest = hashlib.sha256(f"{secret}.{salt}.".encode(errors="replace"))
+    of_indented = digest.copy()
+    digest.update(body)
+    if hmac.compare_digest(digest.hexdigest(), signature.lower()):
+        return True
+    return indented(body, into=of_indented) and hmac.compare_digest(of_indented.hexdigest(), signature.lower())
 
 
-def indented(body: bytes) -> list[bytes]:
-    """The same JSON indented by four blanks; nothing when it is not JSON."""
+def indented(body: bytes, *, into: "hashlib._Hash") -> bool:
+    """Hash the same JSON indented by four blanks; False when it is not JSON, or none that anybody would write.
+
+    Nobody has proved yet who sent it: a mebibyte of nested brackets would become gigabytes.
+    """
     try:
-        return [json.dumps(json.loads(body), indent=4, ensure_ascii=False).encode()]
+        value = json.loads(body)
+        if not is_shallow(value):
+            return False
+        length = 0
+        for part in json.JSONEncoder(indent=4, ensure_ascii=False).iterencode(value):
+            length += len(part)
+            if length > INDENTED_LIMIT:
+                return False
+            into.update(part.encode())
     except (ValueError, RecursionError):
-        return []
+        return False
+    return True
+
+
+def is_shallow(value: Any) -> bool:
+    """Whether lists and objects stand at most DEEPEST inside each other."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [each for each in level if isinstance(each, list | dict)]
+        if not level:
+            return True
+        level = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
+    return False
 
 
 def receive(
@@ -93,7 +125,11 @@ def receive(
     now: datetime,
     channel: str = Notification.Channel.BATCH_LIST,
 ) -> Notification:
-    """Keep what was posted, in one INSERT. What cannot be read is kept cut short, for staff."""
+    """Keep what was posted, in one INSERT. What cannot be read is kept cut short, for staff.
+
+    UtilityAPI's events name the address they are delivered to (contract §4.4); the secret in it is not kept.
+    """
+    body = body.replace(app.notify_secret.encode(), b"[removed]") if app.notify_secret else body
     notification = Notification(
         application_information=app,
         channel=channel,
@@ -176,9 +212,12 @@ def resolved(notification: Notification, now: datetime) -> tuple[list[FetchJob],
         try:
             if number >= MOST_URLS:
                 raise NotOurs(f"A notification may name {MOST_URLS} addresses; this is one more.")
-            jobs += make(notification, entry, now)
+            with transaction.atomic():
+                jobs += make(notification, entry, now)
         except (NotOurs, UntrustedAddress) as error:
             refused.append([shown(entry), error.reason])
+        except (DataError, ValueError):
+            refused.append([shown(entry), "It holds something that cannot be looked up."])
     return jobs, refused[:MOST_URLS]
 
 
@@ -250,6 +289,8 @@ def connection_of(
     app: ApplicationInformation, *, subscription_id: str = "", authorization_id: str = ""
 ) -> Authorization:
     """The connection a utility means by one of its ids. Raises NotOurs."""
+    if not IDENTIFIER.fullmatch(subscription_id or authorization_id):
+        raise NotOurs("It names something that cannot be the id of a connection.")
     held = Authorization.objects.filter(application_information=app)
     if subscription_id:
         held = held.filter(utility_subscription_id=subscription_id)
@@ -265,12 +306,14 @@ def connection_of(
 
 def job_of_event(notification: Notification, event: dict[str, Any], now: datetime) -> list[FetchJob]:
     """The jobs a UtilityAPI event asks for; [] for events that ask nothing of us. Raises NotOurs."""
-    kind = event.get("type")
+    kind, named = event.get("type"), event.get("authorization_uid")
+    if not isinstance(kind, str):
+        raise NotOurs("Its type is not a text.")
     if kind not in EVENTS_WITH_DATA | EVENTS_OF_STATUS:
         return []
-    authorization = connection_of(
-        notification.application_information, authorization_id=str(event.get("authorization_uid") or "")
-    )
+    if not isinstance(named, str):
+        raise NotOurs("It does not name an authorization by a text.")
+    authorization = connection_of(notification.application_information, authorization_id=named)
     if kind in EVENTS_WITH_DATA:
         return fetch.enqueue_first(authorization, now=now, notification=notification)
     return fetch.enqueue_status(authorization, now=now, notification=notification)

@@ -35,6 +35,8 @@ def accept(request: HttpRequest, slug: str, secret: str, channel: Notification.C
         app = notify.registration(slug, secret)
         if app is None:
             raise Http404
+        if is_coded(request):
+            return HttpResponse(status=400)
         body = read(request)
         if body is None:
             return HttpResponse(status=413)
@@ -67,8 +69,13 @@ def read(request: HttpRequest) -> bytes | None:
 
 
 def is_chunked(request: HttpRequest) -> bool:
-    coded = request.META.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
-    return coded and bool(request.META.get("wsgi.input_terminated"))
+    coding = request.META.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
+    return coding == "chunked" and bool(request.META.get("wsgi.input_terminated"))
+
+
+def is_coded(request: HttpRequest) -> bool:
+    """Whether the body is in a transfer coding that nobody has unpacked: it would be taken for an empty one."""
+    return bool(request.META.get("HTTP_TRANSFER_ENCODING")) and not is_chunked(request)
 
 
 def is_signed(request: HttpRequest, body: bytes, secret: str) -> bool:

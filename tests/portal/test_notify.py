@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -415,3 +417,131 @@ def test_c03_a_body_in_chunks_without_a_length_is_read_and_limited_alike(app, si
     response = Client().generic("POST", address(app), body, content_type="text/xml", **chunked)
     assert response.status_code == status
     assert Notification.objects.filter(state="received").exists() is (status == 200)
+
+
+@pytest.mark.parametrize("missing", ["salt", "signature"])
+def test_without_salt_or_signature_nothing_is_signed(missing):
+    given = {"salt": "salt", "signature": hashlib.sha256(b"secret..{}").hexdigest()} | {missing: ""}
+    assert not notify.signed(b"{}", secret="secret", **given)
+
+
+@pytest.mark.parametrize("signature", ["é" * 64, "0" * 64 + "\n", "٣" * 64, "0" * 10_000])
+def test_c14_a_signature_that_is_no_digest_is_refused_not_a_fault(essex, signature):
+    headers = {"X-UtilityAPI-Webhook-Salt": "salt", "X-UtilityAPI-Webhook-Signature": signature}
+    there = address(essex, kind="Webhook")
+    assert post(essex, events("meter_created"), address=there, headers=headers).status_code == 401
+    assert not notify.signed(b"{}", secret="secret", salt="salt", signature=signature)
+
+
+def nested(depth):
+    return b"[" * depth + b"1" + b"]" * depth
+
+
+@pytest.mark.parametrize(("depth", "right"), [(20, True), (21, False), (30_000, False)])
+def test_the_indented_form_is_compared_down_to_twenty_levels(depth, right):
+    form = json.dumps(json.loads(nested(min(depth, 100))), indent=4).encode()
+    digest = hashlib.sha256(b"secret.salt." + form).hexdigest()
+    assert notify.signed(nested(depth), secret="secret", salt="salt", signature=digest) is right
+
+
+# Peak of the memory it takes, in MiB, to find the signature of a hostile body wrong.
+CHECK = """
+import hashlib, resource, sys
+import django
+django.setup()
+from portal.flows import notify
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert not notify.signed(eval(sys.argv[1]), secret="secret", salt="salt", signature="0" * 64)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["b'[' * 900 + b'1,' * 500_000 + b'1' + b']' * 900", "b'[' * 18 + b'[],' * 340_000 + b'1' + b']' * 18"],
+    ids=["deep and long", "long"],
+)
+def test_checking_the_signature_of_a_hostile_body_takes_little_memory(body):
+    done = subprocess.run([sys.executable, "-c", CHECK, body], capture_output=True, text=True, check=True, timeout=60)
+    assert int(done.stdout) < 100
+
+
+def test_the_secret_of_our_address_is_not_kept_with_what_was_posted(essex):
+    body = json.loads(events("meter_created")) | {"url": f"http://localhost:8000{address(essex, kind='Webhook')}"}
+    assert signed_post(essex, json.dumps(body).encode()).status_code == 200
+    kept = Notification.objects.get()
+    assert essex.notify_secret.encode() not in bytes(kept.body)
+    assert kept.state == "received"
+    post(essex, f"no XML: {essex.notify_secret}".encode())
+    assert essex.notify_secret.encode() not in bytes(Notification.objects.latest("pk").body)
+
+
+# What a list or an event may name, and what of it no connection can be called.
+ODD_IDS = ["a%00", "%ED%A0%80", "%0a", "a%20b", "%C3%A9", "9" * 256, "%f0%9f"]
+
+
+def test_c06_an_id_that_nobody_can_have_costs_only_its_own_entry():
+    app = rows.registration("cecony", "v2")
+    rows.authorization(app)
+    odd = [f"{V2}/Authorization/{name}" for name in ODD_IDS] + [f"{V2}/Batch/Subscription/{name}" for name in ODD_IDS]
+    notification = resolved(app, *odd, f"{V2}/Authorization/a976")
+    assert [job.url for job in FetchJob.objects.all()] == [f"{V2}/Authorization/a976"]
+    assert notification.state == "resolved"
+    assert len(notification.refused_urls) == len(odd)
+
+
+def test_c06_an_id_in_the_query_that_nobody_can_have_costs_only_its_own_entry(app):
+    rows.authorization(app)
+    odd = [f"{V1}/Batch/Download?requestId=1&subscriptionId={name}" for name in ODD_IDS]
+    assert len(resolved(app, *odd, FILE).refused_urls) == len(odd)
+    assert [job.url for job in FetchJob.objects.all()] == [FILE]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": "meter_created", "authorization_uid": "\0"},
+        {"type": "meter_created", "authorization_uid": "\ud800"},
+        {"type": "meter_created", "authorization_uid": ["a976"]},
+        {"type": "meter_created", "authorization_uid": 976},
+        {"type": "meter_created"},
+        {"type": ["meter_created"], "authorization_uid": "a976"},
+        {"type": {"\ud800": 1}},
+        {"type": None},
+    ],
+)
+def test_c06_an_odd_event_costs_only_its_own_entry(essex, odd):
+    rows.authorization(essex)
+    good = json.loads(events("meter_created"))["events"]
+    signed_post(essex, json.dumps({"events": [odd, *good]}).encode())
+    notification = Notification.objects.get()
+    notify.resolve(notification.pk, now=NOW)
+    notification.refresh_from_db()
+    assert FetchJob.objects.count() == 1
+    assert notification.state == "resolved"
+    [[_, why]] = notification.refused_urls
+    assert why
+
+
+def test_c06_an_entry_the_database_refuses_costs_only_itself(app):
+    rows.authorization(app)
+    bad, made = f"{FILE}&bad=1", notify.jobs_of_url
+
+    def fails(notification, url, now):
+        if url == bad:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 / 0")
+        return made(notification, url, now)
+
+    with patch("portal.flows.notify.jobs_of_url", fails):
+        notification = resolved(app, bad, FILE)
+    assert [job.url for job in FetchJob.objects.all()] == [FILE]
+    assert notification.refused_urls == [[bad, "It holds something that cannot be looked up."]]
+
+
+def test_a_body_whose_coding_nobody_unpacked_is_refused(app):
+    there = address(app)
+    for coding in ("identity, chunked", "gzip, chunked", "identity", "chunked"):
+        answer = Client().generic("POST", there, b"", headers={"Transfer-Encoding": coding})
+        assert answer.status_code == 400
+    assert not Notification.objects.exists()
