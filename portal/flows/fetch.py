@@ -92,6 +92,12 @@ def enqueue_first(
     return enqueue_planned(authorization, planned, now=now, notification=notification)
 
 
+def begin(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
+    """The first jobs of a new connection. Where the customer chose its end at the utility, only the utility knows it."""
+    jobs = enqueue_first(authorization, now=now)
+    return jobs if authorization.end_date else jobs + enqueue_status(authorization, now=now)
+
+
 def enqueue_planned(
     authorization: Authorization,
     planned: Sequence[PlannedRequest],
@@ -665,6 +671,14 @@ def unproven(error: Exception, job: FetchJob, now: datetime) -> Result:
     return Result(State.DUE, f"{words} ({reason})", now + timedelta(seconds=LONGEST_WAIT), is_counted=False)
 
 
+def not_yet(error: standing.NotYet, job: FetchJob, now: datetime) -> Result:
+    """Asked again as long as the authorization is new; nothing is concluded from an answer that early."""
+    result = later(job, error.reason, now)
+    if result.not_before and result.not_before < owner(job).created_at + standing.SETTLING:
+        return result
+    return Result(State.FAILED, error.reason)
+
+
 def failed(words: str) -> Callable[[Exception, FetchJob, datetime], Result]:
     """A judge for errors that trying again does not heal; `{}` stands for the error's own reason."""
 
@@ -714,6 +728,7 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (session.AddressRefused, unproven),
     (session.CertificateUnusable, our_credentials),
     (atom.DocumentRefused, failed("The file could not be used. {}")),
+    (standing.NotYet, not_yet),
     (standing.NotAnAuthorization, failed("{}")),
     (tokens.NotAllowed, ended),
     (oauth.InvalidClient, our_credentials),

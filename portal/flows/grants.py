@@ -25,7 +25,7 @@ def keep(journey: AuthorizationRequest, grant: Grant, *, now: datetime) -> Autho
         # Two journeys brought the same subscription at the same instant: the other one made the row.
         authorization = _store(journey, grant, now)
     if authorization.status == Authorization.Status.ACTIVE:
-        fetch.enqueue_first(authorization, now=now)
+        fetch.begin(authorization, now=now)
         fetch.enqueue_checks_of_earlier(authorization, now=now)
     return authorization
 

@@ -71,9 +71,11 @@ def _newest_authorizations(subscriptions: Iterable[Subscription]) -> dict[int, A
 
 
 def _jobs(authorizations: Iterable[Authorization]) -> dict[int, list[FetchJob]]:
+    """Jobs that bring data; what is asked of the permission itself is not the customer's to watch."""
     jobs: dict[int, list[FetchJob]] = defaultdict(list)
     columns = ("id", "authorization_id", "kind", "state", "reason", "not_before", "created_at")
-    for job in FetchJob.objects.filter(authorization__in=list(authorizations)).only(*columns).order_by("-id")[:500]:
+    rows = FetchJob.objects.filter(authorization__in=list(authorizations)).exclude(kind__in=_WITHOUT_DATA)
+    for job in rows.only(*columns).order_by("-id")[:500]:
         jobs[job.authorization_id or 0].append(job)
     return jobs
 
@@ -128,5 +130,6 @@ def _live(jobs: list[FetchJob], meters: list[Meter]) -> tuple[str, str, str]:
     return "Connected", "ok", "Your utility has no readings for this account yet." if jobs else _FIRST_WAIT
 
 
+_WITHOUT_DATA = (FetchJob.Kind.AUTHORIZATION, FetchJob.Kind.REVOCATION)
 _NOTHING_ALLOWED = "Your utility allows none of the data you chose, so we have asked for nothing."
 _FIRST_WAIT = "We have asked your utility. An hour is usual, a day is possible."

@@ -254,5 +254,5 @@ def ask_for_what_was_granted(now: datetime) -> list[Authorization]:
     ).select_related("application_information")
     found = list(idle[:100])
     for authorization in found:
-        fetch.enqueue_first(authorization, now=now)
+        fetch.begin(authorization, now=now)
     return found

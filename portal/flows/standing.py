@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
@@ -28,6 +29,10 @@ class NotAnAuthorization(Exception):
         self.reason = reason
 
 
+class NotYet(NotAnAuthorization):
+    """The resource of a brand-new authorization is not readable yet."""
+
+
 def read(authorization: Authorization, body: bytes, *, now: datetime) -> str:
     """Do what an Authorization resource says; returns it in words. Raises NotAnAuthorization, changing nothing."""
     try:
@@ -39,8 +44,18 @@ def read(authorization: Authorization, body: bytes, *, now: datetime) -> str:
     if len(ours) != 1 or not ours[0].status:
         raise NotAnAuthorization("The utility's answer does not say how this permission stands.")
     if ours[0].status == "active":
+        _note_end(authorization, ours[0])
         return _note_scope(authorization, ours[0].scope)
     return ended(authorization, now)
+
+
+def _note_end(authorization: Authorization, said: authorizations.AuthorizationStatus) -> None:
+    """The last day, on the meter's clock, of a permission whose end the customer chose at the utility."""
+    if not said.says_end or authorization.subscription is None:
+        return
+    zone = ZoneInfo(authorization.subscription.time_zone)
+    last = (said.ends_at - timedelta(seconds=1)).astimezone(zone).date() if said.ends_at else None
+    Authorization.objects.filter(pk=authorization.pk).update(end_date=last)
 
 
 @transaction.atomic
@@ -55,6 +70,8 @@ def _note_scope(authorization: Authorization, scope: str) -> str:
         log.warning("scope of another kind ignored: authorization=%s", row.public_id)
         return ACTIVE
     granted = utility.granted_choices(app, scope)
+    if granted == utility.granted_choices(app, row.scope_granted):  # the same in other words (PG&E contract §8.4)
+        return ACTIVE
     row.scope_granted = scope
     row.data_granted = [choice.id for choice in utility.data_choices(app) if choice.id in granted]
     row.save(update_fields=["scope_granted", "data_granted", "updated_at"])
@@ -62,9 +79,9 @@ def _note_scope(authorization: Authorization, scope: str) -> str:
 
 
 def gone(authorization: Authorization, *, now: datetime) -> str:
-    """404 or 410: the authorization no longer exists, unless it is so new that it does not exist yet."""
+    """404 or 410: the authorization no longer exists, unless it is so new that it does not exist yet: NotYet."""
     if now - authorization.created_at < SETTLING:
-        raise NotAnAuthorization("The utility does not know this permission yet.")
+        raise NotYet("The utility does not know this permission yet.")
     return ended(authorization, now)
 
 

@@ -46,7 +46,7 @@ def test_the_earlier_one_is_looked_up_even_if_pge_does_not_tell(world):
     world.work()
     world.arm("no_notification", "pge")
     again(world, PGE)
-    job = FetchJob.objects.get(kind="authorization")
+    job = FetchJob.objects.get(kind="authorization", authorization=first, state="due")
     assert job.url == first.authorization_uri
     fetch.run(job.pk, now=datetime.now(UTC))
     first.refresh_from_db()

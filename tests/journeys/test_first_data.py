@@ -127,7 +127,7 @@ def test_without_a_notification_the_request_waits_and_says_so(world):
 
 def test_essex_is_asked_the_same_again_until_it_is_ready(world):
     connect(world, ESSEX)
-    job = FetchJob.objects.get()
+    job = FetchJob.objects.get(kind="usage")
     fetch.run(job.pk, now=datetime.now(UTC))
     job.refresh_from_db()
     assert (job.state, job.attempts, job.reason) == ("due", 0, "The utility is still preparing the data.")
