@@ -34,6 +34,7 @@ urlpatterns = [
     path("connect", include((journey, "connect"))),
     path("connections/<uuid:public_id>/stop", dashboard.stop, name="stop"),
     path("dashboard", dashboard.dashboard, name="dashboard"),
+    path("data/<uuid:public_id>/delete", dashboard.delete_data, name="delete-data"),
     path("help", pages.help_page, name="help"),
     path("help/stop", pages.how_to_stop, name="how-to-stop"),
     path("privacy", pages.privacy, name="privacy"),

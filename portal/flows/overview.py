@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from django.db.models import Case, Max, Min, When
 
 import utilities
-from espi.models import Authorization, FetchJob, Subscription, UsagePoint
+from espi.models import Authorization, Document, FetchJob, Subscription, UsagePoint
 from portal.models import User
 
 Status = Authorization.Status
@@ -40,6 +40,7 @@ class Card:
     authorization: Authorization | None = None
     meters: list[Meter] = field(default_factory=list)
     action: str = ""
+    can_delete: bool = False
 
 
 ENDED: dict[str, tuple[str, str, str]] = {
@@ -56,7 +57,15 @@ def cards(user: User) -> list[Card]:
     newest = _newest_authorizations(subscriptions)
     jobs = _jobs(newest.values())
     meters = _meters(subscriptions)
-    return [_card(s, newest.get(s.pk), jobs, meters[s.pk]) for s in subscriptions]
+    with_documents = set(Document.objects.filter(subscription__in=subscriptions).values_list("subscription", flat=True))
+    found = (_card(s, newest.get(s.pk), jobs, meters[s.pk]) for s in subscriptions)
+    return [replace(card, can_delete=_can_delete(card, with_documents)) for card in found]
+
+
+def _can_delete(card: Card, with_documents: set[int]) -> bool:
+    """Whether there is something that no live authorization goes on filling."""
+    is_filled = card.authorization is not None and card.authorization.status in LIVE
+    return not is_filled and bool(card.meters or card.subscription.pk in with_documents)
 
 
 def _newest_authorizations(subscriptions: Iterable[Subscription]) -> dict[int, Authorization]:
@@ -96,13 +105,18 @@ def _meters(subscriptions: Iterable[Subscription]) -> dict[int, list[Meter]]:
     return found
 
 
+def name_of(subscription: Subscription) -> str:
+    """What the customer knows it by."""
+    return utilities.get(subscription.utility).long_name if subscription.utility else subscription.name or "My files"
+
+
 def _card(
     subscription: Subscription,
     authorization: Authorization | None,
     jobs: dict[int, list[FetchJob]],
     meters: list[Meter],
 ) -> Card:
-    name = utilities.get(subscription.utility).long_name if subscription.utility else subscription.name or "My files"
+    name = name_of(subscription)
     if authorization is None:
         detail = "From files you uploaded." if meters else "No readings yet."
         return Card(subscription, name, "Your own files", "", detail, None, meters)

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from django.db import transaction
 
-from espi.models import Authorization, FetchJob, Subscription
-from portal.flows import fetch
+from espi.models import Authorization, FetchJob
+from portal.flows import deletion, fetch
 
 LIVE = (Authorization.Status.ACTIVE, Authorization.Status.NEEDS_RECONNECT)
 UNFINISHED = (FetchJob.State.DUE, FetchJob.State.RUNNING, FetchJob.State.AWAITING_NOTIFICATION)
@@ -25,7 +25,7 @@ def withdraw(authorization: Authorization, *, delete_data: bool, now: datetime) 
     for each in [row, *same.exclude(pk=row.pk).order_by("pk")] if row.subscription_id else [row]:
         _stop(each, now)
     if delete_data and row.subscription:
-        _delete_data(row.subscription)
+        deletion.delete_data(row.subscription)
 
 
 def _stop(row: Authorization, now: datetime) -> None:
@@ -36,8 +36,3 @@ def _stop(row: Authorization, now: datetime) -> None:
         state=FetchJob.State.SUPERSEDED, reason="The customer stopped sharing.", finished_at=now, lease_expires_at=None
     )
     fetch.enqueue_revocation(row, now=now)
-
-
-def _delete_data(subscription: Subscription) -> None:
-    subscription.usage_points.all().delete()
-    subscription.documents.all().delete()

@@ -13,8 +13,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 import utilities
-from espi.models import Authorization
-from portal.flows import overview
+from espi.models import Authorization, Subscription
+from portal.flows import deletion, overview
 from portal.flows.withdraw import LIVE, withdraw
 from portal.views.connect import customer, see_other
 
@@ -60,3 +60,29 @@ def stop(request: HttpRequest, public_id: UUID) -> HttpResponse:
         )
         return see_other(reverse("dashboard"))
     return render(request, "portal/stop.html", {"authorization": authorization, "utility": utility, "form": form})
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@login_required
+def delete_data(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Delete what was uploaded, or kept of a connection that has ended. 409 while a live one fills it."""
+    subscription = get_object_or_404(Subscription, public_id=public_id, retail_customer=customer(request))
+    name = overview.name_of(subscription)
+    filling = deletion.filling(subscription)
+    if request.method == "POST" and not filling:
+        try:
+            deletion.delete(subscription)
+        except deletion.StillFilled:  # connected again, meanwhile
+            filling = deletion.filling(subscription)
+        else:
+            messages.success(request, f"Deleted. We no longer have the data of “{name}”.")
+            return see_other(reverse("dashboard"))
+    newest = subscription.authorizations.order_by("-created_at").first()
+    context = {
+        "name": name,
+        "hint": newest.account_hint if newest else "",
+        "held": deletion.held(subscription),
+        "filling": filling,
+    }
+    return render(request, "portal/delete_data.html", context, status=409 if filling else 200)

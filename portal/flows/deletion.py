@@ -1,0 +1,71 @@
+"""What was collected, or uploaded, goes: all of a subscription's data, and nothing of the connection's own record."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from django.db import transaction
+from django.db.models import Max, Min
+
+from espi import ingest
+from espi.models import Authorization, IntervalBlock, LocalTimeParameters, Subscription, UsageSummary
+from portal.flows import standing
+from portal.models import User
+
+
+class StillFilled(Exception):
+    """A live authorization goes on filling the subscription: sharing has to be stopped first."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What there is to delete; `first_day` and `last_day` of readings, local to their meters."""
+
+    meters: int
+    bills: int
+    documents: int
+    first_day: date | None
+    last_day: date | None
+
+    def __bool__(self) -> bool:
+        return bool(self.meters or self.documents)
+
+
+def held(subscription: Subscription) -> Held:
+    """Count it."""
+    blocks = IntervalBlock.objects.filter(meter_reading__usage_point__subscription=subscription)
+    days = blocks.aggregate(first_day=Min("local_date"), last_day=Max("local_date"))
+    return Held(
+        meters=subscription.usage_points.count(),
+        bills=UsageSummary.objects.filter(usage_point__subscription=subscription).count(),
+        documents=subscription.documents.count(),
+        **days,
+    )
+
+
+def filling(subscription: Subscription) -> Authorization | None:
+    """The live authorization that fills the subscription, if there is one."""
+    return subscription.authorizations.filter(status__in=standing.LIVE).first()
+
+
+@transaction.atomic
+def delete(subscription: Subscription) -> None:
+    """Delete the data at the customer's word. Raises StillFilled, deleting nothing.
+
+    A collection of uploaded files goes with its data. The customer's row is held as an upload of his holds it.
+    """
+    User.objects.select_for_update().get(pk=subscription.retail_customer_id)
+    list(subscription.authorizations.select_for_update())
+    if filling(subscription):
+        raise StillFilled
+    delete_data(subscription)
+    if not subscription.authorizations.exists():
+        subscription.delete()
+
+
+@transaction.atomic
+def delete_data(subscription: Subscription) -> None:
+    """Usage points with their readings and bills, documents, and the utility's words about its clock."""
+    ingest.lock(subscription)
+    subscription.usage_points.all().delete()
+    subscription.documents.all().delete()
+    LocalTimeParameters.objects.filter(subscription=subscription).delete()
