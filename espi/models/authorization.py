@@ -51,6 +51,9 @@ class ApplicationInformation(models.Model):
     resource_base = models.URLField(max_length=500, blank=True, help_text="Empty: the declared address.")
     client_access_token = EncryptedTextField(null=True, editable=False)
     client_access_token_expires_at = models.DateTimeField(null=True, editable=False)
+    refreshing_until = models.DateTimeField(
+        null=True, editable=False, help_text="Whoever asks for a token has till then."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -81,6 +84,11 @@ class Subscription(models.Model):
     complete_to = models.DateTimeField(null=True, blank=True, help_text="Every reading before this instant is here.")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["retail_customer"], condition=Q(utility=""), name="one_place_for_uploads"),
+        ]
+
     def __str__(self) -> str:
         return f"{self.utility or 'upload'} {self.public_id}"
 
@@ -96,6 +104,8 @@ class Authorization(models.Model):
         WITHDRAWN = "withdrawn", "Stopped here by the customer"
         EXPIRED = "expired", "Expired"
         SUPERSEDED = "superseded", "Replaced by a newer authorization"
+
+    LIVE = (Status.ACTIVE, Status.NEEDS_RECONNECT)
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     retail_customer = models.ForeignKey(
@@ -117,6 +127,9 @@ class Authorization(models.Model):
     access_token = EncryptedTextField(null=True, editable=False)
     access_token_expires_at = models.DateTimeField(null=True, editable=False)
     refresh_token = EncryptedTextField(null=True, editable=False)
+    refreshing_until = models.DateTimeField(
+        null=True, editable=False, help_text="Whoever refreshes the token has till then."
+    )
     account_number = EncryptedTextField(blank=True, editable=False)
     account_hint = models.CharField(max_length=16, blank=True, help_text="The account number, masked for people.")
     start_date = models.DateField(null=True, blank=True)

@@ -51,6 +51,8 @@ class FetchJob(models.Model):
         FAILED = "failed", "Failed"
         SUPERSEDED = "superseded", "Superseded"
 
+    OPEN = (State.DUE, State.RUNNING, State.AWAITING_NOTIFICATION)
+
     application_information = models.ForeignKey(ApplicationInformation, on_delete=models.CASCADE)
     authorization = models.ForeignKey(Authorization, on_delete=models.CASCADE, null=True, related_name="fetch_jobs")
     notification = models.ForeignKey("Notification", on_delete=models.SET_NULL, null=True, related_name="fetch_jobs")
@@ -64,6 +66,13 @@ class FetchJob(models.Model):
     attempts = models.SmallIntegerField(default=0)
     not_before = models.DateTimeField()
     lease_expires_at = models.DateTimeField(null=True)
+    claim = models.UUIDField(null=True, editable=False, help_text="Of the worker that runs it; each one has its own.")
+    accepted_at = models.DateTimeField(
+        null=True, help_text="When the utility first answered that it prepares the data."
+    )
+    held_up_since = models.DateTimeField(
+        null=True, help_text="Since when the utility cannot be reached or asks us to wait."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
 
