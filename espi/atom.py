@@ -1,13 +1,14 @@
 """Bytes -> Atom entries and bare resources, streaming (RFC 4287). One entry is in memory at a time.
 
-Matches on namespace and local name only. Nothing is fetched, no entity is expanded, no broken file is repaired, and a
+Of an entry that goes on for megabytes, finished readings are taken out while it is still being read, and what remains
+of it is counted: a few bytes of XML become hundreds in memory. Matches on namespace and local name only. Nothing is fetched, no entity is expanded, no broken file is repaired, and a
 document type declaration refuses the file.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from lxml import etree
 
@@ -28,6 +29,21 @@ _PARSER = {
     "remove_comments": True,
     "remove_pis": True,
 }
+_CHUNK = 32 * 1024
+_SPAN = (
+    2 * 1024 * 1024
+)  # bytes without the end of an entry after which its tree is looked at; they make 110 MiB of tree
+_MOST_NODES = 400_000  # of a tree: elements, attributes, texts
+_MOST_EQUALS = 500_000  # signs "=" in an entry: declarations of namespaces are no nodes
+_MOST_BLOCKS = 200_000  # IntervalBlocks in an entry: more than five years of quarter-hours, each in its own
+_MOST_READINGS = 1_000_000  # in an entry: nine years of five-minute readings
+_MOST_STRANGERS = 10_000  # entries without an ESPI resource
+_OURS = "{http://naesb.org/espi"  # both namespaces of the standard begin so
+_TOO_LARGE = (
+    "One entry of the file is too large to be read. Ask for a shorter period, or for a file with an entry for each day "
+    "or month."
+)
+_NODES = etree.XPath("count(//node()) + count(//@*)")
 
 
 class DocumentRefused(ValueError):
@@ -50,44 +66,114 @@ class Parcel:
 
 @dataclass(slots=True)
 class _Feed:
-    """What the feed says of itself before its entries."""
+    """What the feed says of itself before its entries, and what of the document is still in memory."""
 
     published_at: datetime | None = None
     entries: int = 0
+    strangers: int = 0
     blocks: list[tuple[bool, resources.Columns]] = field(default_factory=list)
     last_href: str = ""
+    readings: int = 0  # in these blocks
+    open_block: etree._Element | None = None
+    taken: list[resources.Columns] = field(default_factory=list)  # out of the open block
+    place: etree._Element | None = None  # some element of the tree as it stands
+    span: int = 0  # bytes since the last end of an entry
+    equals: int = 0
+    next_look: int = _SPAN
+
+    def grow(self, chunk: bytes) -> None:
+        """So many more bytes are in the tree. Raises DocumentRefused when it has become too large."""
+        self.span += len(chunk)
+        if self.span <= _CHUNK:
+            return
+        self.equals += chunk.count(b"=")
+        if self.equals > _MOST_EQUALS:
+            raise DocumentRefused(_TOO_LARGE)
+        if self.span > self.next_look:
+            self.next_look += _SPAN
+            self._take_readings()
+            if self.place is None or int(_NODES(self.place)) > _MOST_NODES:  # type: ignore[arg-type]
+                raise DocumentRefused(_TOO_LARGE)
+
+    def end_block(self, element: etree._Element) -> None:
+        """Keep a block's readings and let go of its tree."""
+        self._keep(columns.read(element))
+        element.clear()
+        self.blocks.append((element.tag == _BLOCKS[1], columns.join(self.taken)))
+        self.taken, self.open_block = [], None
+        if len(self.blocks) > _MOST_BLOCKS:
+            raise DocumentRefused(_TOO_LARGE)
+
+    def end_entry(self) -> list[tuple[bool, resources.Columns]]:
+        """The blocks of the entry that ends."""
+        blocks, self.blocks = self.blocks, []
+        self.entries += 1
+        self.readings = 0
+        return blocks
+
+    def start_span(self) -> None:
+        """Nothing is in the tree any more."""
+        self.span, self.equals, self.next_look = 0, 0, _SPAN
+
+    def _take_readings(self) -> None:
+        if self.open_block is not None and (part := columns.take(self.open_block)):
+            self._keep(part)
+
+    def _keep(self, part: resources.Columns) -> None:
+        self.taken.append(part)
+        self.readings += part.written
+        if self.readings > _MOST_READINGS:
+            raise DocumentRefused(_TOO_LARGE)
 
 
 def read(source: BinaryIO) -> Iterator[Parcel]:
     """Every entry of a feed, a single entry, or a bare resource. The elements are valid until the next step.
 
-    Raises DocumentRefused when it is not well-formed XML, holds a document type declaration or is not ESPI.
+    Raises DocumentRefused when it is not well-formed XML, holds a document type declaration, is not ESPI, or has an
+    entry too large to be read in 512 MiB of memory.
     """
     feed = _Feed()
-    events = etree.iterparse(source, events=("end",), tag=(_ENTRY, *_BLOCKS), **_PARSER)
+    parser = etree.XMLPullParser(events=("start", "end"), tag=(_ENTRY, *_BLOCKS), **_PARSER)  # type: ignore[arg-type]
     try:
-        for _, element in events:
-            if element.tag == _ENTRY:
-                yield _parcel(element, feed)
-                _forget(element)
-            else:
-                feed.blocks.append((element.tag == _BLOCKS[1], columns.read(element)))
-                element.clear()
+        while chunk := source.read(_CHUNK):
+            parser.feed(chunk)
+            yield from _parcels(parser, feed)
+            feed.grow(chunk)
+        root = parser.close()
     except etree.XMLSyntaxError as error:
         raise DocumentRefused(_not_well_formed(error, feed)) from None
-    yield from _rest(events.root, feed)
+    yield from _rest(root, feed)
+
+
+def _parcels(parser: etree.XMLPullParser, feed: _Feed) -> Iterator[Parcel]:
+    """What ended since the last call."""
+    events: Any = parser.read_events()
+    for event, element in events:
+        if event == "start":
+            feed.place = element
+            feed.open_block = element if element.tag in _BLOCKS else None
+        elif element.tag == _ENTRY:
+            yield _parcel(element, feed)
+            _forget(element, feed)
+        else:
+            feed.end_block(element)
 
 
 def _parcel(element: etree._Element, feed: _Feed) -> Parcel:
     if feed.entries == 0:
         _refuse_doctype(element)
         feed.published_at = _feed_time(element)
-    feed.entries += 1
-    blocks, feed.blocks = feed.blocks, []
+    blocks = feed.end_entry()
     entry = _entry(element, feed.published_at)
     feed.last_href = entry.self_href or feed.last_href
     contents = element.findall(_CONTENT)
     payloads = [child for content in contents for child in content.iterchildren("{*}*")]
+    if not blocks and not any(payload.tag.startswith(_OURS) for payload in payloads):
+        feed.strangers += 1
+        if feed.strangers > _MOST_STRANGERS:
+            raise DocumentRefused(
+                f"More than {_MOST_STRANGERS:,} of the file's entries are not Green Button (ESPI) data."
+            )
     return Parcel(entry, payloads, blocks, text="".join(content.text or "" for content in contents).strip())
 
 
@@ -132,11 +218,21 @@ def _feed_time(entry: etree._Element) -> datetime | None:
     return numbers.instant(feed.findtext(f"{_A}updated")) if feed is not None else None
 
 
-def _forget(entry: etree._Element) -> None:
-    parent = entry.getparent()
+def _forget(entry: etree._Element, feed: _Feed) -> None:
+    """Let go of an entry and of what stands before it, unless that belongs to an entry around it."""
     entry.clear()
+    feed.place = entry
+    _clear_before(entry)
+    if next(entry.iterancestors(_ENTRY), None) is None:
+        for ancestor in entry.iterancestors():
+            _clear_before(ancestor)
+        feed.start_span()
+
+
+def _clear_before(element: etree._Element) -> None:
+    parent = element.getparent()
     if parent is not None:
-        while entry.getprevious() is not None:
+        while element.getprevious() is not None:
             del parent[0]
 
 

@@ -22,6 +22,7 @@ _FIELDS = {
     "tou": "e:tou[1]",
 }
 _OPTIONAL = ("cost", "quality", "tou")
+_OPTIONAL_COLUMNS = ("costs", "qualities", "tous")
 
 
 def _compile(path: str) -> etree.XPath:
@@ -40,11 +41,60 @@ class _Spelling:
 _IN_READING = {name: _compile(f"{path}/text()[1]") for name, path in _FIELDS.items()}
 _STANDARD = _Spelling("IntervalReading")
 _LOWER_CAMEL = _Spelling("intervalReading")
+_BUT_THE_LAST = "[position() < last()]"
+_STANDARD_OPEN = _Spelling("IntervalReading" + _BUT_THE_LAST)
+_LOWER_CAMEL_OPEN = _Spelling("intervalReading" + _BUT_THE_LAST)
 
 
 def read(block: etree._Element) -> resources.Columns:
     """Every reading of an IntervalBlock (or Con Edison V1's intervalBlock). Numbers as sent; none is guessed."""
-    spelling = _LOWER_CAMEL if etree.QName(block).localname == "intervalBlock" else _STANDARD
+    return _read(block, _LOWER_CAMEL if _is_lower_camel(block) else _STANDARD)
+
+
+def take(block: etree._Element) -> resources.Columns | None:
+    """The readings of a block whose end has not come yet, but the last, which may be unfinished. They leave the tree.
+
+    None when there are none.
+    """
+    is_lower_camel = _is_lower_camel(block)
+    name = "intervalReading" if is_lower_camel else "IntervalReading"
+    last = next(block.iterchildren(f"{{{ESPI}}}{name}", reversed=True), None)
+    if last is None:
+        return None
+    columns = _read(block, _LOWER_CAMEL_OPEN if is_lower_camel else _STANDARD_OPEN)
+    del block[: block.index(last)]
+    return columns
+
+
+def join(parts: list[resources.Columns]) -> resources.Columns:
+    """Parts of one block as one, in their order."""
+    whole, *others = parts
+    for part in others:
+        for name in _OPTIONAL_COLUMNS:
+            _extend(whole, part, name)
+        whole.starts += part.starts
+        whole.durations += part.durations
+        whole.values += part.values
+        whole.written += part.written
+        whole.raw_sum = numbers.total((whole.raw_sum, part.raw_sum))
+        whole.refused += part.refused
+        whole.remarks += part.remarks
+    return whole
+
+
+def _extend(whole: resources.Columns, part: resources.Columns, name: str) -> None:
+    """Add an optional column, before the others: where one part has it, the whole has it."""
+    first, second = getattr(whole, name), getattr(part, name)
+    if first is not None or second is not None:
+        nothing: list[int | None] = [None]
+        setattr(whole, name, (first or nothing * len(whole.starts)) + (second or nothing * len(part.starts)))
+
+
+def _is_lower_camel(block: etree._Element) -> bool:
+    return etree.QName(block).localname == "intervalBlock"
+
+
+def _read(block: etree._Element, spelling: _Spelling) -> resources.Columns:
     count = int(spelling.count(block))  # type: ignore[arg-type]
     texts: dict[str, list[str]] = {name: path(block) for name, path in spelling.columns.items()}  # type: ignore[misc]
     return _regular(count, texts) or _one_by_one(spelling.readings(block))  # type: ignore[arg-type]
@@ -97,7 +147,7 @@ def _one_by_one(readings: list[etree._Element]) -> resources.Columns:
     for element in readings:
         texts = {name: "".join(path(element)[:1]) for name, path in _IN_READING.items()}  # type: ignore[index,arg-type]
         _add(columns, texts)
-    for name in ("costs", "qualities", "tous"):
+    for name in _OPTIONAL_COLUMNS:
         if not any(item is not None for item in getattr(columns, name)):
             setattr(columns, name, None)
     return columns
