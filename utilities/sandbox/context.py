@@ -164,7 +164,8 @@ def _record(sandbox: Sandbox, response: flask.Response) -> flask.Response:
         response.headers["Content-Security-Policy"] = (
             "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'"
         )
-        response.headers["Referrer-Policy"] = "no-referrer"
+        # A browser told "no-referrer" sends forms with `Origin: null`, which the sandbox's own pages do not accept.
+        response.headers["Referrer-Policy"] = "no-referrer" if host else "same-origin"
     if not host or "/_sandbox/static" in request.path:
         return response
     sandbox.store.insert(

@@ -51,6 +51,7 @@ def _add_pages(sandbox: Sandbox, app: flask.Flask) -> None:
             armed=[row for row in sandbox.store.find("faults") if row["remaining"]],
             hosts=sandbox.hosts,
             api_hosts=sandbox.api_hosts,
+            starts=_starts(sandbox),
             waiting=len(sandbox.store.find("notifications", sent=None)),
         )
 
@@ -58,6 +59,12 @@ def _add_pages(sandbox: Sandbox, app: flask.Flask) -> None:
     def ledger_page() -> Answer:
         rows = sandbox.store.find("ledger", order="id DESC", limit=LEDGER_PAGE)
         return flask.render_template("ledger.html", rows=rows, times=[_clock(row["at"]) for row in rows])
+
+
+def _starts(sandbox: Sandbox) -> dict[str, str]:
+    """Each utility's own host for customers, by slug: the first that serves pages."""
+    own = [(slug, host) for host, slug in sandbox.hosts.items() if slug and host not in sandbox.api_hosts]
+    return dict(reversed(own))
 
 
 def _add_json(sandbox: Sandbox, app: flask.Flask) -> None:

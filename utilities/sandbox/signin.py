@@ -16,7 +16,7 @@ Answer = flask.typing.ResponseReturnValue
 
 
 def add_pages(sandbox: "Sandbox", app: flask.Flask) -> None:
-    """Give a platform's app /sign-in (GET, POST; ``next`` is a path on this site) and POST /sign-out."""
+    """Give a platform's app /sign-in (GET, POST; ``next`` is a path on this site) and POST /sign-out, which leads to the same."""
 
     @app.get("/sign-in")
     def sign_in() -> Answer:
@@ -39,7 +39,8 @@ def add_pages(sandbox: "Sandbox", app: flask.Flask) -> None:
     def sign_out() -> Answer:
         slug = sandbox.hosts[sandbox.host]
         sandbox.store.delete("sessions", utility=slug, session=flask.request.cookies.get(f"sandbox_{slug}", ""))
-        answer = flask.redirect(flask.request.script_root + "/sign-in")
+        wanted = flask.request.form.get("next", "")
+        answer = flask.redirect(flask.url_for("sign_in", next=local_path(wanted) if wanted else None))
         answer.delete_cookie(f"sandbox_{slug}", path="/")
         return answer
 

@@ -191,6 +191,7 @@ def _identity_page(sandbox: "Sandbox", asked: AuthorizeRequest, error: str = "")
         unknown=value if preferred == "test" and not asked.utility.scenario(value) else "",
         live=asked.live, preferred=preferred, value=value, form=flask.request.form, error=error,
         scenarios=asked.utility.scenarios, customers=_with_bills(sandbox, asked.utility),
+        settings=f"{sandbox.base(events.PLATFORM_HOST)}/settings",
     )  # fmt: skip
 
 
