@@ -33,9 +33,9 @@ def estimated_days(usage_point: models.UsagePoint, start_date: date, end_date: d
     blocks = models.IntervalBlock.objects.filter(**days, qualities__overlap=codes)
     singles = models.IntervalReading.objects.filter(**days, quality__in=codes)
     found: dict[int, set[date]] = defaultdict(set)
-    for rows in (blocks, singles):
-        for pk, day in rows.values_list("meter_reading", "local_date"):
-            found[pk].add(day)
+    columns = ("meter_reading", "local_date")
+    for pk, day in blocks.values_list(*columns).union(singles.values_list(*columns)):
+        found[pk].add(day)
     return found
 
 

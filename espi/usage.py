@@ -2,11 +2,14 @@
 
     channels(usage_point)                        -> [Channel]
     coverage(usage_point)                        -> (first local day, last local day) or None
+    days_held(usage_points)                      -> {usage point's pk: (first local day, last local day)}, for many at once
     daily_totals(usage_point, start, end)        -> {Channel: [DayTotal]}
     monthly_totals(usage_point, start, end)      -> {Channel: [MonthTotal]}
     day_readings(usage_point, date)              -> {Channel: [Reading]}
     long_readings(usage_point, start, end)       -> {Channel: [Reading]}   readings longer than a day (monthly data)
     amount(channel, value)                       -> Decimal in the channel's unit: value x 10 ^ multiplier
+
+A page that asks several of these of one usage point reads its channels once and hands them on (`known=`).
 
 `start` and `end` are local dates of the usage point; `end` is exclusive. Values are integers at
 `channel.multiplier` of the unit `channel.uom` (UnitSymbolKind; 72 is Wh, 169 therm); costs are hundred-thousandths of
@@ -18,7 +21,7 @@ A day of DayTotal is absent when nothing is known of it: absent is not zero.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -26,18 +29,24 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db.models import F, Max, Min, QuerySet
+from django.db.models import BigIntegerField, Case, F, Max, Min, Value, When
+from django.db.models.functions import Least
 
 from espi import enums, models
 
 # A day is at most 25 hours long (26 leaves room for zones that change by two); longer readings are not a day's.
 LONGEST_DAY = 26 * 3600
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())  # a nonsense duration must not break a calendar
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One series of a usage point: what its numbers are, and from which local day to which they are here."""
+    """One series of a usage point: what its numbers are, and from which local day to which they are here.
+
+    `first_date` and `last_date` are the days on which the first and the last reading begin, `end_date` is the last day
+    that a reading covers: later than `last_date` where readings are longer than a day (`is_long`: all of them are).
+    """
 
     id: int
     channel: str
@@ -51,7 +60,10 @@ class Channel:
     is_register: bool
     first_date: date | None
     last_date: date | None
+    end_date: date | None
     interval_lengths: tuple[int, ...]
+    is_long: bool
+    goes_below_zero: bool
 
     @property
     def is_addable(self) -> bool:
@@ -116,45 +128,51 @@ def amount(channel: Channel, value: int) -> Decimal:
 def channels(usage_point: models.UsagePoint) -> list[Channel]:
     """Every channel of the usage point, with its first and last local day."""
     rows = list(models.MeterReading.objects.filter(usage_point=usage_point).select_related("reading_type"))
-    days = _coverage(rows)
-    lengths = _interval_lengths(rows)
-    found = [_channel(row, days.get(row.pk), lengths[row.pk]) for row in rows]
+    held = _held([row.pk for row in rows])
+    zone = ZoneInfo(usage_point.time_zone)
+    found = [_channel(row, held[row.pk], zone) for row in rows]
     return sorted(
         found, key=lambda channel: (channel.is_register, channel.is_reverse, channel.uom or 0, channel.channel)
     )
 
 
-def coverage(usage_point: models.UsagePoint) -> tuple[date, date] | None:
+def coverage(usage_point: models.UsagePoint, *, known: Sequence[Channel] | None = None) -> tuple[date, date] | None:
     """First and last local day of any channel; None when no reading is here."""
-    known = [channel for channel in channels(usage_point) if channel.first_date and channel.last_date]
-    if not known:
-        return None
-    return (
-        min(channel.first_date for channel in known if channel.first_date),
-        max(channel.last_date for channel in known if channel.last_date),
-    )
+    found = channels(usage_point) if known is None else known
+    first = [channel.first_date for channel in found if channel.first_date]
+    last = [channel.end_date for channel in found if channel.end_date]
+    return (min(first), max(last)) if first and last else None
 
 
-def daily_totals(usage_point: models.UsagePoint, start_date: date, end_date: date) -> dict[Channel, list[DayTotal]]:
+def days_held(usage_points: Sequence[models.UsagePoint]) -> dict[int, tuple[date, date]]:
+    """The same for many usage points, in one query; those without any reading are left out."""
+    zones = {point.pk: ZoneInfo(point.time_zone) for point in usage_points}
+    by_point = "meter_reading__usage_point"
+    held: dict[int, list[_Held]] = defaultdict(list)
+    for pk, row in _all_held({f"{by_point}__in": list(zones)}, by_point):
+        held[pk].append(row)
+    return {pk: (min(row.first for row in rows), _end_date(rows, zones[pk])) for pk, rows in held.items()}
+
+
+def daily_totals(
+    usage_point: models.UsagePoint, start_date: date, end_date: date, *, known: Sequence[Channel] | None = None
+) -> dict[Channel, list[DayTotal]]:
     """Sums per local day from `start_date` up to and without `end_date`, for the channels that can be added."""
-    found = _addable(usage_point)
-    zone = ZoneInfo(usage_point.time_zone)
-    totals = _plain_days(found, start_date, end_date)
-    totals |= _mixed_days(found, totals, start_date, end_date)
-    result: dict[Channel, list[DayTotal]] = {channel: [] for channel in found.values()}
-    for (channel_id, day), sums in sorted(totals.items(), key=lambda item: item[0]):
-        value, cost, count, covered = sums
-        complete = covered >= day_length(day, zone)
-        result[found[channel_id]].append(DayTotal(day, value, cost, count, complete))
-    return result
+    found = _addable(usage_point, known)
+    in_range = _in_range(found, start_date, end_date)
+    return _daily(found, in_range, _singles(in_range), ZoneInfo(usage_point.time_zone))
 
 
-def monthly_totals(usage_point: models.UsagePoint, start_date: date, end_date: date) -> dict[Channel, list[MonthTotal]]:
+def monthly_totals(
+    usage_point: models.UsagePoint, start_date: date, end_date: date, *, known: Sequence[Channel] | None = None
+) -> dict[Channel, list[MonthTotal]]:
     """Sums per local calendar month of the days from `start_date` up to and without `end_date`."""
+    found, zone = _addable(usage_point, known), ZoneInfo(usage_point.time_zone)
+    in_range = _in_range(found, start_date, end_date)
+    singles = _singles(in_range)
+    long = _latest_long(found, singles)
     result: dict[Channel, list[MonthTotal]] = {}
-    long = long_readings(usage_point, start_date, end_date)
-    zone = ZoneInfo(usage_point.time_zone)
-    for channel, days in daily_totals(usage_point, start_date, end_date).items():
+    for channel, days in _daily(found, in_range, singles, zone).items():
         months = _months_of_days(days)
         covered = {month.month for month in months}
         months += [month for month in _months_of_long(long.get(channel, []), zone) if month.month not in covered]
@@ -162,9 +180,11 @@ def monthly_totals(usage_point: models.UsagePoint, start_date: date, end_date: d
     return result
 
 
-def day_readings(usage_point: models.UsagePoint, day: date) -> dict[Channel, list[Reading]]:
+def day_readings(
+    usage_point: models.UsagePoint, day: date, *, known: Sequence[Channel] | None = None
+) -> dict[Channel, list[Reading]]:
     """Every reading that starts on a local day, registers and demands too, in order of time; gaps have no value."""
-    found = {channel.id: channel for channel in channels(usage_point)}
+    found = {channel.id: channel for channel in (channels(usage_point) if known is None else known)}
     result: dict[Channel, list[Reading]] = defaultdict(list)
     for block in models.IntervalBlock.objects.filter(meter_reading__in=found, local_date=day):
         result[found[block.meter_reading_id]] += _grid(block)
@@ -175,24 +195,15 @@ def day_readings(usage_point: models.UsagePoint, day: date) -> dict[Channel, lis
     return {channel: _without_filled_gaps(result[channel]) for channel in ordered}
 
 
-def long_readings(usage_point: models.UsagePoint, start_date: date, end_date: date) -> dict[Channel, list[Reading]]:
+def long_readings(
+    usage_point: models.UsagePoint, start_date: date, end_date: date, *, known: Sequence[Channel] | None = None
+) -> dict[Channel, list[Reading]]:
     """Readings longer than a day (monthly and billing-period data) that start in the given local days.
 
     Of readings that begin together, those published last: a period is told again when its end is corrected.
     """
-    found = _addable(usage_point)
-    rows = models.IntervalReading.objects.filter(
-        meter_reading__in=found, local_date__gte=start_date, local_date__lt=end_date, duration__gt=LONGEST_DAY
-    )
-    latest: dict[tuple[int, int], datetime] = {}
-    for row in rows:
-        key, said_at = (row.meter_reading_id, row.start), row.published_at or _LONG_AGO
-        latest[key] = max(latest.get(key, said_at), said_at)
-    result: dict[Channel, list[Reading]] = defaultdict(list)
-    for row in rows.order_by("start", "duration"):
-        if (row.published_at or _LONG_AGO) == latest[row.meter_reading_id, row.start]:
-            result[found[row.meter_reading_id]].append(_single(row))
-    return dict(result)
+    found = _addable(usage_point, known)
+    return _latest_long(found, _singles(_in_range(found, start_date, end_date)))
 
 
 @lru_cache(maxsize=4096)
@@ -206,11 +217,55 @@ def day_length(day: date, zone: ZoneInfo) -> int:
     return day_start(day + timedelta(days=1), zone) - day_start(day, zone)
 
 
-def _addable(usage_point: models.UsagePoint) -> dict[int, Channel]:
-    return {channel.id: channel for channel in channels(usage_point) if channel.is_addable}
+def _addable(usage_point: models.UsagePoint, known: Sequence[Channel] | None) -> dict[int, Channel]:
+    found = channels(usage_point) if known is None else known
+    return {channel.id: channel for channel in found if channel.is_addable}
 
 
-def _channel(row: models.MeterReading, days: tuple[date, date] | None, lengths: tuple[int, ...]) -> Channel:
+class _Held(NamedTuple):
+    """What there is of a channel on one grid (`length` seconds), or off every grid (`length` 0)."""
+
+    length: int
+    is_long: bool
+    first: date
+    last: date
+    ends: int
+    lowest: int
+
+
+def _held(ids: list[int]) -> dict[int, list[_Held]]:
+    held: dict[int, list[_Held]] = defaultdict(list)
+    for pk, row in _all_held({"meter_reading__in": ids}, "meter_reading"):
+        held[pk].append(row)
+    return held
+
+
+def _all_held(where: dict[str, object], by: str) -> Iterator[tuple[int, _Held]]:
+    """`_Held` of all that `where` finds, each with its value of the column `by`; one query."""
+    dates = {"first": Min("local_date"), "last": Max("local_date")}
+    blocks = models.IntervalBlock.objects.filter(**where).order_by()
+    blocks = blocks.annotate(length=F("interval_length"), is_long=Value(value=False))
+    is_long = Case(When(duration__gt=LONGEST_DAY, then=Value(value=True)), default=Value(value=False))
+    singles = models.IntervalReading.objects.filter(**where).order_by().annotate(length=Value(0), is_long=is_long)
+    columns = (by, "length", "is_long", "first", "last", "ends", "lowest")
+    on_grids = blocks.values(by, "length", "is_long").annotate(
+        **dates, ends=Value(0, BigIntegerField()), lowest=Min("total")
+    )
+    others = singles.values(by, "length", "is_long").annotate(
+        **dates, ends=Max(F("start") + Least(F("duration"), _LATEST)), lowest=Min("value")
+    )
+    for pk, *held in on_grids.values_list(*columns).union(others.values_list(*columns), all=True):
+        yield pk, _Held(*held)
+
+
+def _end_date(rows: Sequence[_Held], zone: ZoneInfo) -> date:
+    """The last local day that a reading covers."""
+    ends = max((row.ends for row in rows if row.is_long), default=0)
+    last = max(row.last for row in rows)
+    return max(last, datetime.fromtimestamp(min(ends, _LATEST) - 1, zone).date()) if ends > 0 else last
+
+
+def _channel(row: models.MeterReading, held: Sequence[_Held], zone: ZoneInfo) -> Channel:
     kind = row.reading_type
     return Channel(
         id=row.pk,
@@ -223,67 +278,93 @@ def _channel(row: models.MeterReading, days: tuple[date, date] | None, lengths: 
         currency=kind.currency,
         tou=kind.tou,
         is_register=row.is_register,
-        first_date=days[0] if days else None,
-        last_date=days[1] if days else None,
-        interval_lengths=lengths,
+        first_date=min((each.first for each in held), default=None),
+        last_date=max((each.last for each in held), default=None),
+        end_date=_end_date(held, zone) if held else None,
+        interval_lengths=tuple(sorted(each.length for each in held if each.length)),
+        is_long=bool(held) and all(each.is_long for each in held),
+        goes_below_zero=any(each.lowest < 0 for each in held),
     )
-
-
-def _coverage(rows: Iterable[models.MeterReading]) -> dict[int, tuple[date, date]]:
-    ids = [row.pk for row in rows]
-    days: dict[int, tuple[date, date]] = {}
-    for model in (models.IntervalBlock, models.IntervalReading):
-        query: QuerySet = model.objects.filter(meter_reading__in=ids).values_list("meter_reading")
-        for pk, first, last in query.annotate(Min("local_date"), Max("local_date")).order_by():
-            known = days.get(pk, (first, last))
-            days[pk] = (min(first, known[0]), max(last, known[1]))
-    return days
-
-
-def _interval_lengths(rows: Iterable[models.MeterReading]) -> Mapping[int, tuple[int, ...]]:
-    ids = [row.pk for row in rows]
-    pairs = models.IntervalBlock.objects.filter(meter_reading__in=ids).values_list("meter_reading", "interval_length")
-    lengths: dict[int, tuple[int, ...]] = defaultdict(tuple)
-    for pk, length in pairs.distinct().order_by("interval_length"):
-        lengths[pk] += (length,)
-    return lengths
 
 
 _Sums = tuple[int, int | None, int, int]
 _Days = dict[tuple[int, date], _Sums]
 
 
-def _plain_days(found: Mapping[int, Channel], start_date: date, end_date: date) -> _Days:
-    """Days by the totals kept in their rows; a day that has several rows is read again by `_mixed_days`."""
-    rows = models.IntervalBlock.objects.filter(
-        meter_reading__in=found, local_date__gte=start_date, local_date__lt=end_date
-    ).values_list("meter_reading", "local_date", "total", "total_cost", "count", F("count") * F("interval_length"))
-    return {(pk, day): (total, cost, count, covered) for pk, day, total, cost, count, covered in rows}
+def _in_range(found: Mapping[int, Channel], start_date: date, end_date: date) -> dict[str, object]:
+    return {"meter_reading__in": found, "local_date__gte": start_date, "local_date__lt": end_date}
 
 
-def _mixed_days(found: Mapping[int, Channel], plain: _Days, start_date: date, end_date: date) -> _Days:
-    in_range = {"meter_reading__in": found, "local_date__gte": start_date, "local_date__lt": end_date}
+def _singles(in_range: dict[str, object]) -> list[models.IntervalReading]:
+    return list(models.IntervalReading.objects.filter(**in_range).order_by("start", "duration"))
+
+
+def _daily(
+    found: Mapping[int, Channel],
+    in_range: dict[str, object],
+    singles: Iterable[models.IntervalReading],
+    zone: ZoneInfo,
+) -> dict[Channel, list[DayTotal]]:
+    totals, several = _plain_days(in_range)
+    totals |= _mixed_days(totals, several, singles)
+    result: dict[Channel, list[DayTotal]] = {channel: [] for channel in found.values()}
+    for (channel_id, day), sums in sorted(totals.items(), key=lambda item: item[0]):
+        value, cost, count, covered = sums
+        complete = covered >= day_length(day, zone)
+        result[found[channel_id]].append(DayTotal(day, value, cost, count, complete))
+    return result
+
+
+def _plain_days(in_range: dict[str, object]) -> tuple[_Days, set[tuple[int, date]]]:
+    """Days by the totals kept in their rows, and those that have several rows: these `_mixed_days` reads again."""
+    rows = models.IntervalBlock.objects.filter(**in_range).values_list(
+        "meter_reading", "local_date", "total", "total_cost", "count", F("count") * F("interval_length")
+    )
+    totals: _Days = {}
+    several = set()
+    for pk, day, total, cost, count, covered in rows:
+        if (pk, day) in totals:
+            several.add((pk, day))
+        totals[pk, day] = (total, cost, count, covered)
+    return totals, several
+
+
+def _mixed_days(
+    plain: _Days,
+    several: set[tuple[int, date]],
+    singles: Iterable[models.IntervalReading],
+) -> _Days:
     spans: dict[tuple[int, date], list[_Span]] = defaultdict(list)
-    for row in models.IntervalReading.objects.filter(**in_range, duration__lte=LONGEST_DAY):
-        span = _Span(row.start, row.duration, row.value, row.cost, row.quality, row.tou)
-        spans[row.meter_reading_id, row.local_date].append(span)
-    for block in _blocks_of_mixed_days(in_range, spans):
+    for row in singles:
+        if row.duration <= LONGEST_DAY:
+            span = _Span(row.start, row.duration, row.value, row.cost, row.quality, row.tou)
+            spans[row.meter_reading_id, row.local_date].append(span)
+    for block in _blocks_of(several | (set(spans) & set(plain))):
         spans[block.meter_reading_id, block.local_date] += _spans(block)
     return {key: _sums(_finest(day)) for key, day in spans.items()}
 
 
-def _blocks_of_mixed_days(in_range: dict, singles: Mapping[tuple[int, date], object]) -> list[models.IntervalBlock]:
-    keys = set(singles)
-    seen: set[tuple[int, date]] = set()
-    for key in models.IntervalBlock.objects.filter(**in_range).values_list("meter_reading", "local_date"):
-        if key in seen:
-            keys.add(key)
-        seen.add(key)
-    if not keys & seen:
+def _blocks_of(keys: set[tuple[int, date]]) -> list[models.IntervalBlock]:
+    if not keys:
         return []
     channels_, days = zip(*keys, strict=True)
     blocks = models.IntervalBlock.objects.filter(meter_reading__in=set(channels_), local_date__in=set(days))
     return [block for block in blocks if (block.meter_reading_id, block.local_date) in keys]
+
+
+def _latest_long(
+    found: Mapping[int, Channel], singles: Iterable[models.IntervalReading]
+) -> dict[Channel, list[Reading]]:
+    rows = [row for row in singles if row.duration > LONGEST_DAY]
+    latest: dict[tuple[int, int], datetime] = {}
+    for row in rows:
+        key, said_at = (row.meter_reading_id, row.start), row.published_at or _LONG_AGO
+        latest[key] = max(latest.get(key, said_at), said_at)
+    result: dict[Channel, list[Reading]] = defaultdict(list)
+    for row in rows:
+        if (row.published_at or _LONG_AGO) == latest[row.meter_reading_id, row.start]:
+            result[found[row.meter_reading_id]].append(_single(row))
+    return dict(result)
 
 
 def _spans(block: models.IntervalBlock) -> list[_Span]:

@@ -19,6 +19,7 @@ from portal.periods import Period, instant
 
 SHORTEST_GAP = 60  # seconds; PG&E's gas days begin at 00:00:01 (contract §9.3)
 CLOCKS = 7200  # seconds; a period of whole times 86400 s ends an hour off midnight when clocks change within it
+MOST_ROWS = 40  # a month, or a day with a few gaps
 COST_UNIT = -5  # costs are hundred-thousandths
 UNIT_ORDER = (72, 169, 119, 42)
 CURRENCIES = {36: "AUD", 124: "CAD", 554: "NZD", 826: "GBP", 840: "USD", 978: "EUR"}
@@ -81,6 +82,11 @@ class Panel:
         return [row(slot, places) for slot in self.slots]
 
     @property
+    def is_long(self) -> bool:
+        """Whether the table would fill several windows: then it gets a frame of its own that scrolls."""
+        return len(self.slots) > MOST_ROWS
+
+    @property
     def has_costs(self) -> bool:
         """Whether any slot has a cost beside its energy."""
         return any(value and value.cost is not None for slot in self.slots for value in (slot.delivered, slot.received))
@@ -105,12 +111,14 @@ def row(slot: Slot, places: int) -> Row:
     )
 
 
-def panels(usage_point: models.UsagePoint, period: Period) -> list[Panel]:
-    """Every quantity of a usage point in a period, what bills are made of first. Times are the meter's own."""
+def panels(usage_point: models.UsagePoint, period: Period, channels: Sequence[Channel]) -> list[Panel]:
+    """Every quantity of a usage point in a period, what bills are made of first. Times are the meter's own.
+
+    `channels` are those of the usage point, as `usage.channels` gives them.
+    """
     zone = ZoneInfo(usage_point.time_zone)
     span = (instant(period.first, zone), instant(period.end, zone))
-    channels = usage.channels(usage_point)
-    measured = MEASURED[period.name](usage_point, period, zone)
+    measured = MEASURED[period.name](usage_point, period, zone, channels)
     shown = [channel for channel in channels if period.name == "day" or channel.is_addable]
     found = []
     for pair in pairs(shown):
@@ -121,13 +129,15 @@ def panels(usage_point: models.UsagePoint, period: Period) -> list[Panel]:
     return sorted(found, key=lambda each: (each.is_empty, order(each)))
 
 
-def comes_by_the_month(usage_point: models.UsagePoint, covered: tuple[date, date] | None) -> bool:
-    """Whether all its readings are longer than a day, so that only the year has figures."""
-    if covered is None or any(channel.interval_lengths for channel in usage.channels(usage_point)):
-        return False
-    first, after = covered[0], covered[1] + timedelta(days=1)
-    has_days = any(usage.daily_totals(usage_point, first, after).values())
-    return not has_days and bool(usage.long_readings(usage_point, first, after))
+def comes_by_the_month(channels: Iterable[Channel]) -> bool:
+    """Whether all readings that can be added are longer than a day, so that only the year has figures."""
+    held = [channel for channel in channels if channel.first_date and channel.is_addable]
+    return bool(held) and all(channel.is_long for channel in held)
+
+
+def latest_day(channels: Iterable[Channel]) -> date | None:
+    """The local day on which the last reading begins; None without readings."""
+    return max((channel.last_date for channel in channels if channel.last_date), default=None)
 
 
 def order(each: Panel) -> int:
@@ -201,11 +211,13 @@ def follows(earlier: Channel, later: Channel) -> bool:
 # --- What was measured, by place on the time axis ---------------------------------------------------------------------
 
 
-def measured_in_day(usage_point: models.UsagePoint, period: Period, zone: ZoneInfo) -> Measured:
+def measured_in_day(
+    usage_point: models.UsagePoint, period: Period, zone: ZoneInfo, channels: Sequence[Channel]
+) -> Measured:
     """The readings of a day; of a gap in the grid there is no value."""
     revised = marks.revised_starts(usage_point, period.first, period.end)
     found: Measured = {}
-    for channel, readings in usage.day_readings(usage_point, period.first).items():
+    for channel, readings in usage.day_readings(usage_point, period.first, known=channels).items():
         values = found.setdefault(channel, {})
         for reading in readings:
             start = int(reading.start.timestamp())
@@ -220,11 +232,13 @@ def measured_in_day(usage_point: models.UsagePoint, period: Period, zone: ZoneIn
     return found
 
 
-def measured_by_days(usage_point: models.UsagePoint, period: Period, zone: ZoneInfo) -> Measured:
+def measured_by_days(
+    usage_point: models.UsagePoint, period: Period, zone: ZoneInfo, channels: Sequence[Channel]
+) -> Measured:
     """The sums of each local day."""
     estimated, revised = day_marks(usage_point, period, zone)
     found: Measured = {}
-    for channel, days in usage.daily_totals(usage_point, period.first, period.end).items():
+    for channel, days in usage.daily_totals(usage_point, period.first, period.end, known=channels).items():
         found[channel] = {
             (instant(day.date, zone), instant(day.date + timedelta(days=1), zone)): value_of(
                 channel,
@@ -240,12 +254,14 @@ def measured_by_days(usage_point: models.UsagePoint, period: Period, zone: ZoneI
     return found
 
 
-def measured_by_months(usage_point: models.UsagePoint, period: Period, zone: ZoneInfo) -> Measured:
+def measured_by_months(
+    usage_point: models.UsagePoint, period: Period, zone: ZoneInfo, channels: Sequence[Channel]
+) -> Measured:
     """The sums of each local month."""
     estimated, revised = day_marks(usage_point, period, zone)
     ends = {first: (instant(first, zone), instant(end, zone)) for first, end in period.months}
     found: Measured = {}
-    for channel, months in usage.monthly_totals(usage_point, period.first, period.end).items():
+    for channel, months in usage.monthly_totals(usage_point, period.first, period.end, known=channels).items():
         marked = [{day.replace(day=1) for day in days.get(channel.id, ())} for days in (estimated, revised)]
         found[channel] = {
             ends[month.month]: value_of(
@@ -416,8 +432,11 @@ def shows_net(pair: Pair, slots: Iterable[Slot]) -> bool:
     """
     if any(channel.flow_direction == enums.FlowDirectionKind.NET for channel in pair.delivered):
         return True
-    is_energy = pair.first.uom == enums.UnitSymbolKind.WH and pair.first.is_addable and not pair.received
-    return is_energy and any(slot.delivered is not None and slot.delivered.amount < 0 for slot in slots)
+    if pair.first.uom != enums.UnitSymbolKind.WH or not pair.first.is_addable or pair.received:
+        return False
+    if any(channel.goes_below_zero for channel in pair.delivered):  # a winter's day is net too, if a summer's was
+        return True
+    return any(slot.delivered is not None and slot.delivered.amount < 0 for slot in slots)
 
 
 def title_of(pair: Pair, *, is_net: bool = False) -> str:

@@ -1,5 +1,6 @@
 """A meter's page: what was used, when, and what was billed."""
 
+from collections.abc import Sequence
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -27,22 +28,22 @@ def usage_point(request: HttpRequest, public_id: UUID) -> HttpResponse:
         public_id=public_id,
         subscription__retail_customer=request.user,
     )
-    covered = usage.coverage(point)
+    channels = usage.channels(point)
     today = timezone.now().astimezone(ZoneInfo(point.time_zone)).date()
-    by_month = panels.comes_by_the_month(point, covered)
+    by_month = panels.comes_by_the_month(channels)
     try:
         period = periods.asked(
             request.GET.get("period", ""),
             request.GET.get("date", ""),
-            default=covered[1] if covered else today,
+            default=panels.latest_day(channels) or today,
             default_name="year" if by_month else "month",
         )
     except periods.BadPeriod as error:
         return render(request, "portal/usage_problem.html", {"point": point, "reason": str(error)}, status=400)
-    return render(request, "portal/usage.html", page(point, period, covered) | {"by_month": by_month})
+    return render(request, "portal/usage.html", page(point, period, channels) | {"by_month": by_month})
 
 
-def page(point: UsagePoint, period: periods.Period, covered: tuple | None) -> dict[str, object]:
+def page(point: UsagePoint, period: periods.Period, channels: Sequence[usage.Channel]) -> dict[str, object]:
     """Everything the template shows."""
     slug = point.subscription.utility
     utility = utilities.get(slug) if slug else None
@@ -53,8 +54,8 @@ def page(point: UsagePoint, period: periods.Period, covered: tuple | None) -> di
         "source": utility.long_name if utility else point.subscription.name or "a file you uploaded",
         "period": period,
         "period_names": periods.NAMES,
-        "covered": covered,
-        "panels": panels.panels(point, period),
+        "covered": usage.coverage(point, known=channels),
+        "panels": panels.panels(point, period, channels),
         "bills": panels.bills(
             point, default_currency=currency, days_late=utility.bills_begin_days_late if utility else 0
         ),

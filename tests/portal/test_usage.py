@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from espi.models import IntervalReading, IntervalRevision, UsageSummary
-from portal import panels, periods
+from portal import periods
 from tests.portal import rows
 
 pytestmark = pytest.mark.django_db
@@ -187,6 +187,23 @@ def test_net_energy_of_a_solar_home_is_called_net_and_stands_below_zero(point, f
     assert int(bars["00:00 to 01:00: 1 kWh"].get("y")) < zero
 
 
+def test_a_day_without_sun_of_a_net_series_is_called_net_too(point):
+    channel = rows.channel(point)
+    rows.day(channel, "2025-07-01", [-2500] * 24)
+    rows.day(channel, "2025-12-01", [1000] * 24)
+    assert words(page(point, "?period=day&date=2025-12-01").xpath("//h3")[0]) == "Net energy"
+
+
+def test_delivered_energy_keeps_its_name_beside_what_was_received(point):
+    delivered, received = rows.channel(point, "in"), rows.channel(point, "out", flow_direction=19)
+    rows.day(delivered, "2025-07-01", [3000] * 23 + [-1])
+    rows.day(received, "2025-07-01", [1000] * 24)
+    document = page(point, "?period=day&date=2025-07-01")
+    assert words(document.xpath("//h3")[0]) == "Energy used and sent out"
+    legend = [words(item) for item in document.xpath("//figcaption//li")]
+    assert legend == ["Delivered to you", "Received from you, below the line"]
+
+
 def test_reactive_energy_below_zero_is_not_called_net(point):
     rows.day(rows.channel(point, uom=73), "2025-07-01", [-1000] * 24)
     assert words(page(point, "?period=day&date=2025-07-01").xpath("//h3")[0]) == "Reactive energy"
@@ -253,6 +270,15 @@ def test_two_meters_side_by_side_are_two_pictures_because_their_sum_may_count_tw
     assert headings == ["Energy used, series 1", "Energy used, series 2"]
 
 
+def test_the_figures_of_a_month_stand_whole_and_only_very_long_ones_scroll_by_keyboard_too(point):
+    rows.day(rows.channel(point), "2025-07-01", [100] * 96, length=900)
+    month = page(point, "?period=month&date=2025-07-01").xpath("//table/parent::*")[0]
+    assert (month.get("class"), month.get("tabindex"), month.get("role")) == ("figures scroll", "0", "region")
+    day = page(point, "?period=day&date=2025-07-01").xpath("//table/parent::*")[0]
+    assert (day.get("class"), day.get("tabindex")) == ("figures figures-long scroll", "0")
+    assert day.get("aria-label") == "Energy used: the figures"
+
+
 def test_dial_readings_are_never_added(point):
     rows.day(rows.channel(point, "dial", is_register=True), "2025-07-01", [1000] * 24)
     assert page(point, "?period=month&date=2025-07-01").xpath("//h3") == []
@@ -266,20 +292,26 @@ def test_without_any_reading_the_page_says_what_is_usual(point):
     assert "No readings have arrived yet" in page(point).text_content()
 
 
+def long_reading(channel, first, days, value=400_000):
+    start = datetime(first.year, first.month, first.day, 5, tzinfo=UTC)
+    seconds = {"start": int(start.timestamp()), "duration": days * 86400}
+    return IntervalReading.objects.create(meter_reading=channel, local_date=first, value=value, **seconds)
+
+
 def test_a_meter_that_is_read_by_the_month_is_shown_by_the_year(point):
     channel = rows.channel(point)
     for month in (6, 7):
-        start = datetime(2025, month, 3, 4, tzinfo=UTC)
-        IntervalReading.objects.create(
-            meter_reading=channel,
-            start=int(start.timestamp()),
-            duration=30 * 86400,
-            local_date=start.date(),
-            value=400_000,
-        )
+        long_reading(channel, date(2025, month, 3), 30)
     shown = {row[0]: row[1:] for row in table(page(point))}
     assert (shown["June 2025"], shown["July 2025"]) == (["400", ""], ["400", ""])
-    assert "See the year" in page(point, "?period=month&date=2025-06-01").text_content()
+    month = page(point, "?period=month&date=2025-06-01").text_content()
+    assert "See the year" in month
+    assert "We hold readings from 3 June 2025 to 2 August 2025." in month
+
+
+def test_a_reading_over_the_turn_of_the_year_opens_the_year_in_which_it_begins(point):
+    long_reading(rows.channel(point), date(2025, 12, 10), 40)
+    assert words(page(point).xpath("//h2[@id='period']")[0]) == "2025"
 
 
 # --- Bills ------------------------------------------------------------------------------------------------------------
@@ -338,9 +370,22 @@ def test_periods_end_where_the_calendar_ends(name, day):
     assert None in (period.previous(), period.next()) or period.first.year in (1989, 2100)
 
 
-def test_the_page_of_two_years_of_quarter_hours_asks_the_database_little(point, django_assert_max_num_queries):
-    channel = rows.channel(point)
-    for day in range(1, 29):
-        rows.day(channel, date(2025, 2, day), [100] * 96, length=900)
-    with django_assert_max_num_queries(25):
-        panels.panels(point, periods.of("month", date(2025, 2, 1)))
+@pytest.mark.parametrize("period", periods.NAMES)
+def test_the_page_of_two_years_of_quarter_hours_asks_the_database_little(
+    ada, point, period, django_assert_max_num_queries
+):
+    """Two channels; a day that was told in hours, too; a month's reading; an estimate; a bill."""
+    for name in ("in", "out"):
+        channel = rows.channel(point, name, flow_direction=19 if name == "out" else 1)
+        for day in range(1, 29):
+            rows.day(channel, date(2025, 2, day), [100] * 96, length=900, qualities=[8] * 96)
+        rows.day(channel, date(2025, 2, 28), [400] * 24)
+        long_reading(channel, date(2025, 1, 1), 31)
+    bill(point, "2025-02-01T05:00", duration=28 * 86400, bill_last_period=5_000_000)
+    client = Client()
+    client.force_login(ada)
+    client.get(f"/usage/{point.public_id}")
+    with django_assert_max_num_queries(12):
+        answer = client.get(f"/usage/{point.public_id}?period={period}&date=2025-02-28")
+    assert answer.status_code == 200
+    assert lxml.html.fromstring(answer.content).xpath("//figure")
