@@ -17,10 +17,11 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html_join
 from django.views.generic import RedirectView
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminURLInputWidget
 
@@ -36,16 +37,29 @@ from espi.models import (
     Subscription,
     UsagePoint,
 )
+from portal.flows import registrations
 from portal.logs import redact
 from portal.models import Consent, User, UtilityVisit
+from portal.views import problems
 from utilities.oauth import UntrustedAddress
 
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+def staff_login(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    """The site's own sign-in; whoever is signed in and no staff gets the 403 page, without a fault in the log."""
+    if request.user.is_authenticated and not (request.user.is_staff and request.user.is_active):
+        return problems.forbidden(request)
+    return _secure_login(request, extra_context)
+
+
+_secure_login = secure_admin_login(admin.site.login)
+admin.site.login = staff_login  # type: ignore[method-assign,assignment]
 admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment,method-assign]
     pattern_name="account_change_password"
 )
 # django-allauth's own pages here would show session keys, and let staff confirm addresses and take second steps away.
-for model in (EmailAddress, Authenticator, UserSession, Group):
+# The settings say what runs when: the scheduler would run any task that somebody writes into its tables.
+SCHEDULES = (PeriodicTask, ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule)
+for model in (EmailAddress, Authenticator, UserSession, Group, *SCHEDULES):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 
@@ -53,6 +67,8 @@ SECRETS = ("client_secret", "subscription_key", "registration_access_token", "ap
 ADDRESSES = ("authorize_url", "token_url", "resource_base")
 IDENTITY = ("utility", "environment", "edition")
 LONGEST_BODY = 4000
+DATE_PARTS = {"year": range(1990, 2101), "month": range(1, 13), "day": range(1, 32)}
+FILTER_KINDS = ("", "exact", "id__exact", "isnull")
 
 
 def masked(text: str) -> str:
@@ -60,7 +76,20 @@ def masked(text: str) -> str:
     return re.sub(r"\d{3,}(?=\d{3})", "•••", redact(text))
 
 
-class ReadOnly(ModelAdmin):
+class StaffModelAdmin(ModelAdmin):
+    """Filters only by what its page offers: any other lookup would tell a hidden field's letters one by one."""
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """The page's filters, whole dates of its date hierarchy, and the row's number."""
+        name, _, kind = lookup.partition("__")
+        if self.date_hierarchy and name == self.date_hierarchy:
+            return kind in DATE_PARTS and value.isdecimal() and len(value) <= 4 and int(value) in DATE_PARTS[kind]
+        if name in ("pk", self.model._meta.pk.name):
+            return kind in ("", "exact")
+        return name in self.list_filter and kind in FILTER_KINDS
+
+
+class ReadOnly(StaffModelAdmin):
     """Rows to look at. Encrypted fields, and those named in `hidden`, are left out whatever the model gains."""
 
     hidden: ClassVar[tuple[str, ...]] = ()
@@ -187,7 +216,7 @@ class RegistrationForm(forms.ModelForm):
 
 
 @admin.register(ApplicationInformation)
-class ApplicationInformationAdmin(ModelAdmin):
+class ApplicationInformationAdmin(StaffModelAdmin):
     """Our registrations. Superusers edit them; what a utility gave us goes in and cannot be read back."""
 
     form = RegistrationForm
@@ -226,6 +255,10 @@ class ApplicationInformationAdmin(ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: ApplicationInformation | None = None) -> tuple[str, ...]:
         """Which profile a row belongs to is settled when it is made: authorizations hang on it."""
         return ("standing", "our_addresses", *(IDENTITY if obj else ()))
+
+    def save_model(self, request: HttpRequest, obj: ApplicationInformation, form: forms.ModelForm, change: bool) -> None:
+        """What was changed on the page and nothing else: a token may have been renewed since it was opened."""
+        registrations.save(obj, form.changed_data)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Superusers."""
@@ -375,7 +408,7 @@ class DocumentAdmin(ReadOnly):
 
 
 @admin.register(User)
-class UserAdmin(ModelAdmin):
+class UserAdmin(StaffModelAdmin):
     """People. Staff cannot set a password; they can ask somebody to set a new one. Only superusers change rights."""
 
     fields = ("email", "is_active", "is_staff", "is_superuser", "date_joined", "last_login")

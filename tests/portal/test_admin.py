@@ -20,7 +20,7 @@ from espi.models import (
     Subscription,
     UsagePoint,
 )
-from portal.admin import masked, standing
+from portal.admin import StaffModelAdmin, masked, standing
 from portal.models import Consent, User, UtilityVisit
 from tests.portal.people import person, sign_in, staff, totp_code
 
@@ -402,3 +402,71 @@ def test_a_superuser_can_switch_an_account_off(client, boss):
     ann = person()
     client.post(change_page(ann), {"is_staff": ""})
     assert User.objects.get(pk=ann.pk).is_active is False
+
+
+HIDDEN = [
+    ("espi/applicationinformation", "notify_secret__startswith"),
+    ("espi/authorizationrequest", "state_hash__startswith"),
+    ("espi/authorizationrequest", "code_hash"),
+    ("espi/usagepoint", "title__contains"),
+    ("espi/usagepoint", "subscription__retail_customer__password__startswith"),
+    ("espi/fetchjob", "url__contains"),
+    ("espi/fetchjob", "authorization__status"),
+    ("espi/notification", "body__contains"),
+    ("espi/notification", "application_information__notify_secret__startswith"),
+    ("espi/document", "content__startswith"),
+    ("espi/authorization", "retail_customer__password__startswith"),
+    ("portal/user", "password__startswith"),
+    ("portal/user", "is_staff__lt"),
+]
+
+
+@pytest.mark.parametrize(("page", "lookup"), HIDDEN)
+def test_e01_what_a_page_hides_cannot_be_asked_of_its_address(client, boss, page, lookup):
+    assert client.get(f"/staff/{page}/", {lookup: "a"}).status_code == 400
+
+
+DATES = ["year=0", "year=99999", "year=x", "year=-1", "year=²", "month=13", "day=0", "gte=2026-01-01", "=2026-01-01"]
+
+
+@pytest.mark.parametrize("part", DATES)
+def test_b14_no_date_in_the_address_of_a_list_is_a_fault(client, boss, part):
+    assert client.get(f"/staff/espi/fetchjob/?created_at__{part}").status_code == 400
+
+
+def test_b14_a_day_that_no_month_has_is_not_a_fault(client, boss):
+    day = {"created_at__year": 2026, "created_at__month": 2, "created_at__day": 31}
+    assert client.get("/staff/espi/fetchjob/", day).status_code in (302, 400)
+
+
+def test_every_model_of_the_staff_site_filters_only_by_what_its_page_offers():
+    ours = [each for model, each in admin.site._registry.items() if model._meta.app_label in ("espi", "portal")]
+    assert [each for each in ours if not isinstance(each, StaffModelAdmin)] == []
+    assert len(ours) > 10
+
+
+def test_the_filters_that_a_page_offers_work(client, boss, everything):
+    seen = 0
+    for row in [*everything, boss]:
+        listing = change_page(row).partition(f"{row.pk}/change")[0]
+        links = html.fromstring(client.get(listing).content).xpath("//a/@href")
+        offered = {link for link in links if link.startswith("?") and "__" in link}
+        for link in [*offered, f"?pk={row.pk}", f"?id__exact={row.pk}"]:
+            assert client.get(listing + link).status_code == 200, (listing, link)
+        seen += len(offered)
+    assert seen > 20
+    now = {"created_at__year": timezone.now().year, "created_at__month": timezone.now().month}
+    assert client.get("/staff/espi/fetchjob/", now).status_code == 200
+
+
+def test_the_schedule_of_the_settings_cannot_be_changed_on_the_staff_site(client, boss):
+    for name in ("periodictask", "intervalschedule", "crontabschedule", "solarschedule", "clockedschedule"):
+        assert client.get(f"/staff/django_celery_beat/{name}/").status_code == 404
+    assert b"periodictask" not in client.get("/staff/").content
+
+
+def test_a_customer_at_the_staff_door_is_no_fault_in_the_log(client, caplog):
+    client.force_login(person())
+    assert client.get("/staff/login/").status_code == 403
+    assert client.post("/staff/login/", {"username": "x", "password": "y"}).status_code == 403
+    assert [record for record in caplog.records if record.exc_info] == []
