@@ -32,8 +32,8 @@ READ_SECONDS = 60.0
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# What `ipaddress` counts as global although it leads elsewhere: NAT64, 6to4 and its relays, Teredo, IPv4 inside IPv6,
-# site-local, and the address at which Azure answers every machine.
+# What `ipaddress` counts as global although it leads elsewhere: NAT64, 6to4 and its relays, Teredo, IPv4 inside IPv6 (also
+# of SIIT), site-local, documentation, segment routing, IETF's own, and where Azure and Oracle answer every machine.
 DETOURS = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -43,7 +43,11 @@ DETOURS = tuple(
         "192.88.99.0/24",
         "2001::/32",
         "::/96",
+        "::ffff:0:0:0/96",
         "fec0::/10",
+        "3fff::/20",
+        "5f00::/16",
+        "192.0.0.0/24",
         "168.63.129.16/32",
     )
 )
@@ -138,6 +142,8 @@ class Reach:
     def permits(self, address: str) -> bool:
         """Judge one numeric address."""
         ip = _unmapped(ipaddress.ip_address(address.partition("%")[0]))
+        if (embedded := _isatap(ip)) and not self.permits(str(embedded)):
+            return False
         if any(ip in network for network in self.networks) or (self.loopback and ip.is_loopback):
             return True
         return ip.is_global and not ip.is_multicast and not any(ip in network for network in DETOURS)
@@ -146,6 +152,13 @@ class Reach:
 def _unmapped(ip: Address) -> Address:
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return mapped or ip
+
+
+def _isatap(ip: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address at which an ISATAP interface is reached (RFC 5214, 6.1)."""
+    if isinstance(ip, ipaddress.IPv6Address) and ip.packed[8:12] in (b"\0\0\x5e\xfe", b"\2\0\x5e\xfe"):
+        return ipaddress.IPv4Address(ip.packed[12:])
+    return None
 
 
 class _Connection(HTTPConnection):

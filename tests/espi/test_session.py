@@ -50,13 +50,24 @@ def local(**options):
         "::ffff:10.0.0.1",
         "::127.0.0.1",
         "::",
+        "192.0.0.192",
+        "192.0.0.9",
+        "::ffff:0:127.0.0.1",
+        "::ffff:0:169.254.169.254",
+        "3fff::1",
+        "5f00::1",
+        "2606:4700::5efe:127.0.0.1",
+        "2606:4700::200:5efe:169.254.169.254",
+        "2606:4700::5efe:192.0.0.192",
     ],
 )
 def test_c08_an_address_that_is_not_on_the_public_internet_is_refused(address):
     assert not Reach().permits(address)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "20.42.0.1", "2606:4700::1111", "::ffff:8.8.8.8"])
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "20.42.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "2606:4700::5efe:8.8.8.8"]
+)
 def test_a_public_address_is_permitted(address):
     assert Reach().permits(address)
 
