@@ -1,7 +1,8 @@
 """A file the customer already has: described, or stored among his own data."""
 
+import time
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from django.db import transaction
 
@@ -11,7 +12,31 @@ from espi.models import Document, Subscription
 from portal.models import User
 
 LARGEST = 100 * 1024 * 1024  # bytes
+DEADLINE = 60.0  # seconds for reading and storing a file while its owner waits
 SUBSCRIPTION_NAME = "Files you uploaded"
+
+
+class InTime:
+    """A file that can be read for so many seconds; afterwards every read raises ingest.DocumentRefused."""
+
+    def __init__(self, file: BinaryIO, seconds: float) -> None:
+        self.file, self.ends = file, time.monotonic() + seconds
+
+    def read(self, size: int = -1) -> bytes:
+        """Bytes of the file."""
+        if time.monotonic() > self.ends:
+            raise ingest.DocumentRefused(
+                "Reading this file takes too long. Ask your utility for a shorter period, and upload the parts one by one."
+            )
+        return self.file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As of the file."""
+        return self.file.seek(offset, whence)
+
+    def seekable(self) -> bool:
+        """As of the file."""
+        return self.file.seekable()
 
 
 def describe(file: BinaryIO, *, time_zone: str | None = None) -> dict[str, Any]:
@@ -23,11 +48,11 @@ def store(user: User, file: BinaryIO, *, file_name: str, now: datetime, time_zon
     """Store the file among the user's uploads; the same file again changes nothing.
 
     `time_zone` is an IANA name; without it the file's own LocalTimeParameters are used, then UTC. Raises
-    ingest.DocumentRefused in plain words, with nothing stored.
+    ingest.DocumentRefused in plain words, with nothing stored; also when it takes longer than DEADLINE.
     """
     with transaction.atomic():
         return ingest.store(
-            file,
+            cast(BinaryIO, InTime(file, DEADLINE)),
             subscription=_uploads(user),
             dialect=_dialect(time_zone),
             now=now,

@@ -15,9 +15,11 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from espi import ingest
+from portal import limits
 from portal.flows import upload as flow
 from portal.models import User
 from portal.views.connect import customer, see_other
+from portal.views.problems import too_many_requests
 
 _ENVELOPE = 64 * 1024  # bytes of a posted form beside the file
 _TOO_LARGE = "The file is larger than 100 MB. Ask your utility for a shorter period, and upload the parts one by one."
@@ -78,7 +80,13 @@ def upload(request: HttpRequest) -> HttpResponse:
         form = UploadForm(data={})
         form.errors["file"] = form.error_class([_TOO_LARGE], renderer=form.renderer)
         return render(request, "portal/upload.html", {"form": form}, status=413)
-    return _upload(request)
+    if request.method == "GET":
+        return _upload(request)
+    try:
+        with limits.one_upload(customer(request).pk):
+            return _upload(request)
+    except limits.TooMany as error:
+        return too_many_requests(request, retry_after=error.retry_after)
 
 
 @csrf_protect

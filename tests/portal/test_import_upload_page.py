@@ -6,6 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from espi.models import Document, IntervalBlock, Subscription
+from portal import limits
 from portal.flows import upload
 from portal.models import User
 from tests.espi import documents
@@ -129,3 +130,36 @@ def test_a_refusal_is_told_with_its_reason(page):
     block = documents.block([documents.reading(documents.MIDNIGHT, 5), documents.reading(documents.MIDNIGHT, "NaN")])
     answer = post(page, documents.feed(block))
     assert "1 entries could not be used: a value that is no number" in answer.content.decode()
+
+
+def test_b15_one_upload_at_a_time_and_the_next_is_asked_to_wait(page, user):
+    with limits.one_upload(user.pk):
+        answer = post(page, documents.feed(documents.hours(24)))
+    assert (answer.status_code, answer["Retry-After"]) == (429, "60")
+    assert not Document.objects.exists()
+    assert "We read 24 readings" in post(page, documents.feed(documents.hours(24))).content.decode()
+
+
+def test_b15_twenty_uploads_an_hour_and_no_more_for_this_user_only(page, user):
+    statuses = [page.post(reverse("upload"), {"file": file(b"<feed")}).status_code for _ in range(21)]
+    assert statuses == [422] * 20 + [429]
+    assert page.get(reverse("upload")).status_code == 200
+    other = Client()
+    other.force_login(User.objects.create_user("bob@example.com", "three quiet words"))
+    assert "We read 24 readings" in post(other, documents.feed(documents.hours(24))).content.decode()
+
+
+def test_an_upload_that_failed_does_not_stand_in_the_way_of_the_next(page, monkeypatch):
+    monkeypatch.setattr(upload, "store", lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        post(page, documents.feed(documents.hours(24)))
+    monkeypatch.undo()
+    assert post(page, documents.feed(documents.hours(24))).status_code == 200
+
+
+def test_f51_a_file_that_takes_too_long_to_read_is_refused_in_words_and_nothing_is_stored(page, monkeypatch):
+    monkeypatch.setattr(upload, "DEADLINE", 0.0)
+    answer = post(page, documents.feed(documents.hours(24)))
+    assert answer.status_code == 422
+    assert "Reading this file takes too long" in answer.content.decode()
+    assert not Document.objects.exists()

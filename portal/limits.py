@@ -1,0 +1,42 @@
+"""How much one person may ask of the site at once. Counted in the cache, which every process shares."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.cache import cache
+
+UPLOADS_AN_HOUR = 20
+LONGEST_UPLOAD = 600  # seconds, arrival of the file included; after that a lost process no longer stands in the way
+HOUR = 3600
+
+
+class TooMany(Exception):
+    """More than is allowed; `retry_after` seconds from now there is room again."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+@contextmanager
+def one_upload(user_id: int) -> Iterator[None]:
+    """The only upload of this user while it lasts, and one of UPLOADS_AN_HOUR. Raises TooMany."""
+    _count(f"uploads:{user_id}", UPLOADS_AN_HOUR)
+    key, mine = f"upload:{user_id}", uuid.uuid4().hex
+    if not cache.add(key, mine, timeout=LONGEST_UPLOAD):
+        raise TooMany(60)
+    try:
+        yield
+    finally:
+        if cache.get(key) == mine:
+            cache.delete(key)
+
+
+def _count(what: str, most: int) -> None:
+    hour, seconds = divmod(int(time.time()), HOUR)
+    key = f"{what}:{hour}"
+    cache.add(key, 0, timeout=2 * HOUR)
+    if cache.incr(key) > most:
+        raise TooMany(HOUR - seconds)
