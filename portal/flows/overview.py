@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from django.db.models import Case, Max, Min, When
+from django.db.models import Case, Exists, OuterRef, When
 
 import utilities
-from espi.models import Authorization, Document, FetchJob, Subscription, UsagePoint
+from espi import usage
+from espi.models import Authorization, Document, FetchJob, Subscription, UsagePoint, UsageSummary
 from portal.models import User
 
 Status = Authorization.Status
@@ -26,6 +27,7 @@ class Meter:
     name: str
     first_day: date | None
     last_day: date | None
+    has_bills: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,28 +82,31 @@ def _newest_authorizations(subscriptions: Iterable[Subscription]) -> dict[int, A
 
 
 def _jobs(authorizations: Iterable[Authorization]) -> dict[int, list[FetchJob]]:
-    """Jobs that bring data; what is asked of the permission itself is not the customer's to watch."""
-    jobs: dict[int, list[FetchJob]] = defaultdict(list)
-    columns = ("id", "authorization_id", "kind", "state", "reason", "not_before", "created_at")
+    """Jobs that bring data and say something today; what is asked of the permission itself is not the customer's to watch.
+
+    Of jobs for one address only the newest counts: a failure that was made good later is history.
+    """
+    columns = ("id", "authorization_id", "kind", "url", "state", "reason")
     rows = FetchJob.objects.filter(authorization__in=list(authorizations)).exclude(kind__in=_WITHOUT_DATA)
-    for job in rows.only(*columns).order_by("-id")[:500]:
+    newest = rows.order_by("authorization", "url", "-id").distinct("authorization", "url").only(*columns)
+    jobs: dict[int, list[FetchJob]] = defaultdict(list)
+    for job in newest:
         jobs[job.authorization_id or 0].append(job)
     return jobs
 
 
 def _meters(subscriptions: Iterable[Subscription]) -> dict[int, list[Meter]]:
-    points = (
+    points = list(
         UsagePoint.objects.filter(subscription__in=list(subscriptions))
-        .annotate(
-            first_day=Min("meter_readings__interval_blocks__local_date"),
-            last_day=Max("meter_readings__interval_blocks__local_date"),
-        )
+        .annotate(has_bills=Exists(UsageSummary.objects.filter(usage_point=OuterRef("pk"))))
         .order_by("service_kind", "resource_id")
     )
+    days = usage.days_held(points)
     found: dict[int, list[Meter]] = defaultdict(list)
     for point in points:
         name = SERVICE_NAMES.get(point.service_kind if point.service_kind is not None else -1, "Energy")
-        found[point.subscription_id].append(Meter(point, name, point.first_day, point.last_day))
+        first_day, last_day = days.get(point.pk, (None, None))
+        found[point.subscription_id].append(Meter(point, name, first_day, last_day, point.has_bills))
     return found
 
 
@@ -130,20 +135,33 @@ def _card(
 
 
 def _live(jobs: list[FetchJob], meters: list[Meter]) -> tuple[str, str, str]:
-    """State, tone and detail of a connection that is alive."""
+    """State, tone and detail of a connection that is alive. What failed is always said, also beside data."""
     waiting = [job for job in jobs if job.state in (State.DUE, State.RUNNING, State.AWAITING_NOTIFICATION)]
     failed = [job for job in jobs if job.state == State.FAILED]
-    last_day = max((meter.last_day for meter in meters if meter.last_day), default=None)
-    if last_day:
-        detail = "More is on its way." if waiting else ""
-        return "Receiving data", "ok", detail
+    if any(meter.last_day or meter.has_bills for meter in meters):
+        more = f"More is on its way. {waiting[0].reason}" if waiting else ""
+        if failed:
+            return "Receiving data, but not all of it", "wait", _sentences([_what_failed(failed), more])
+        return "Receiving data", "ok", more.strip()
     if waiting:
-        return "Waiting for first data", "wait", waiting[0].reason or _FIRST_WAIT
+        return "Waiting for first data", "wait", _sentences([waiting[0].reason or _FIRST_WAIT, _what_failed(failed)])
     if failed:
-        return "We could not fetch your data", "bad", failed[0].reason
+        return "We could not fetch your data", "bad", _what_failed(failed)
     return "Connected", "ok", "Your utility has no readings for this account yet." if jobs else _FIRST_WAIT
+
+
+def _what_failed(failed: list[FetchJob]) -> str:
+    """One sentence for each kind of thing that did not arrive, with the reason of the newest; "" for none."""
+    said = {job.kind: job.reason for job in sorted(failed, key=lambda job: job.pk)}
+    return _sentences(f"{_MISSING.get(kind, _SOMETHING)} did not arrive. {reason}" for kind, reason in said.items())
+
+
+def _sentences(parts: Iterable[str]) -> str:
+    return " ".join(part.strip() for part in parts if part.strip())
 
 
 _WITHOUT_DATA = (FetchJob.Kind.AUTHORIZATION, FetchJob.Kind.REVOCATION)
 _NOTHING_ALLOWED = "Your utility allows none of the data you chose, so we have asked for nothing."
+_SOMETHING = "Some of your readings or bills"
+_MISSING: dict[str, str] = {FetchJob.Kind.CUSTOMER: "Your account details"}
 _FIRST_WAIT = "We have asked your utility. An hour is usual, a day is possible."
