@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import IO, BinaryIO, cast
 from urllib.parse import unquote
 
+from django.db.models import QuerySet
+
 import utilities
 from espi import atom, links
 from espi.channels import short
@@ -31,14 +33,15 @@ def subscription_of(authorization: Authorization, file: IO[bytes], *, now: datet
     return _join(authorization, own, found, now) if found else own
 
 
-def _histories(authorization: Authorization) -> "Subscription.objects":
+def _histories(authorization: Authorization) -> QuerySet[Subscription]:
     """The other histories this customer has through the same registration."""
     held = {
         "retail_customer_id": authorization.retail_customer_id,
         "authorizations__application_information": authorization.application_information_id,
         "usage_points__isnull": False,
     }
-    return Subscription.objects.filter(**held).exclude(pk=authorization.subscription_id).distinct()
+    own = cast(Subscription, authorization.subscription)
+    return Subscription.objects.filter(**held).exclude(pk=own.pk).distinct()
 
 
 def _usage_points(authorization: Authorization, file: IO[bytes]) -> set[str]:

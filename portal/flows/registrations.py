@@ -1,12 +1,13 @@
 """Registrations with utilities: what they gave us is stored, and one of each utility's is offered to customers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from django.db import transaction
 
 import utilities
 from espi.models import ApplicationInformation
+from portal.flows import tokens
 from utilities.base import Utility
 from utilities.oauth import UntrustedAddress
 
@@ -50,13 +51,28 @@ def _utility(slug: str) -> Utility:
 def store(slug: str, environment: str, edition: str, values: Mapping[str, object]) -> ApplicationInformation:
     """Fill in what the utility gave us; fields not named keep what they have. Raises RegistrationRefused."""
     utility, app = find(slug, environment, edition)
+    if app.pk:
+        app = ApplicationInformation.objects.select_for_update(no_key=True).get(pk=app.pk)
     unknown = sorted(set(values) - set(FIELDS))
     if unknown:
         raise RegistrationRefused(f"Unknown: {', '.join(unknown)}. Known are: {', '.join(FIELDS)}.")
+    before = {field: getattr(app, field) for field in values}
     for field, value in values.items():
         setattr(app, field, _checked(utility, app, field, value))
-    app.save()
+    save(app, {field for field in values if getattr(app, field) != before[field]})
     return app
+
+
+def save(app: ApplicationInformation, changed: Collection[str]) -> None:
+    """Save these fields and no others: the client token may be renewed meanwhile. Other credentials want another token."""
+    if app._state.adding:
+        app.save()
+        return
+    fields = {*changed, "updated_at"}
+    if set(changed) & set(tokens.CREDENTIALS):
+        app.client_access_token = app.client_access_token_expires_at = None
+        fields |= {"client_access_token", "client_access_token_expires_at"}
+    app.save(update_fields=fields)
 
 
 def _checked(utility: Utility, app: ApplicationInformation, field: str, value: object) -> str:
@@ -81,9 +97,15 @@ def offer(app: ApplicationInformation) -> ApplicationInformation | None:
     lacking = _utility(app.utility).missing(app)
     if lacking:
         raise RegistrationRefused(f"{app} cannot be offered yet. Missing: {', '.join(lacking)}.")
+    before = take_over(app)
+    app.is_offered = True
+    app.save(update_fields=["is_offered", "updated_at"])
+    return before
+
+
+def take_over(app: ApplicationInformation) -> ApplicationInformation | None:
+    """Withdraw the offer of the utility's other registrations; the one it was. To be called inside a transaction."""
     others = ApplicationInformation.objects.select_for_update().filter(utility=app.utility, is_offered=True)
     before = others.exclude(pk=app.pk).first()
     others.exclude(pk=app.pk).update(is_offered=False)
-    app.is_offered = True
-    app.save(update_fields=["is_offered", "updated_at"])
     return before

@@ -1,22 +1,30 @@
 """Access tokens: kept for their life, refreshed before it ends, one refresh in flight.
 
-The row of the authorization (or of the registration) stays locked while its token is renewed. Con Edison and PG&E may
-void the old pair at once (contracts §3.2, §6), so the new pair is committed before anybody can use it.
+Whoever refreshes claims the row for a minute and asks without holding a lock: a customer who stops sharing waits for
+nobody. The others look again until the new pair stands there. Con Edison and PG&E may void the old pair at once
+(contracts §3.2, §6), so the new one is committed before anybody can use it.
 """
 
 import logging
+import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 import utilities
 from espi.models import ApplicationInformation, Authorization
+from espi.session import TryLater
 from utilities.base import Utility
 from utilities.oauth import Grant, InvalidGrant
 
 log = logging.getLogger(__name__)
 
 LEAST_LEFT = timedelta(minutes=10)
+CLAIM = timedelta(seconds=60)  # a token request has 15 seconds, and a refused one is asked twice
+LOOK_EVERY = 0.2  # seconds
+CREDENTIALS = ("client_id", "client_secret", "token_url", "client_certificate_path", "client_key_path")
 REFUSED = "The utility no longer accepts the permission you gave. Please connect again."
 
 
@@ -28,11 +36,15 @@ class NotAllowed(Exception):
         self.reason = reason
 
 
+class Busy(TryLater):
+    """Somebody else has been renewing the token for longer than that takes."""
+
+
 def current(authorization: Authorization, *, now: datetime) -> str:
     """The customer's access token, good for ten minutes at least.
 
     Raises NotAllowed when the permission has ended, and the errors of utilities.oauth: TokenUnavailable,
-    TokenThrottled, NoConnection (try later), InvalidClient, BadTokenAnswer (for staff).
+    TokenThrottled, NoConnection (try later), InvalidClient, BadTokenAnswer (for staff); Busy (try later).
     """
     if is_fresh(authorization.access_token, authorization.access_token_expires_at, now) and is_active(authorization):
         return authorization.access_token or ""
@@ -44,29 +56,66 @@ def renewed(authorization: Authorization, *, now: datetime, rejected: str = "") 
 
     Raises as `current` does.
     """
-    with transaction.atomic(durable=True):
-        row = locked(authorization)
-        if is_fresh(row.access_token, row.access_token_expires_at, now) and row.access_token != rejected:
-            return row.access_token or ""
-        grant = refresh(row)
-        if grant is None:
-            end(row, now)
-        else:
-            keep(row, grant, now)
-    if grant is None:
-        raise NotAllowed(REFUSED)
-    return grant.access_token
+    for moment in moments(now):
+        row = found(authorization)
+        token = row.access_token or ""
+        if is_fresh(token, row.access_token_expires_at, moment) and token != rejected:
+            return token
+        if claim(row, moment) and (grant := asked(row, token, moment)):
+            return grant.access_token
+    raise Busy("the token is being renewed")
 
 
-def locked(authorization: Authorization) -> Authorization:
-    """The row as it is now, held against other refreshes but not against new jobs of it. Raises NotAllowed."""
-    rows = Authorization.objects.select_for_update(no_key=True, of=("self",)).select_related("application_information")
-    row = rows.get(pk=authorization.pk)
+def moments(now: datetime) -> Iterator[datetime]:
+    """`now`, and now again every time one may look: until any claim there was has run out."""
+    began = time.monotonic()
+    while (passed := timedelta(seconds=time.monotonic() - began)) <= CLAIM + timedelta(seconds=1):
+        yield now + passed
+        time.sleep(LOOK_EVERY)
+
+
+def found(authorization: Authorization) -> Authorization:
+    """The row as it is now. Raises NotAllowed."""
+    row = Authorization.objects.select_related("application_information").get(pk=authorization.pk)
     if not is_active(row):
         raise NotAllowed(row.status_reason or f"{row.get_status_display()}.")
     if not row.refresh_token:
         raise NotAllowed("The utility gave us no means to renew its permission. Please connect again.")
     return row
+
+
+def claim(row: Authorization | ApplicationInformation, now: datetime) -> bool:
+    """Take the right to renew this row's token, unless somebody has it. No transaction is open afterwards."""
+    until = now + CLAIM
+    with transaction.atomic(durable=True):
+        free = Q(refreshing_until=None) | Q(refreshing_until__lt=now)
+        taken = type(row).objects.filter(free, pk=row.pk).update(refreshing_until=until)
+    row.refreshing_until = until
+    return bool(taken)
+
+
+def release(row: Authorization | ApplicationInformation) -> None:
+    """Give the right back, if it is still ours."""
+    type(row).objects.filter(pk=row.pk, refreshing_until=row.refreshing_until).update(refreshing_until=None)
+
+
+def asked(row: Authorization, seen: str, now: datetime) -> Grant | None:
+    """One refresh under our claim, its outcome kept. None: the row changed meanwhile, so look again.
+
+    `seen`: the access token there was before the claim. Raises NotAllowed for a refusal that is confirmed.
+    """
+    try:
+        standing = found(row)
+        if (standing.access_token or "") != seen:  # renewed between our look and our claim
+            return None
+        grant = refresh(standing)
+        if not keep(standing, grant, now):
+            return None
+    finally:
+        release(row)
+    if grant is None:
+        raise NotAllowed(REFUSED)
+    return grant
 
 
 def is_active(authorization: Authorization) -> bool:
@@ -100,8 +149,21 @@ def ask(utility: Utility, row: Authorization) -> Grant:
     )
 
 
-def keep(row: Authorization, grant: Grant, now: datetime) -> None:
-    """Store the new pair. An answer without a refresh token leaves the old one in force (RFC 6749 §6)."""
+@transaction.atomic(durable=True)
+def keep(asked_with: Authorization, grant: Grant | None, now: datetime) -> bool:
+    """Store what a refresh brought, unless the customer stopped or connected again meanwhile; whether it was stored."""
+    row = Authorization.objects.select_for_update(no_key=True).get(pk=asked_with.pk)
+    if not is_active(row) or row.refresh_token != asked_with.refresh_token:
+        return False
+    if grant is None:
+        end(row, now)
+    else:
+        fill(row, grant, now)
+    return True
+
+
+def fill(row: Authorization, grant: Grant, now: datetime) -> None:
+    """The new pair. An answer without a refresh token leaves the old one in force (RFC 6749 §6)."""
     row.access_token = grant.access_token
     row.access_token_expires_at = now + timedelta(seconds=grant.expires_in)
     row.refresh_token = grant.refresh_token or row.refresh_token
@@ -117,21 +179,43 @@ def end(row: Authorization, now: datetime) -> None:
 
 
 def client(app: ApplicationInformation, *, now: datetime) -> str:
-    """Our own token at a utility (client credentials), good for ten minutes at least. Raises errors of oauth."""
+    """Our own token at a utility (client credentials), good for ten minutes at least. Raises as `current` does."""
     if is_fresh(app.client_access_token, app.client_access_token_expires_at, now):
         return app.client_access_token or ""
     return renewed_client(app, now=now)
 
 
 def renewed_client(app: ApplicationInformation, *, now: datetime, rejected: str = "") -> str:
-    """A fresh client token other than `rejected`; one request in flight. Raises errors of oauth."""
-    with transaction.atomic(durable=True):
-        row = ApplicationInformation.objects.select_for_update(no_key=True).get(pk=app.pk)
-        token = row.client_access_token
-        if is_fresh(token, row.client_access_token_expires_at, now) and token != rejected:
-            return token or ""
-        grant = utilities.get(row.utility).client_token(row)
-        row.client_access_token = grant.access_token
-        row.client_access_token_expires_at = now + timedelta(seconds=grant.expires_in)
-        row.save(update_fields=["client_access_token", "client_access_token_expires_at", "updated_at"])
-    return grant.access_token
+    """A fresh client token other than `rejected`; one request in flight. Raises as `current` does."""
+    for moment in moments(now):
+        row = ApplicationInformation.objects.get(pk=app.pk)
+        token = row.client_access_token or ""
+        if is_fresh(token, row.client_access_token_expires_at, moment) and token != rejected:
+            return token
+        if claim(row, moment) and (grant := asked_for_us(row, token, moment)):
+            return grant.access_token
+    raise Busy("our token is being renewed")
+
+
+def asked_for_us(row: ApplicationInformation, seen: str, now: datetime) -> Grant | None:
+    """One client token under our claim, kept where it was asked for. None: the row changed meanwhile, so look again."""
+    try:
+        standing = ApplicationInformation.objects.get(pk=row.pk)
+        if (standing.client_access_token or "") != seen:
+            return None
+        grant = utilities.get(standing.utility).client_token(standing)
+        return grant if keep_ours(standing, grant, now) else None
+    finally:
+        release(row)
+
+
+@transaction.atomic(durable=True)
+def keep_ours(asked_with: ApplicationInformation, grant: Grant, now: datetime) -> bool:
+    """Store a client token, unless the registration's credentials were changed meanwhile; whether it was stored."""
+    row = ApplicationInformation.objects.select_for_update(no_key=True).get(pk=asked_with.pk)
+    if any(getattr(row, name) != getattr(asked_with, name) for name in CREDENTIALS):
+        return False
+    row.client_access_token = grant.access_token
+    row.client_access_token_expires_at = now + timedelta(seconds=grant.expires_in)
+    row.save(update_fields=["client_access_token", "client_access_token_expires_at", "updated_at"])
+    return True

@@ -1,5 +1,6 @@
 """Access tokens: kept, refreshed in time, one refresh in flight."""
 
+import contextlib
 import json
 import threading
 from datetime import timedelta
@@ -9,7 +10,7 @@ from django.db import connection
 
 from espi import session
 from espi.models import ApplicationInformation, Authorization
-from portal.flows import tokens
+from portal.flows import registrations, tokens, withdraw
 from tests.portal import rows, standin
 from tests.portal.rows import NOW
 from utilities import oauth
@@ -144,7 +145,7 @@ def test_our_own_token_is_kept_for_its_life(db, utility):
 def test_f35_many_workers_that_meet_one_expired_token_refresh_it_once(utility):
     held = expiring(rows.authorization(rows.registration()))
     utility.says(TOKEN, standin.token("first", "refresh-first"), standin.token("second", "refresh-second"))
-    got, start = [], threading.Barrier(8)
+    got, start = [], threading.Barrier(50)
 
     def work():
         row = Authorization.objects.get(pk=held.pk)
@@ -152,12 +153,12 @@ def test_f35_many_workers_that_meet_one_expired_token_refresh_it_once(utility):
         got.append(tokens.current(row, now=NOW))
         connection.close()
 
-    workers = [threading.Thread(target=work) for _ in range(8)]
+    workers = [threading.Thread(target=work) for _ in range(50)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert got == ["first"] * 8
+    assert got == ["first"] * 50
     assert len(utility.asked) == 1
 
 
@@ -181,3 +182,98 @@ def test_the_new_pair_is_committed_before_anybody_can_use_it(utility):
     assert seen == [1]
     assert not connection.in_atomic_block
     assert Authorization.objects.get().refresh_token == "refresh-new"
+
+
+def in_another_thread(work):
+    """Do it on a connection of its own; whether it was done within a second."""
+
+    def begin():
+        work()
+        connection.close()
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join(1)
+    return not thread.is_alive()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_customer_who_stops_does_not_wait_for_the_utility_and_his_tokens_stay_destroyed(utility):
+    held, stopped = expiring(rows.authorization(rows.registration())), []
+
+    def answer():
+        stopped.append(in_another_thread(lambda: withdraw.withdraw(held, delete_data=False, now=NOW)))
+        return standin.token()
+
+    utility.says(TOKEN, answer)
+    with pytest.raises(tokens.NotAllowed, match="Stopped by the customer"):
+        tokens.current(held, now=NOW)
+    held.refresh_from_db()
+    assert stopped == [True]
+    assert (held.status, held.access_token, held.refresh_token) == ("withdrawn", None, None)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("answered", [standin.token(), standin.refusal()], ids=["renewed", "refused"])
+def test_a_pair_that_came_by_connecting_again_is_not_touched_by_an_older_refresh(utility, answered):
+    held = expiring(rows.authorization(rows.registration()))
+    again = {"access_token": "again", "refresh_token": "refresh-again"}
+
+    def answer():
+        row = Authorization.objects.get()
+        row.access_token, row.refresh_token = again["access_token"], again["refresh_token"]
+        row.access_token_expires_at = NOW + timedelta(hours=1)
+        row.save()
+        return answered
+
+    utility.says(TOKEN, answer)
+    assert tokens.current(held, now=NOW) == "again"
+    held.refresh_from_db()
+    assert (held.status, held.refresh_token) == ("active", "refresh-again")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_saving_a_registration_does_not_wait_for_its_token(utility):
+    app, changed = rows.registration("cecony", "v2"), []
+    secrets = {"client_secret": "another"}
+
+    def answer():
+        changed.append(in_another_thread(lambda: registrations.store("cecony", "sandbox", "v2", secrets)))
+        return standin.token("of-the-old-secret", refresh="")
+
+    utility.says(TOKEN, answer, standin.token("of-the-new-secret", refresh=""))
+    assert tokens.client(app, now=NOW) == "of-the-new-secret"
+    app.refresh_from_db()
+    assert (changed, app.client_secret, app.client_access_token) == ([True], "another", "of-the-new-secret")
+
+
+def test_a_claim_whose_worker_died_is_taken_over_after_a_minute(held, utility):
+    utility.says(TOKEN, standin.token())
+    expiring(held)
+    Authorization.objects.update(refreshing_until=NOW + timedelta(seconds=30))
+    assert tokens.claim(held, NOW) is False
+    assert utility.asked == []
+    assert tokens.current(held, now=NOW + timedelta(seconds=31)) == "new"
+
+
+def test_while_somebody_else_renews_a_token_the_others_look_again(held, utility, monkeypatch):
+    expiring(held)
+    Authorization.objects.update(refreshing_until=NOW + timedelta(seconds=30))
+
+    def renewed_by_somebody_else(seconds):
+        row = Authorization.objects.get()
+        row.access_token, row.access_token_expires_at = "theirs", NOW + timedelta(hours=1)
+        row.save()
+
+    monkeypatch.setattr("time.sleep", renewed_by_somebody_else)
+    assert tokens.current(held, now=NOW) == "theirs"
+    assert utility.asked == []
+
+
+@pytest.mark.parametrize("answer", [standin.token(), (500, b"", {}), standin.refusal()])
+def test_the_claim_ends_with_the_answer_whatever_it_was(held, utility, answer):
+    utility.says(TOKEN, answer)
+    with contextlib.suppress(tokens.NotAllowed, oauth.TokenError):
+        tokens.current(expiring(held), now=NOW)
+    held.refresh_from_db()
+    assert held.refreshing_until is None
