@@ -3,7 +3,7 @@
 It keeps no access log of its own: `portal.request` writes one line per request, without query strings and secrets.
 """
 
-worker_class = "gthread"
+worker_class = "portal.server.PatientWorker"  # gthread
 threads = 4
 timeout = 60
 graceful_timeout = 8
