@@ -56,7 +56,7 @@ class PatientSocket(socket.socket):
             self.settimeout(given)
 
 
-class PatientWorker(ThreadWorker):  # type: ignore[misc]
+class PatientWorker(ThreadWorker):
     """gunicorn's threaded worker on such connections."""
 
     def enqueue_req(self, conn: TConn) -> None:

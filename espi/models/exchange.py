@@ -4,6 +4,7 @@ import uuid
 
 from django.db import models
 
+from espi.fields import EncryptedBinaryField
 from espi.models.authorization import ApplicationInformation, Authorization, Subscription
 
 
@@ -19,7 +20,7 @@ class Document(models.Model):
     content_type = models.CharField(max_length=255, blank=True)
     sha256 = models.CharField(max_length=64, db_index=True)
     size = models.BigIntegerField(help_text="Bytes before compression.")
-    content = models.BinaryField(help_text="gzip of the bytes as received.")
+    content = EncryptedBinaryField(help_text="gzip of the bytes as received.")  # may name the customer and his account
     received_at = models.DateTimeField()
     published_at = models.DateTimeField(null=True)
     summary = models.JSONField(default=dict, help_text="Counts of what it said and of what was refused, and why.")

@@ -8,10 +8,12 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
-from espi.fields import EncryptedTextField
+from espi.fields import EncryptedBinaryField, EncryptedTextField
 from portal.accounts import rotate_second_steps
 
 CHUNK = 200
+FEW = 5  # of rows that hold whole documents
+ENCRYPTED = (EncryptedTextField, EncryptedBinaryField)
 
 
 class Command(BaseCommand):
@@ -25,7 +27,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """A few hundred rows at a time, each chunk locked while it is rewritten."""
         for model in apps.get_models():
-            fields = [field.name for field in model._meta.concrete_fields if isinstance(field, EncryptedTextField)]
+            fields = [field.name for field in model._meta.concrete_fields if isinstance(field, ENCRYPTED)]
             if fields and not model._meta.proxy:
                 self.stdout.write(f"{model._meta.label}: {_rotate(model, fields)} rows")
         try:
@@ -45,8 +47,9 @@ def _rotate(model: type[models.Model], fields: list[str]) -> int:
 @transaction.atomic
 def _rotate_chunk(model: type[models.Model], fields: list[str], after: Any) -> list[Any]:
     rows = model._default_manager.select_for_update(no_key=True).order_by("pk").only("pk", *fields)
+    are_large = any(isinstance(model._meta.get_field(name), EncryptedBinaryField) for name in fields)
     try:
-        chunk = list((rows.filter(pk__gt=after) if after is not None else rows)[:CHUNK])
+        chunk = list((rows.filter(pk__gt=after) if after is not None else rows)[: FEW if are_large else CHUNK])
     except InvalidToken:
         raise CommandError(
             f"{model._meta.label} holds values that no key of FIELD_ENCRYPTION_KEYS opens. Nothing of it was changed."
