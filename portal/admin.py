@@ -14,8 +14,9 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -52,7 +53,7 @@ def staff_login(request: HttpRequest, extra_context: dict[str, Any] | None = Non
 
 
 _secure_login = secure_admin_login(admin.site.login)
-admin.site.login = staff_login  # type: ignore[method-assign,assignment]
+admin.site.login = staff_login  # type: ignore[method-assign]
 admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment,method-assign]
     pattern_name="account_change_password"
 )
@@ -190,7 +191,7 @@ class RegistrationForm(forms.ModelForm):
         self._check_identity(app)
         if not self.errors:
             self._check_addresses(app, cleaned)
-            self._check_only_one(app, cleaned)
+            self._check_takes_over(cleaned)
         return cleaned
 
     def _check_identity(self, app: ApplicationInformation) -> None:
@@ -207,12 +208,24 @@ class RegistrationForm(forms.ModelForm):
                 except UntrustedAddress as problem:
                     self.add_error(name, f"This address is not one of the utility's: {problem}.")
 
-    def _check_only_one(self, app: ApplicationInformation, cleaned: dict[str, Any]) -> None:
+    def _check_takes_over(self, cleaned: dict[str, Any]) -> None:
+        """One that is ticked takes the place of the one offered now, unless nobody could connect through it."""
+        told = {name: cleaned.get(name, getattr(self.instance, name)) for name in RegistrationForm.Meta.fields}
+        app = ApplicationInformation(**told)
         others = ApplicationInformation.objects.filter(utility=app.utility, is_offered=True).exclude(
             pk=self.instance.pk
         )
-        if cleaned.get("is_offered") and (other := others.first()):
-            self.add_error("is_offered", f"Customers are already offered this utility through “{other}”.")
+        missing = utilities.get(app.utility).missing(app)
+        if app.is_offered and missing and (other := others.first()):
+            words = f"It cannot take the place of “{other}” yet. Still missing: {', '.join(missing)}."
+            self.add_error("is_offered", words)
+
+    def _post_clean(self) -> None:
+        """The database lets one registration of a utility be offered. Saving sees to that, so it is no mistake here."""
+        wanted = self.cleaned_data.get("is_offered", False)
+        self.cleaned_data["is_offered"] = False
+        super()._post_clean()
+        self.cleaned_data["is_offered"] = self.instance.is_offered = wanted
 
 
 @admin.register(ApplicationInformation)
@@ -256,9 +269,19 @@ class ApplicationInformationAdmin(StaffModelAdmin):
         """Which profile a row belongs to is settled when it is made: authorizations hang on it."""
         return ("standing", "our_addresses", *(IDENTITY if obj else ()))
 
-    def save_model(self, request: HttpRequest, obj: ApplicationInformation, form: forms.ModelForm, change: bool) -> None:
-        """What was changed on the page and nothing else: a token may have been renewed since it was opened."""
-        registrations.save(obj, form.changed_data)
+    def save_model(
+        self, request: HttpRequest, obj: ApplicationInformation, form: forms.ModelForm, change: bool
+    ) -> None:
+        """What was changed on the page and nothing else: a token may have been renewed since it was opened.
+
+        One that is offered takes the place of what was, as with `offer_utility`, and staff are told.
+        """
+        with transaction.atomic():
+            before = registrations.take_over(obj) if obj.is_offered else None
+            registrations.save(obj, form.changed_data)
+        if before:
+            words = f"Customers are now offered “{obj}”, in place of “{before}”, which is no longer offered."
+            messages.warning(request, words)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Superusers."""

@@ -20,12 +20,13 @@ from espi.models import (
     Subscription,
     UsagePoint,
 )
-from portal.admin import StaffModelAdmin, masked, standing
+from portal.admin import RegistrationForm, StaffModelAdmin, masked, standing
 from portal.models import Consent, User, UtilityVisit
 from tests.portal.people import person, sign_in, staff, totp_code
 
 pytestmark = pytest.mark.django_db
 CANARY = "c4n4ry"
+ADD_REGISTRATION = "/staff/espi/applicationinformation/add/"
 SECRETS = ("client_secret", "subscription_key", "registration_access_token", "api_token", "webhook_secret")
 
 
@@ -166,14 +167,35 @@ def test_e06_secrets_are_never_in_the_form(client, boss):
 
 def test_an_empty_box_keeps_the_secret_and_a_filled_one_replaces_it(client, boss):
     row = registration()
-    answer = client.post(change_page(row), form_data(row, client_id="another", api_token="brand new"))
+    answer = client.post(change_page(row), form_data(row, bulk_id="another", api_token="brand new"))
     assert answer.status_code == 303, words(answer)
     row.refresh_from_db()
-    assert row.client_id == "another"
+    assert row.bulk_id == "another"
     assert row.api_token == "brand new"
     assert row.client_secret == f"{CANARY}-client_secret"
     assert row.notify_secret == f"{CANARY}-notify_secret"
     assert row.client_access_token == f"{CANARY}-client_access_token"
+
+
+def test_other_credentials_want_another_client_token(client, boss):
+    row = registration(client_access_token_expires_at=timezone.now())
+    client.post(change_page(row), form_data(row, client_secret="brand new"))
+    row.refresh_from_db()
+    assert (row.client_secret, row.client_access_token, row.client_access_token_expires_at) == ("brand new", None, None)
+
+
+def test_what_changed_while_the_page_was_sent_back_is_not_undone(client, boss, monkeypatch):
+    row = registration()
+    clean = RegistrationForm.clean
+
+    def meanwhile(form):
+        ApplicationInformation.objects.filter(pk=row.pk).update(client_access_token="renewed", third_party_id="77")
+        return clean(form)
+
+    monkeypatch.setattr(RegistrationForm, "clean", meanwhile)
+    client.post(change_page(row), form_data(row, bulk_id="50123"))
+    row.refresh_from_db()
+    assert (row.bulk_id, row.client_access_token, row.third_party_id) == ("50123", "renewed", "77")
 
 
 def test_a_form_sent_back_with_a_mistake_does_not_repeat_the_secret(client, boss):
@@ -225,11 +247,33 @@ def test_an_address_at_the_utilitys_own_host_is_taken(client, boss):
     assert row.token_url == address
 
 
-def test_two_registrations_of_one_utility_are_not_offered_at_once(client, boss):
-    ApplicationInformation.objects.create(utility="pge", environment="sandbox", is_offered=True)
+def test_one_registration_is_offered_in_place_of_another_and_the_page_names_it(client, boss):
+    for utility in ("essex", "pge"):
+        ApplicationInformation.objects.create(utility=utility, environment="sandbox", is_offered=True)
+    row = registration(utility="essex")
+    answer = client.post(change_page(row), form_data(row, is_offered="on"), follow=True)
+    assert "Customers are now offered “essex production”, in place of “essex sandbox”" in words(answer)
+    offered = ApplicationInformation.objects.filter(is_offered=True).order_by("utility")
+    assert [str(each) for each in offered] == ["essex production", "pge sandbox"]
+
+
+def test_a_new_registration_may_take_the_place_of_the_one_offered(client, boss):
+    ApplicationInformation.objects.create(utility="essex", environment="sandbox", is_offered=True)
+    made = ApplicationInformation(client_id="x", bulk_id="7")
+    data = form_data(made, utility="essex", environment="production", is_offered="on", **dict.fromkeys(SECRETS, "s"))
+    answer = client.post(ADD_REGISTRATION, data, follow=True)
+    assert "in place of “essex sandbox”" in words(answer)
+    assert ApplicationInformation.objects.get(is_offered=True).environment == "production"
+
+
+def test_one_that_nobody_could_use_does_not_take_the_place_of_another(client, boss):
+    other = ApplicationInformation.objects.create(utility="pge", environment="sandbox", is_offered=True)
     row = registration()
     answer = client.post(change_page(row), form_data(row, is_offered="on"))
-    assert "already offered this utility through “pge sandbox”" in words(answer)
+    assert "It cannot take the place of “pge sandbox” yet. Still missing:" in words(answer)
+    other.refresh_from_db()
+    row.refresh_from_db()
+    assert (other.is_offered, row.is_offered) == (True, False)
 
 
 def test_a_registration_keeps_its_profile(client, boss):
