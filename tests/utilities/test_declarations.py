@@ -356,7 +356,9 @@ def test_a22_real_time_data_is_in_no_scope_of_edition_2():
 
 # --- A23: what was granted ---
 
-PGE_SCOPE = "FB=1_3_8_13_14_18_19_31_32_35_37_38_39_{};AdditionalScope=Usage;HistoryLength=63072000;BR=50123;dataCustodianId=PGE"
+PGE_SCOPE = (
+    "FB=1_3_8_13_14_18_19_31_32_35_37_38_39_{};AdditionalScope={};HistoryLength=63072000;BR=50123;dataCustodianId=PGE"
+)
 V1_ALL = " ".join(V1_SCOPES[name] for name in ("customer", "realtime", "usage", "billing"))
 
 
@@ -369,9 +371,10 @@ V1_ALL = " ".join(V1_SCOPES[name] for name in ("customer", "realtime", "usage", 
         ("cecony", "v1", "", set()),
         ("oru", "v2", f"FB=1_3_4_10_51_53_56{TAIL}", {"usage", "customer"}),
         ("oru", "v2", "FB=1_3_15;BR=000092", {"billing"}),
-        ("pge", "", PGE_SCOPE.format("4_5_10_15"), {"usage"}),
-        ("pge", "", PGE_SCOPE.format("15_16_46_47") + ";", {"billing", "customer"}),
-        ("pge", "", PGE_SCOPE.format("40"), set()),
+        ("pge", "", PGE_SCOPE.format("4_5_10_15", "Usage"), {"usage"}),
+        ("pge", "", PGE_SCOPE.format("15_16_46_47", "Billing_Basic") + ";", {"billing", "customer"}),
+        ("pge", "", PGE_SCOPE.format("4_15_46_47", "Usage_ProgramEnrollment"), {"usage"}),
+        ("pge", "", PGE_SCOPE.format("40", "Usage"), set()),
         ("pge", "", "38475", {"usage", "billing", "customer"}),
         ("essex", "", "FB=1_3_4_5_13_14_16_18_19_35_39_51;IntervalDuration=3600;AccountCollection=1", {"usage", "billing", "customer"}),
         ("essex", "", "FB=1_3_4_39", {"usage"}),
