@@ -103,6 +103,7 @@ class Utility:
     languages: ClassVar[tuple[str, ...]] = ("en",)
     editions: ClassVar[tuple[str, ...]] = ("",)
     starts_at_utility: ClassVar[bool] = False
+    sends_events: ClassVar[bool] = False  # posts JSON events to our webhook, besides notifications
     uses_scope_selection: ClassVar[bool] = False  # sends customers to our scope-selection page
     uses_pkce: ClassVar[bool] = False
     announces_batches: ClassVar[bool] = True  # after a 202 a notification follows; False: the same request again

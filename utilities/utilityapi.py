@@ -77,6 +77,7 @@ def addresses(portal: str) -> dict[tuple[str, str], Addresses]:
 class UtilityAPI(Utility):
     """What all utilities on the platform have in common."""
 
+    sends_events = True  # docs/webhooks
     announces_batches = False  # a 202 names the time after which to repeat it: docs/greenbutton/api
     authentication: ClassVar[str] = "auth-lastbill"  # how the customer proves who he is, docs/utilities/<utility>
     client_paths = ("Authorization", "ReadServiceStatus", "Bulk")

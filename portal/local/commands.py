@@ -169,6 +169,7 @@ def note(here: Place, started: list[servers.Server], running: list[supervisor.Pr
     record = {
         "pid": os.getpid(),
         "addresses": here.addresses,
+        "where": here.where,
         "servers": addresses_of(started),
         "children": [var.noted(name, process.pid) for name, process in everyone if process],
     }
@@ -214,7 +215,7 @@ def stop(words: list[str]) -> int:
 
 
 def manage(words: list[str]) -> int:
-    """manage.py with this copy's database, broker and secrets; starts the servers for its duration if need be.
+    """manage.py with this copy's database, broker, secrets and addresses; starts the servers for its duration if need be.
 
     Where `make` never ran, the database is set up first. Only the command itself writes to standard output.
     """
@@ -229,14 +230,17 @@ def manage(words: list[str]) -> int:
 
 
 def running_servers(here: Place, stack: contextlib.ExitStack) -> dict[str, str]:
-    """The addresses of the servers of a launcher that runs now, or of our own until `stack` closes."""
+    """The addresses of the servers of a launcher that runs now, and its own; or of our own servers until `stack` closes.
+
+    A running copy may have been started on other ports than this command was told of; its addresses are the right ones.
+    """
     try:
         stack.enter_context(var.exclusive(here.var))
     except Problem:
         record = var.read_record(here.var)
         if "servers" not in record:
             raise Problem("It is just starting. Try again when its addresses stand on the screen.") from None
-        return dict(record["servers"])
+        return record["servers"] | {k: v for k, v in record.get("where", {}).items() if not os.environ.get(k)}
     clear_orphans(here)
     return addresses_of(start_servers(here, stack))
 

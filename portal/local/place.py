@@ -10,6 +10,7 @@ from portal.local import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 HASHED_ONLY = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"  # compressing would take seconds
+WHERE = ("PORTAL_BASE_URL", "SANDBOX_BASE_URL", "SANDBOX_TLS_BASE_URL", "SANDBOX_PORT", "SANDBOX_TLS_PORT")
 BUSY = (
     """Port {port} is in use by another program. Stop that program, or choose another port: make {variable}={other}"""
 )
@@ -35,6 +36,11 @@ class Place:
         sandbox = os.environ.get("SANDBOX_BASE_URL") or f"http://localhost:{self.sandbox_port}"
         portal = os.environ.get("PORTAL_BASE_URL") or f"http://localhost:{self.port}"
         return {"Site": f"{portal}/", "Sandbox utilities": f"{sandbox}/_sandbox/"}
+
+    @property
+    def where(self) -> dict[str, str]:
+        """For programs: the addresses of this copy's site and sandbox, as their variables."""
+        return {name: value for name, value in self.environment().items() if name in WHERE}
 
     def environment(self) -> dict[str, str]:
         """What the programs find in their environment about this copy; what was given already stays as it is."""

@@ -1,5 +1,6 @@
 """The launcher's refusals and its care for processes and secrets."""
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import time
 import pytest
 
 from portal.local import Problem, commands, keys, place, processes, supervisor, var
-from portal.local.place import ROOT
+from portal.local.place import ROOT, Place
 
 
 def start(*words, **environment):
@@ -164,6 +165,24 @@ time.sleep(60)
     assert group.run() == ""
     group.stop()
     assert "child ended with 0" in capfd.readouterr().out
+
+
+def test_a_command_beside_a_running_copy_uses_that_copys_addresses(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+    for name in place.WHERE:
+        monkeypatch.delenv(name, raising=False)
+    running = Place(tmp_path, "localhost", 8765, 8766, 8767)
+    with var.exclusive(tmp_path), contextlib.ExitStack() as stack:
+        commands.note(running, [], [])
+        here = place.from_environment()
+        found = here.environment() | commands.running_servers(here, stack)
+        monkeypatch.setenv("PORTAL_BASE_URL", "https://portal.example")
+        given = here.environment() | commands.running_servers(here, stack)
+    assert found["PORTAL_BASE_URL"] == "http://localhost:8765"
+    assert found["SANDBOX_BASE_URL"] == "http://localhost:8766"
+    assert found["SANDBOX_TLS_BASE_URL"] == "https://localhost:8767"
+    assert given["PORTAL_BASE_URL"] == "https://portal.example"
+    assert given["SANDBOX_BASE_URL"] == "http://localhost:8766"
 
 
 def test_the_record_never_holds_an_address_that_was_given(tmp_path, monkeypatch):

@@ -74,8 +74,10 @@ def test_the_form_holds_our_addresses_for_every_profile_and_is_the_same_again(tm
         "scope_selection_uri": "https://portal.example/espi/1_1/ScopeSelection",
         "redirect_uri": "https://portal.example/espi/1_1/OAuthCallBack/pge",
         "notify_uri": f"https://portal.example/espi/1_1/Notification/pge/{app.notify_secret}",
-        "webhook_uri": f"https://portal.example/espi/1_1/Webhook/pge/{app.notify_secret}",
     }
+    secret = stored("essex", "sandbox", "").notify_secret
+    webhooks = {form["utility"]: form["webhook_uri"] for form in forms if "webhook_uri" in form}
+    assert webhooks == {"essex": f"https://portal.example/espi/1_1/Webhook/essex/{secret}"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(run("registration_form")) == forms
     assert ApplicationInformation.objects.count() == 6

@@ -46,7 +46,7 @@ def _form(utility: Utility, environment: str, edition: str) -> dict[str, str]:
     app, _ = ApplicationInformation.objects.get_or_create(
         utility=utility.slug, environment=environment, edition=edition
     )
-    return {
+    form = {
         "utility": utility.slug,
         "environment": environment,
         "edition": edition,
@@ -55,8 +55,8 @@ def _form(utility: Utility, environment: str, edition: str) -> dict[str, str]:
         "scope_selection_uri": utility.scope_selection_uri(app),
         "redirect_uri": utility.redirect_uri(app),
         "notify_uri": utility.notify_uri(app),
-        "webhook_uri": utility.webhook_uri(app),
     }
+    return form | ({"webhook_uri": utility.webhook_uri(app)} if utility.sends_events else {})
 
 
 def write_private(path: Path, text: str) -> None:
