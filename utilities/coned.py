@@ -13,7 +13,8 @@ from typing import ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 from espi.dialect import Dialect
-from espi.models import ApplicationInformation, Authorization
+from espi.enums import ServiceKind
+from espi.models import ApplicationInformation, Authorization, UsagePoint
 from espi.scope import Scope, join
 from utilities.addresses import Addresses
 from utilities.base import (
@@ -33,6 +34,7 @@ from utilities.base import (
 from utilities.oauth import TokenDialect
 
 V1, V2 = "v1", "v2"
+USAGE_POINT = 3  # the place of its id in Subscription/{s}/UsagePoint/{u}
 
 # Onboarding 2.1.1, step 5: "The Share My Data system will accept ONLY the above scope strings." Byte for byte.
 V1_SCOPES: Mapping[str, str] = {
@@ -310,10 +312,15 @@ class ConEdison(Utility):
     def follow_up_requests(
         self, app: ApplicationInformation, authorization: Authorization, self_links: Sequence[str]
     ) -> list[PlannedRequest]:
-        """Edition 1 has real-time data only below a MeterReading: usage points lead to them, they to the readings."""
+        """Edition 1 has real-time data only below a MeterReading: usage points lead to them, they to the readings.
+
+        Of electricity only: below a usage point that we know as gas there are none, and to ask is answered 404.
+        """
         if app.edition != V1 or "realtime" not in authorization.data_granted:
             return []
-        found = [self._realtime_path(self.path(app, link)) for link in self_links]
+        paths = [path for path in (self.path(app, link) for link in self_links) if len(path) > USAGE_POINT]
+        others = _not_electric(authorization) if authorization.subscription_id else set()
+        found = [self._realtime_path(path) for path in paths if path[USAGE_POINT] not in others]
         return [PlannedRequest("usage", self.resource(app, path)) for path in dict.fromkeys(found) if path]
 
     def _realtime_path(self, path: list[str]) -> str:
@@ -324,6 +331,12 @@ class ConEdison(Utility):
         if re.fullmatch(r"Subscription/[^/]+/UsagePoint/[^/]+/MeterReading/[^/]+", here):
             return f"RealTime/{here}/IntervalBlock"
         return ""
+
+
+def _not_electric(authorization: Authorization) -> set[str]:
+    """Ids of the stored usage points that measure something else."""
+    points = UsagePoint.objects.filter(subscription=authorization.subscription_id, service_kind__isnull=False)
+    return set(points.exclude(service_kind=ServiceKind.ELECTRICITY).values_list("resource_id", flat=True))
 
 
 def _parts(scope: str) -> set[str]:
