@@ -42,6 +42,7 @@ class PGE(Utility):
     stopping_help = "You can end it on PG&E's side too: sign in at pge.com, open Share My Data and cancel us there."
     time_zone = "America/Los_Angeles"
     starts_at_utility = True
+    revokes_with_client_token = True
     replaces_earlier = (
         True  # "Phase 2 Online Customer Authorization": the old SubscriptionID and its token are cancelled
     )
@@ -94,7 +95,7 @@ class PGE(Utility):
             "the day. With solar panels, what you took and what you gave, apart.",
             example="1 March, 00:00 to 01:00: 0.8425 kWh",
             history="Up to two years back",
-            frequency="New readings every day",
+            frequency="The utility has new readings every day",
             why="To draw your use by day, week and month.",
             kinds=USAGE_KINDS | {"UsageSummary/overallConsumptionLastPeriod"},  # "costs only if Billing was granted"
         ),
@@ -104,7 +105,7 @@ class PGE(Utility):
             content="For each bill: its period, the energy billed, the amount and its line items, and your rate plan.",
             example="1 March to 29 March: 500 kWh, $48.00",
             history="Up to two years back",
-            frequency="With each new bill",
+            frequency="The utility has new figures with each bill",
             why="To show what your energy costs beside what you used.",
             kinds=BILLING_KINDS,
         ),
@@ -114,7 +115,7 @@ class PGE(Utility):
             content="Your name, account number, service agreement numbers, service address and meter numbers.",
             example="Account 1234567890-1, 1 Example St, San Francisco, CA",
             history="As they are now",
-            frequency="When they change",
+            frequency="They change seldom",
             why="To tell your meters apart by address.",
             kinds=CUSTOMER_KINDS,
         ),
@@ -230,7 +231,7 @@ class PGE(Utility):
         """DELETE Authorization/{id}, since the click-through release (Supported APIs table)."""
         return True
 
-    def revoke(self, app: ApplicationInformation, authorization: Authorization) -> None:
+    def revoke(self, app: ApplicationInformation, authorization: Authorization, *, client_token: str) -> None:
         """DELETE with our own token. Raises a TryLater or a NeedsAttention. Gone already is done.
 
         The table prints the path as `Authorziation`; the feed's own links, and clients, spell it rightly.
@@ -239,7 +240,7 @@ class PGE(Utility):
             app, f"Authorization/{segment(authorization.utility_authorization_id)}"
         )
         self.check_url(app, url)
-        headers = self.resource_headers(app, self.client_token(app).access_token)
+        headers = self.resource_headers(app, client_token)
         with suppress(client.Gone), self.session(app) as session:
             client.send(session, "DELETE", url, headers=headers)
 

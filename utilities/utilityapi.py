@@ -36,7 +36,7 @@ CATALOGUE = (
         "what you gave, apart.",
         example="1 July, 18:00 to 19:00: 0.32 kWh",
         history="Up to two years back",
-        frequency="New readings every day",
+        frequency="The utility has new readings every day",
         why="To draw your use by day, week and month.",
         kinds=USAGE_KINDS,
     ),
@@ -46,7 +46,7 @@ CATALOGUE = (
         content="For each bill: its period, the energy billed, the amount and its line items.",
         example="1 June to 1 July: 612 kWh, $100.00",
         history="Up to two years back",
-        frequency="With each new bill",
+        frequency="The utility has new figures with each bill",
         why="To show what your energy costs beside what you used.",
         kinds=BILLING_KINDS,
     ),
@@ -56,7 +56,7 @@ CATALOGUE = (
         content="Your name, account number, service address and meter numbers.",
         example="Account 11…1-1, 1 Example St, Tecumseh, ON",
         history="As they are now",
-        frequency="When they change",
+        frequency="They change seldom",
         why="To tell your meters apart by address.",
         kinds=CUSTOMER_KINDS,
     ),
@@ -116,7 +116,7 @@ class UtilityAPI(Utility):
         """With a token of the JSON API."""
         return bool(app.api_token)
 
-    def revoke(self, app: ApplicationInformation, authorization: Authorization) -> None:
+    def revoke(self, app: ApplicationInformation, authorization: Authorization, *, client_token: str) -> None:
         """Through the platform's JSON API, with its own token. Raises a TryLater or a NeedsAttention. Gone is done."""
         if not app.api_token:
             raise RevocationRefused(f"There is no API token for {self.name}; the customer can end it on its site.")

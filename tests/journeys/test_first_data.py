@@ -14,10 +14,9 @@ import pytest
 from espi.models import Authorization, FetchJob, IntervalBlock, IntervalReading, IntervalRevision, Notification
 from portal.flows import fetch, notify
 from tests.journeys.conftest import PORTAL, World
-from tests.journeys.customers import CECONY_V1, CECONY_V2, ESSEX, ORU, PGE, Profile
+from tests.journeys.customers import CECONY_V1, ESSEX, PGE, PROFILES, Profile
 from utilities.sandbox.notify import deliver_due
 
-PROFILES = (CECONY_V1, CECONY_V2, ORU, PGE, ESSEX)
 # How the ledger writes units, and its powers of ten below them: 1/100000 therm, 1/100000 CCF (of a hundred ft³).
 LEDGER_NAMES = {"Wh": 72, "varh": 73, "0.00001 CCF": 119}
 LEDGER_POWERS = {169: 5, 119: 3}
