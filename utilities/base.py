@@ -111,6 +111,7 @@ class Utility:
     replaces_earlier: ClassVar[bool] = False  # a customer's new authorization cancels his earlier one at the utility
     stale_token_statuses: ClassVar[frozenset[int]] = frozenset({401})  # answers after which a new token is tried, once
     bulk_paths: ClassVar[frozenset[str]] = frozenset()  # parts of a path before one of our bulk ids
+    revokes_with_client_token: ClassVar[bool] = False
     has_follow_ups: ClassVar[bool] = False  # whether `follow_up_requests` wants to see self links
     tls_hosts: ClassVar[frozenset[str]] = frozenset()
     addresses: ClassVar[Mapping[tuple[str, str], Addresses]]
@@ -403,6 +404,10 @@ class Utility:
         """What to ask for once a document named these resources, where the utility has no batch for it."""
         return []
 
+    def smaller_requests(self, app: ApplicationInformation, request: PlannedRequest) -> list[PlannedRequest]:
+        """The same window in parts, for one the utility finds too long; empty where it cannot be divided."""
+        return []
+
     def dialect(self, app: ApplicationInformation) -> Dialect:
         """What this utility's documents do differently."""
         return Dialect(time_zone=self.time_zone, default_currency=self.currency)
@@ -430,8 +435,11 @@ class Utility:
         """Whether we can end an authorization at the utility ourselves."""
         return False
 
-    def revoke(self, app: ApplicationInformation, authorization: Authorization) -> None:
-        """End an authorization at the utility. Raises RevocationRefused where it has no call for that."""
+    def revoke(self, app: ApplicationInformation, authorization: Authorization, *, client_token: str) -> None:
+        """End an authorization at the utility. Raises RevocationRefused where it has no call for that.
+
+        `client_token`: our own token, where `revokes_with_client_token`; else empty.
+        """
         raise RevocationRefused(self.stopping_help)
 
 

@@ -7,17 +7,20 @@ finds nothing to claim. A claim is a lease; a worker that died loses it, and the
 import logging
 import random
 import tempfile
+import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, Self, TypeVar, cast
 
 from celery import Task, shared_task
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F, Max, Min, Q
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F, Max, Min, Q, QuerySet
 from django.utils import timezone
 
 import utilities
@@ -33,38 +36,44 @@ from espi.models import (
 )
 from portal.flows import continuity, standing, tokens
 from utilities import oauth
-from utilities.base import PlannedRequest, Utility
+from utilities.base import PlannedRequest, RevocationRefused, Utility
 
 log = logging.getLogger(__name__)
 
+Answered = TypeVar("Answered")
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
-OPEN = (State.DUE, State.RUNNING, State.AWAITING_NOTIFICATION)
 
 LEASE = timedelta(minutes=5)
 RENEW_EVERY = 30.0  # seconds
-MOST_ATTEMPTS = 8
+MOST_ATTEMPTS = 8  # of those that crash, or meet what we do not know
+HELD_UP_FOR = timedelta(days=3)  # a utility that cannot be reached costs no attempt
 SHORTEST_WAIT, LONGEST_WAIT = 30, 3600  # seconds, between attempts
 LONGEST_RETRY_AFTER = 6 * 3600  # seconds
 ANNOUNCED_WITHIN = timedelta(hours=26)  # Con Edison: usually an hour, up to 24 (contract §6)
 NOT_READY_FOR = timedelta(hours=26)
 WAKE_UP_WITHIN = 60  # seconds; longer waits are the sweep's
-DOWNLOAD_SECONDS = 15 * 60
-DOWNLOAD_BYTES = 256 * 1024 * 1024
+DOWNLOAD_SECONDS = 15 * 60  # from the beginning of an attempt; settings.CELERY_TASK_TIME_LIMIT leaves time to read
+STATUS_BYTES = 1024 * 1024  # an Authorization; a whole list of them may come
 EXPIRED_FILE = 410
 NO_CONTENT = 204  # not even an empty feed: no data in this window (PG&E contract §8.2)
 SWEEP_LIMIT = 1000
 BATCH = 10
-BATCH_SECONDS = 600
+BATCH_SECONDS = 60  # then no other job is begun: it could not be ended within CELERY_TASK_TIME_LIMIT
 
 
 @dataclass(frozen=True)
 class Result:
-    """How an attempt ended. `not_before` is for jobs that go on; a wait the utility asked for is not counted."""
+    """How an attempt ended. `not_before` is for jobs that go on; a wait the utility asked for is not counted.
+
+    `held_up_since`: since when it could not be reached, if it could not. `accepted_at`: when it first said 202.
+    """
 
     state: str
     reason: str = ""
     not_before: datetime | None = None
     is_counted: bool = True
+    held_up_since: datetime | None = None
+    accepted_at: datetime | None = None
 
 
 class Clock:
@@ -74,7 +83,11 @@ class Clock:
         self.began, self.ticks = now, time.monotonic()
 
     def now(self) -> datetime:
-        return self.began + timedelta(seconds=time.monotonic() - self.ticks)
+        return self.began + timedelta(seconds=self.passed())
+
+    def passed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.ticks
 
 
 # --- Asking -----------------------------------------------------------------------------------------------------------
@@ -106,7 +119,7 @@ def enqueue_planned(
     notification: Notification | None = None,
 ) -> list[FetchJob]:
     """Jobs for requests a utility planned, except for those already on their way."""
-    running = set(authorization.fetch_jobs.filter(state__in=OPEN).values_list("url", flat=True))
+    running = set(authorization.fetch_jobs.filter(state__in=FetchJob.OPEN).values_list("url", flat=True))
     wanted = {request.url: request for request in planned if request.url not in running}
     return enqueue([planned_job(authorization, each, notification, now) for each in wanted.values()])
 
@@ -132,7 +145,7 @@ def enqueue_status(
 ) -> list[FetchJob]:
     """A job that asks the utility how this authorization stands; none where it gave no address to ask, or one waits."""
     app, url = authorization.application_information, authorization.authorization_uri
-    if not url or authorization.fetch_jobs.filter(kind=Kind.AUTHORIZATION, state__in=OPEN).exists():
+    if not url or authorization.fetch_jobs.filter(kind=Kind.AUTHORIZATION, state__in=FetchJob.OPEN).exists():
         return []
     return enqueue(
         [
@@ -155,7 +168,7 @@ def enqueue_checks_of_earlier(authorization: Authorization, *, now: datetime) ->
     if not utilities.get(app.utility).replaces_earlier:
         return []
     others = Authorization.objects.filter(
-        retail_customer=authorization.retail_customer_id, application_information=app, status__in=standing.LIVE
+        retail_customer=authorization.retail_customer_id, application_information=app, status__in=Authorization.LIVE
     )
     found = others.exclude(pk=authorization.pk).select_related("application_information")
     return [job for each in found for job in enqueue_status(each, now=now)]
@@ -222,43 +235,73 @@ def claim(job_id: int, *, now: datetime) -> FetchJob | None:
     worn_out = mine.filter(attempts__gte=MOST_ATTEMPTS)
     if worn_out.update(state=State.FAILED, finished_at=now, lease_expires_at=None, reason=gave_up("")):
         return None
-    lease = now + LEASE
-    if not mine.update(state=State.RUNNING, attempts=F("attempts") + 1, lease_expires_at=lease):
+    taken: dict[str, Any] = {
+        "state": State.RUNNING,
+        "attempts": F("attempts") + 1,
+        "lease_expires_at": now + LEASE,
+        "claim": uuid.uuid4(),
+    }
+    if not mine.update(**taken):
         return None
     related = ("application_information", "authorization__subscription")
-    return FetchJob.objects.select_related(*related).get(pk=job_id)
+    return FetchJob.objects.select_related(*related).filter(claim=taken["claim"]).first()
 
 
-def held(job: FetchJob) -> Any:
+def held(job: FetchJob) -> QuerySet[FetchJob]:
     """The job's row, as long as it is ours: nobody took it over, withdrew it or closed it."""
-    return FetchJob.objects.filter(pk=job.pk, state=State.RUNNING, lease_expires_at=job.lease_expires_at)
-
-
-def renew(job: FetchJob, now: datetime) -> bool:
-    """Keep the lease for another five minutes; whether it was still ours."""
-    lease = now + LEASE
-    kept = bool(held(job).update(lease_expires_at=lease))
-    if kept:
-        job.lease_expires_at = lease
-    return kept
+    return FetchJob.objects.filter(pk=job.pk, state=State.RUNNING, claim=job.claim)
 
 
 class Taken(Exception):
     """The job was taken from us while we worked: withdrawn by the customer, or claimed by another worker."""
 
 
-class Renewing:
-    """A file to download into that keeps the job's lease alive as bytes arrive."""
+class Lease(Clock):
+    """A claim that a thread renews for as long as the work takes: a large file is parsed longer than a lease lasts."""
 
-    def __init__(self, file: IO[bytes], job: FetchJob, clock: Clock) -> None:
-        self.file, self.job, self.clock, self.renewed = file, job, clock, time.monotonic()
+    def __init__(self, job: FetchJob, now: datetime) -> None:
+        super().__init__(now)
+        self.job, self.is_lost, self.over = job, False, threading.Event()
+        self.thread = threading.Thread(target=self._keep, name=f"lease of job {job.pk}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+    def renew(self) -> None:
+        """Another five minutes from now. Raises Taken when the job is no longer ours."""
+        self.is_lost = self.is_lost or not held(self.job).update(lease_expires_at=self.now() + LEASE)
+        self.check()
+
+    def check(self) -> None:
+        """Raises Taken when the job is known to be no longer ours."""
+        if self.is_lost:
+            raise Taken
+
+    def _keep(self) -> None:
+        while not self.over.wait(RENEW_EVERY) and not self.is_lost:
+            try:
+                with suppress(Taken):
+                    self.renew()
+            except DatabaseError as error:
+                log.warning("lease of job %s not renewed: %s", self.job.pk, type(error).__name__)
+            finally:
+                connection.close()
+
+
+class Watched:
+    """A file to download into, until the job is taken from us."""
+
+    def __init__(self, file: IO[bytes], lease: Lease) -> None:
+        self.file, self.lease = file, lease
 
     def write(self, data: bytes) -> int:
         """Raises Taken when the job is no longer ours."""
-        if time.monotonic() - self.renewed > RENEW_EVERY:
-            if not renew(self.job, self.clock.now()):
-                raise Taken
-            self.renewed = time.monotonic()
+        self.lease.check()
         return self.file.write(data)
 
     def __getattr__(self, name: str) -> Any:
@@ -273,14 +316,14 @@ def run(job_id: int, *, now: datetime) -> FetchJob | None:
     job = claim(job_id, now=now)
     if job is None:
         return None
-    clock = Clock(now)
-    try:
-        result = attempt(job, clock)
-    except Taken:
-        return None
-    except Exception as error:
-        result = result_of(error, job, clock.now())
-    finish(job, result, clock.now())
+    with Lease(job, now) as lease:
+        try:
+            result = attempt(job, lease)
+        except Taken:
+            return None
+        except Exception as error:
+            result = result_of(error, job, lease.now())
+    finish(job, result, lease.now())
     return job
 
 
@@ -293,8 +336,10 @@ def finish(job: FetchJob, result: Result, now: datetime) -> None:
         "reason": result.reason[:500],
         "attempts": attempts,
         "not_before": result.not_before or job.not_before,
-        "finished_at": None if result.state in OPEN else now,
+        "finished_at": None if result.state in FetchJob.OPEN else now,
         "lease_expires_at": None,
+        "held_up_since": result.held_up_since,
+        "accepted_at": result.accepted_at or job.accepted_at,
     }
     if not held(job).update(**changes):
         return
@@ -318,13 +363,12 @@ def gave_up(reason: str) -> str:
     return f"We tried {MOST_ATTEMPTS} times without success. {reason}".strip()
 
 
-def attempt(job: FetchJob, clock: Clock) -> Result:
+def attempt(job: FetchJob, clock: Lease) -> Result:
     """Ask the utility, and do what the answer says."""
     app = job.application_information
     utility = utilities.get(app.utility)
     if job.kind == Kind.REVOCATION:
-        utility.revoke(app, owner(job))
-        return Result(State.DONE, "The utility ended the sharing on its side.")
+        return revoke(job, utility, clock)
     utility.check_url(app, job.url)
     if job.authorization is None and job.token_class == TokenClass.ACCESS and not match(job):
         return later(job, "We do not know yet which connection this file belongs to.", clock.now())
@@ -333,11 +377,21 @@ def attempt(job: FetchJob, clock: Clock) -> Result:
     return fetch_data(job, utility, clock)
 
 
-def fetch_data(job: FetchJob, utility: Utility, clock: Clock) -> Result:
+def revoke(job: FetchJob, utility: Utility, clock: Clock) -> Result:
+    """Tell the utility that the customer stopped, by our own token where it wants one."""
+    app, authorization = job.application_information, owner(job)
+    if utility.revokes_with_client_token:
+        with_token(job, utility, clock, lambda token: utility.revoke(app, authorization, client_token=token))
+    else:
+        utility.revoke(app, authorization, client_token="")
+    return Result(State.DONE, "The utility ended the sharing on its side.")
+
+
+def fetch_data(job: FetchJob, utility: Utility, clock: Lease) -> Result:
     """Download into a private file that has no name, then read it into the customer's data."""
     with private_file() as file:
         try:
-            answer = download(job, utility, cast(BinaryIO, Renewing(file, job, clock)), clock)
+            answer = download(job, utility, file, clock)
             if answer.status == NO_CONTENT:
                 finish_waiting(job, None, clock.now())
                 return Result(State.DONE, "The utility has no data for this period.")
@@ -358,31 +412,47 @@ def private_file() -> IO[bytes]:
     return cast(IO[bytes], tempfile.TemporaryFile(dir=directory))
 
 
-def download(job: FetchJob, utility: Utility, into: BinaryIO, clock: Clock) -> client.Answer:
-    """One GET; after a 401 one more with a new token (contracts: Con Edison §7, PG&E §8.2, UtilityAPI §6.1).
+def download(
+    job: FetchJob, utility: Utility, file: IO[bytes], clock: Lease, *, most: int = client.MAX_BYTES
+) -> client.Answer:
+    """GET the job's address into a file of at most so many bytes. Raises Taken, and as `client.get` does."""
+    into = cast(BinaryIO, Watched(file, clock))
+
+    def get(token: str) -> client.Answer:
+        into.seek(0)
+        into.truncate()
+        return resource(job, utility, token, into, clock, most)
+
+    return with_token(job, utility, clock, get)
+
+
+def with_token(job: FetchJob, utility: Utility, clock: Clock, call: Callable[[str], Answered]) -> Answered:
+    """One call; after a 401 one more with a new token (contracts: Con Edison §7, PG&E §8.2, UtilityAPI §6.1).
 
     PG&E also answers 403 to a token that has run out; elsewhere a 403 is about the class of token, which stays the same.
     """
     token = token_for(job, clock.now())
     try:
-        return get(job, utility, token, into)
+        return call(token)
     except (client.Unauthorized, client.WrongTokenClass) as error:
         if job.token_class == TokenClass.REGISTRATION or error.status not in utility.stale_token_statuses:
             raise
-    into.seek(0)
-    into.truncate()
-    return get(job, utility, renewed_token(job, token, clock.now()), into)
+    return call(renewed_token(job, token, clock.now()))
 
 
-def get(job: FetchJob, utility: Utility, token: str, into: BinaryIO) -> client.Answer:
-    app = job.application_information
-    with utility.session(app) as connection:
+def resource(job: FetchJob, utility: Utility, token: str, into: BinaryIO, clock: Clock, most: int) -> client.Answer:
+    """One GET in what is left of the attempt's time."""
+    app, left = job.application_information, DOWNLOAD_SECONDS - clock.passed()
+    if left <= 0:
+        raise client.Incomplete("there was no time left for the download")
+    with utility.session(app) as session_there:
         return client.get(
-            connection,
+            session_there,
             job.url,
             headers=utility.resource_headers(app, token),
-            deadline_seconds=DOWNLOAD_SECONDS,
-            max_bytes=DOWNLOAD_BYTES,
+            deadline_seconds=left,
+            max_bytes=most,
+            max_wire_bytes=min(most, client.MAX_WIRE_BYTES),
             into=into,
         )
 
@@ -411,15 +481,14 @@ def owner(job: FetchJob) -> Authorization:
 
 
 def store(
-    job: FetchJob, authorization: Authorization, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Clock
+    job: FetchJob, authorization: Authorization, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Lease
 ) -> Document:
     """Read the file into the customer's data. A customer who stops meanwhile waits for the commit, or we refuse it.
 
     Of a file that is only his, an entry of another subscription refuses all; of a bulk file only his part is read.
     """
     app = job.application_information
-    if not renew(job, clock.now()):
-        raise Taken
+    clock.renew()
     with transaction.atomic():
         row = standing_authorization(authorization)
         return ingest.store(
@@ -438,7 +507,7 @@ def store(
         )
 
 
-def store_bulk(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Clock) -> Result:
+def store_bulk(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Lease) -> Result:
     """Read a file of many customers into each one's data; whoever does not share with us is passed over."""
     file.seek(0)
     named = {links.subscription_id(parcel.entry) for parcel in atom.read(cast(BinaryIO, file))} - {""}
@@ -478,11 +547,11 @@ def accepted_kinds(utility: Utility, app: ApplicationInformation, authorization:
     return frozenset().union(*granted)
 
 
-def read_status(job: FetchJob, utility: Utility, clock: Clock) -> Result:
+def read_status(job: FetchJob, utility: Utility, clock: Lease) -> Result:
     """Ask how an authorization stands; the customer sees what the utility says."""
     with private_file() as file:
         try:
-            download(job, utility, cast(BinaryIO, Renewing(file, job, clock)), clock)
+            download(job, utility, file, clock, most=STATUS_BYTES)
             file.seek(0)
             words = standing.read(owner(job), file.read(), now=clock.now())
         except client.Gone:
@@ -561,7 +630,7 @@ def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> N
     same = [each for each in asked if each.url == job.url]
     found = same or covering(asked, document)
     for each in found[:1]:
-        FetchJob.objects.filter(pk=each.pk, state__in=OPEN).update(
+        FetchJob.objects.filter(pk=each.pk, state__in=FetchJob.OPEN).update(
             state=State.DONE, reason="", finished_at=now, lease_expires_at=None
         )
 
@@ -602,37 +671,55 @@ def result_of(error: Exception, job: FetchJob, now: datetime) -> Result:
     return later(job, f"A fault of ours ({type(error).__name__}); we try again.", now)
 
 
-def later(job: FetchJob, reason: str, now: datetime, retry_after: int | None = None) -> Result:
-    """Try again: after the seconds the utility named, and never sooner than the back-off with full jitter."""
-    ceiling = min(LONGEST_WAIT, SHORTEST_WAIT * 2**job.attempts)
-    pause = random.uniform(SHORTEST_WAIT, ceiling)  # noqa: S311
-    return Result(State.DUE, reason, now + timedelta(seconds=max(pause, min(retry_after or 0, LONGEST_RETRY_AFTER))))
+def later(job: FetchJob, reason: str, now: datetime) -> Result:
+    """Try again after a pause that doubles with every attempt."""
+    return Result(State.DUE, reason, now + pause(SHORTEST_WAIT * 2**job.attempts))
+
+
+def pause(ceiling: float, retry_after: int | None = None) -> timedelta:
+    """The seconds the utility named, and never less than our own back-off with full jitter."""
+    own = random.uniform(SHORTEST_WAIT, min(max(ceiling, 2 * SHORTEST_WAIT), LONGEST_WAIT))  # noqa: S311
+    return timedelta(seconds=max(own, min(retry_after or 0, LONGEST_RETRY_AFTER)))
+
+
+def held_up(job: FetchJob, reason: str, now: datetime, retry_after: int | None = None) -> Result:
+    """The utility's trouble, not the job's: it costs no attempt, and is waited out for three days."""
+    since = job.held_up_since or now
+    if now - since > HELD_UP_FOR:
+        return Result(State.FAILED, f"We tried for {HELD_UP_FOR.days} days without success. {reason}")
+    wait = pause((now - since).total_seconds(), retry_after)
+    return Result(State.DUE, reason, now + wait, is_counted=False, held_up_since=since)
 
 
 def not_ready(error: client.NotReady, job: FetchJob, now: datetime) -> Result:
     """202. Con Edison and PG&E will notify us; UtilityAPI wants the same request again (contract §4.1)."""
-    utility = utilities.get(job.application_information.utility)
+    utility, since = utilities.get(job.application_information.utility), job.accepted_at or now
     if utility.announces_batches:  # whatever time it names: asking there again would begin another batch
         words = "The utility is preparing the data and will tell us when they are ready."
-        return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN)
-    if now - job.created_at > NOT_READY_FOR:
+        return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN, accepted_at=since)
+    if now - since > NOT_READY_FOR:
         return Result(State.FAILED, "The utility was still preparing the data after a day.")
     asked = 60 if error.retry_after is None else error.retry_after
     wait = timedelta(seconds=min(max(asked, 1), LONGEST_RETRY_AFTER))
-    return Result(State.DUE, "The utility is still preparing the data.", now + wait, is_counted=False)
+    words = "The utility is still preparing the data."
+    return Result(State.DUE, words, now + wait, is_counted=False, accepted_at=since)
 
 
 def throttled(error: Any, job: FetchJob, now: datetime) -> Result:
-    return later(job, "The utility asked us to wait.", now, error.retry_after)
+    return held_up(job, "The utility asked us to wait.", now, error.retry_after)
 
 
 def unavailable(error: Exception, job: FetchJob, now: datetime) -> Result:
     words = "The utility's service is not available at the moment; we keep trying."
-    return later(job, words, now, getattr(error, "retry_after", None))
+    return held_up(job, words, now, getattr(error, "retry_after", None))
 
 
 def incomplete(error: Exception, job: FetchJob, now: datetime) -> Result:
-    return later(job, "The utility's answer was cut off; we keep trying.", now)
+    return held_up(job, "The utility's answer was cut off; we keep trying.", now)
+
+
+def not_understood(error: Exception, job: FetchJob, now: datetime) -> Result:
+    return later(job, "The utility's answer to our request for access is not what it should be; we keep trying.", now)
 
 
 def unauthorized(error: Exception, job: FetchJob, now: datetime) -> Result:
@@ -699,12 +786,11 @@ def refused(error: client.Refused, job: FetchJob, now: datetime) -> Result:
 
 def smaller(job: FetchJob, now: datetime) -> list[FetchJob]:
     """The same window in smaller parts, where the utility has a way (PG&E contract §8.1)."""
-    utility = utilities.get(job.application_information.utility)
-    split = getattr(utility, "smaller_requests", None)
-    if split is None or job.authorization is None:
+    if job.authorization is None:
         return []
+    app = job.application_information
     request = PlannedRequest(job.kind, job.url, job.token_class, job.window_start, job.window_end)
-    return enqueue_planned(job.authorization, split(job.application_information, request), now=now)
+    return enqueue_planned(job.authorization, utilities.get(app.utility).smaller_requests(app, request), now=now)
 
 
 def ended(error: tokens.NotAllowed, job: FetchJob, now: datetime) -> Result:
@@ -734,9 +820,13 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (oauth.InvalidClient, our_credentials),
     (oauth.TokenRefused, refused_to_renew),
     (oauth.TokenThrottled, throttled),
+    (oauth.TokenUnavailable, unavailable),
+    (oauth.NoConnection, unavailable),
+    (tokens.Busy, unavailable),
     (oauth.UnprovenServer, unproven),
     (oauth.UntrustedAddress, failed("The address is not one of this utility's. {}")),
-    (oauth.TokenError, unavailable),
+    (oauth.TokenError, not_understood),
+    (RevocationRefused, failed("We could not end the sharing on the utility's side. {}")),
 )
 
 

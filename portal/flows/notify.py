@@ -265,7 +265,7 @@ def announced_again(app: ApplicationInformation, url: str, now: datetime) -> boo
 def known(app: ApplicationInformation, kind: str, url: str, now: datetime) -> bool:
     """Whether this address is already being fetched, or was within the life of an announced file."""
     jobs = FetchJob.objects.filter(application_information=app, kind=kind, url=url)
-    is_open = jobs.filter(state__in=fetch.OPEN).exists()
+    is_open = jobs.filter(state__in=FetchJob.OPEN).exists()
     if kind == FetchJob.Kind.AUTHORIZATION:
         return is_open
     return is_open or jobs.filter(state=FetchJob.State.DONE, created_at__gt=now - FILE_LIFE).exists()

@@ -22,4 +22,4 @@ def test_a_refused_refresh_leads_to_what_the_utility_says_of_the_authorization(w
     authorization.refresh_from_db()
     assert (authorization.status, authorization.status_reason) == ("revoked", "Sharing was stopped at the utility.")
     assert authorization.refresh_token is None
-    assert not FetchJob.objects.filter(state__in=fetch.OPEN).exists()
+    assert not FetchJob.objects.filter(state__in=FetchJob.OPEN).exists()

@@ -1,14 +1,17 @@
 """Fetch jobs against a utility that answers what it is told to."""
 
+import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from django.db import transaction
+import requests
+from django.db import connection, transaction
 
 import utilities
-from espi import session
+from espi import client, ingest, session
 from espi.models import Authorization, Document, FetchJob, IntervalBlock
 from portal.flows import fetch, withdraw
 from tests.portal import rows, standin
@@ -18,6 +21,7 @@ from utilities.base import PlannedRequest
 pytestmark = pytest.mark.django_db
 BATCH = f"{V1}/Batch/Subscription/976"
 FILE = f"{V1}/Batch/Download?requestId=1&responseId=2&subscriptionId=976"
+HOUR, SECOND, MIB = timedelta(hours=1), timedelta(seconds=1), 1024 * 1024
 OK = (200, standin.feed(), {})
 
 
@@ -118,7 +122,10 @@ def test_202_without_a_time_at_utilityapi_is_asked_again_after_a_minute(essex, u
 def test_202_for_ever_ends_visibly(essex, utility):
     utility.says("/Batch", (202, b"", {"Retry-After": "3"}))
     job = rows.job(essex, f"{ESSEX}/Batch/Subscription/976")
-    job = run(job, job.created_at + timedelta(hours=27))
+    late = job.created_at + timedelta(days=2)  # the worker was away: its own waiting is not the utility's
+    for hours in (0, 25):
+        assert run(job, late + timedelta(hours=hours)).state == "due"
+    job = run(job, late + timedelta(hours=27))
     assert (job.state, job.reason) == ("failed", "The utility was still preparing the data after a day.")
 
 
@@ -129,24 +136,66 @@ def test_202_for_ever_ends_visibly(essex, utility):
 def test_429_is_obeyed_up_to_six_hours_and_never_sooner_than_our_own_pause(held, utility, retry_after, least, most):
     utility.says("/Batch", (429, b"<html>", {"Retry-After": retry_after}))
     job = run(rows.job(held, BATCH))
-    assert (job.state, job.attempts, job.reason) == ("due", 1, "The utility asked us to wait.")
+    assert (job.state, job.attempts, job.reason) == ("due", 0, "The utility asked us to wait.")
     assert timedelta(seconds=least) <= job.not_before - NOW <= timedelta(seconds=most + 2)
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_fault_of_the_utility_is_tried_again_later_and_longer_each_time(held, utility, status):
-    utility.says("/Batch", (status, b"<html>", {}))
-    job, now, longest = rows.job(held, BATCH), NOW, []
-    for attempt in range(1, 8):
-        run(job, now)
-        assert (job.state, job.attempts) == ("due", attempt)
-        longest.append(timedelta(seconds=min(3600, 30 * 2**attempt) + 2))
-        assert timedelta(seconds=30) <= job.not_before - now <= longest[-1]
+def unreachable():
+    raise requests.ConnectionError("refused")
+
+
+TROUBLES = {
+    "500": (500, b"<html>", {}),
+    "503": (503, b"<html>", {}),
+    "429": (429, b"", {}),
+    "cut off": (200, standin.feed()[:-100], {"Content-Length": ""}),
+    "no connection": unreachable,
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_f30_an_outage_of_the_utility_is_waited_out_for_three_days_and_costs_no_attempt(held, utility, trouble):
+    utility.says("/Batch", TROUBLES[trouble])
+    job, now, pauses = rows.job(held, BATCH), NOW, []
+    while run(job, now).state == "due" and len(pauses) < 500:
+        assert job.attempts == 0
+        pauses.append(job.not_before - now)
         now = job.not_before + timedelta(seconds=1)
-    run(job, now)
+    assert timedelta(days=3) < now - NOW < timedelta(days=3, hours=2)
+    assert (job.state, job.reason.startswith("We tried for 3 days without success.")) == ("failed", True)
+    assert (min(pauses) >= timedelta(seconds=30), max(pauses) <= timedelta(hours=1, seconds=2)) == (True, True)
+
+
+def test_f30_the_data_come_when_the_outage_ends_and_the_next_outage_is_another_one(held, utility):
+    utility.says("/Batch", (503, b"", {}), (202, b"", {}), (503, b"", {}), OK)
+    job = rows.job(held, BATCH)
+    assert run(job).held_up_since - NOW < SECOND
+    FetchJob.objects.update(not_before=NOW)
+    two_days = NOW + timedelta(days=2)
+    assert (run(job, two_days).state, job.held_up_since) == ("awaiting_notification", None)
+    four_days = NOW + timedelta(days=4)
+    assert run(job, four_days).state == "due"
+    assert timedelta(0) <= job.held_up_since - four_days < SECOND
+    assert run(job, job.not_before + timedelta(seconds=1)).state == "done"
+
+
+@pytest.mark.parametrize("status", [500, 429])
+def test_an_outage_of_the_token_endpoint_costs_no_attempt_either(held, utility, status):
+    Authorization.objects.update(access_token_expires_at=NOW)
+    utility.says("/oauth/", (status, b"", {}))
+    job = run(rows.job(held, BATCH))
+    assert (job.state, job.attempts, job.held_up_since - NOW < SECOND) == ("due", 0, True)
+
+
+def test_an_answer_nobody_understands_is_asked_for_eight_times(held, utility):
+    Authorization.objects.update(access_token_expires_at=NOW)
+    utility.says("/oauth/", (200, b"<html>", {}))
+    job, now = rows.job(held, BATCH), NOW
+    for _ in range(8):
+        run(job, now)
+        now = job.not_before + timedelta(seconds=1)
     assert (job.state, job.attempts) == ("failed", 8)
-    assert job.reason.startswith("We tried 8 times without success. The utility's service is not available")
-    assert len(utility.paths("/Batch")) == 8
+    assert job.reason.startswith("We tried 8 times without success.")
 
 
 def test_d03_an_answer_cut_short_stores_nothing_and_is_tried_again(held, utility):
@@ -539,15 +588,127 @@ def test_f15_a_worker_that_lost_its_lease_writes_nothing(held, utility):
     assert not Document.objects.exists()
 
 
-def test_the_lease_is_renewed_while_bytes_arrive(held):
-    job = fetch.claim(rows.job(held, BATCH).pk, now=NOW)
-    clock = fetch.Clock(NOW)
-    with fetch.private_file() as file, patch("portal.flows.fetch.RENEW_EVERY", -1.0):
-        fetch.Renewing(file, job, clock).write(b"x")
-        assert FetchJob.objects.get().lease_expires_at == job.lease_expires_at > NOW + fetch.LEASE
-        FetchJob.objects.update(state="superseded")
-        with pytest.raises(fetch.Taken):
-            fetch.Renewing(file, job, clock).write(b"x")
+@pytest.mark.django_db(transaction=True)
+def test_the_lease_is_renewed_however_long_a_file_is_read(held, utility, monkeypatch):
+    monkeypatch.setattr(fetch, "RENEW_EVERY", 0.05)
+    monkeypatch.setattr(fetch, "LEASE", timedelta(seconds=0.5))
+    job, really = rows.job(held, FILE, kind="download"), ingest.store
+    claims = []
+
+    def slowly(*arguments, **more):
+        for _ in range(10):
+            time.sleep(0.1)
+            claims.append(elsewhere(lambda: fetch.claim(job.pk, now=NOW + timedelta(seconds=0.1 * len(claims) + 0.2))))
+        return really(*arguments, **more)
+
+    utility.says("/Download", OK)
+    with patch("espi.ingest.store", slowly):
+        run(job)
+    assert claims == [None] * 10
+    assert (job.state, job.attempts, job.lease_expires_at) == ("done", 1, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_f53_a_download_ends_when_the_job_is_taken_away(held, utility, monkeypatch):
+    monkeypatch.setattr(fetch, "RENEW_EVERY", 0.05)
+
+    def meanwhile():
+        elsewhere(lambda: FetchJob.objects.update(state="superseded", reason="The customer stopped sharing."))
+        time.sleep(0.5)
+        return OK
+
+    utility.says("/Download", meanwhile)
+    with patch("espi.ingest.store", side_effect=AssertionError("it was read")):
+        job = run(rows.job(held, FILE, kind="download"))
+    assert (job.state, job.reason) == ("superseded", "The customer stopped sharing.")
+
+
+def elsewhere(work):
+    """Do it on a connection of its own."""
+    done = []
+
+    def begin():
+        done.append(work())
+        connection.close()
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join()
+    return done[0]
+
+
+def test_an_attempt_ends_before_its_worker_is_killed(settings):
+    reading = 4 * 60
+    assert fetch.BATCH_SECONDS + fetch.DOWNLOAD_SECONDS + reading <= settings.CELERY_TASK_TIME_LIMIT
+
+
+def test_a_second_try_has_only_what_the_first_one_left_of_the_time(held, utility, monkeypatch):
+    monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", 0.3)
+
+    def slowly():
+        time.sleep(0.25)
+        return 401, b"", {}
+
+    given = []
+    monkeypatch.setattr(client, "get", spy(client.get, given))
+    utility.says("/Download", slowly, OK)
+    run(rows.job(held, FILE, kind="download"))
+    assert all(sent["deadline_seconds"] <= 0.3 for sent in given)
+    assert len(given) == 1 or given[1]["deadline_seconds"] < 0.06
+
+
+def spy(function, given):
+    """The same function, which notes what it is given by name."""
+
+    def noting(*arguments, **named):
+        given.append(named)
+        return function(*arguments, **named)
+
+    return noting
+
+
+def test_a_file_may_be_256_mib_on_the_wire_and_512_inflated_an_authorization_one(held, utility, monkeypatch):
+    given = []
+    monkeypatch.setattr(client, "get", spy(client.get, given))
+    utility.says("/Download", OK)
+    utility.says("/Authorization", (200, b"x" * (MIB + 1), {}))
+    run(rows.job(held, FILE, kind="download"))
+    job = run(rows.job(held, f"{V1}/Authorization/a976", kind="authorization"))
+    assert [(sent["max_wire_bytes"] // MIB, sent["max_bytes"] // MIB) for sent in given] == [(256, 512), (1, 1)]
+    assert (job.state, job.reason) == ("failed", "The file is larger than we accept.")
+
+
+# --- Telling the utility that a customer stopped ---------------------------------------------------------------------
+
+
+def revocation(held):
+    return rows.job(held, held.authorization_uri, kind="revocation", token_class="client")
+
+
+@pytest.fixture
+def at_pge():
+    app = rows.registration("pge", "", client_access_token="ours", client_access_token_expires_at=NOW + HOUR)
+    return rows.authorization(app, status="withdrawn", authorization_uri=f"{PGE}/Authorization/976")
+
+
+def test_pge_is_told_with_the_token_we_have(at_pge, utility):
+    utility.says("/Authorization", (200, b"", {}))
+    assert run(revocation(at_pge)).state == "done"
+    assert [each["token"] for each in utility.asked] == ["Bearer ours"]
+
+
+def test_a_401_to_our_token_is_answered_with_one_new_one(at_pge, utility):
+    client_token = {"client_access_token": "c", "token_type": "Bearer", "expires_in": 3600}
+    utility.answers = {"/token": [(200, client_token, {})]}
+    utility.says("/Authorization", (401, b"", {}), (200, b"", {}))
+    assert run(revocation(at_pge)).state == "done"
+    assert [each["token"] for each in utility.asked if "/Authorization" in each["path"]] == ["Bearer ours", "Bearer c"]
+
+
+def test_a_utility_that_cannot_be_told_is_a_failure_in_words(held, utility):
+    job = run(rows.job(held, "", kind="revocation", token_class="client"))
+    assert job.state == "failed"
+    assert job.reason.startswith("We could not end the sharing on the utility's side. ")
 
 
 def test_the_sweep_wakes_workers_for_what_is_due_in_batches(held):

@@ -478,6 +478,12 @@ def test_pge_halves_a_window_that_is_too_large_until_it_is_a_day():
     assert pieces == []
 
 
+def test_where_there_is_no_filter_a_window_is_not_divided():
+    authorization = connection("essex", "", "usage")
+    app, utility = authorization.application_information, utilities.get("essex")
+    assert utility.smaller_requests(app, utility.first_requests(app, authorization, NOW)[0]) == []
+
+
 def test_utilityapi_asks_without_a_filter():
     assert planned(connection("essex", "", "usage", "billing", "customer", subscription_id="700001")) == [
         ("usage", "/Batch/Subscription/700001"),
@@ -520,11 +526,11 @@ def test_an_id_cannot_change_the_path():
 def test_ending_is_refused_in_words_where_the_utility_has_no_call_for_it():
     authorization = connection("cecony", "v1", "usage")
     with pytest.raises(RevocationRefused, match="sign in on its site"):
-        utilities.get("cecony").revoke(authorization.application_information, authorization)
+        utilities.get("cecony").revoke(authorization.application_information, authorization, client_token="")
     authorization = connection("essex", "", "usage")
     authorization.application_information.api_token = ""
     with pytest.raises(RevocationRefused, match="no API token"):
-        utilities.get("essex").revoke(authorization.application_information, authorization)
+        utilities.get("essex").revoke(authorization.application_information, authorization, client_token="")
 
 
 def test_documents_are_read_in_the_utilitys_own_way(profile):

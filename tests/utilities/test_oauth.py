@@ -468,17 +468,19 @@ def test_d12_a_token_endpoint_nobody_vouches_for_gets_no_secret(tmp_path, settin
 
 @pytest.mark.parametrize("status", [200, 202, 204, 404, 410])
 def test_pge_is_asked_to_end_an_authorization_with_our_own_token(play, httpserver, status):
-    utility, app = play("pge", "", {"client_access_token": "canary-client"})
+    utility, app = play("pge", "", {})
     path = urlsplit(utility.resource_base(app)).path + "/Authorization/1482"
     httpserver.expect_request(path, method="DELETE").respond_with_data("", status=status)
-    utility.revoke(app, models.Authorization(utility_authorization_id="1482"))
-    assert httpserver.log[-1][0].headers["Authorization"] == "Bearer canary-client"
+    utility.revoke(app, models.Authorization(utility_authorization_id="1482"), client_token="canary-client")
+    assert [request.headers["Authorization"] for request, _ in httpserver.log] == ["Bearer canary-client"]
 
 
 def test_pge_is_never_asked_at_an_address_that_is_not_its_own(play, httpserver):
     utility, app = play("pge", "", {"client_access_token": "canary-client"})
     with pytest.raises(UntrustedAddress):
-        utility.revoke(app, models.Authorization(authorization_uri="https://canary.example/Authorization/1"))
+        utility.revoke(
+            app, models.Authorization(authorization_uri="https://canary.example/Authorization/1"), client_token="t"
+        )
     assert httpserver.log == []
 
 
@@ -486,5 +488,5 @@ def test_utilityapi_is_asked_through_its_other_api_with_its_other_token(play, ht
     utility, app = play("essex")
     path = "/utilityapi.com/api/v2/authorizations/1482/revoke"
     httpserver.expect_request(path, method="POST").respond_with_json({"success": True})
-    utility.revoke(app, models.Authorization(utility_authorization_id="1482"))
+    utility.revoke(app, models.Authorization(utility_authorization_id="1482"), client_token="")
     assert httpserver.log[-1][0].headers["Authorization"] == "Bearer api-token"
