@@ -243,8 +243,14 @@ def _refuse_doctype(element: etree._Element) -> None:
         )
 
 
+_NO_BEGINNING = (
+    etree.ErrorTypes.ERR_DOCUMENT_EMPTY
+)  # whatever it holds, no "<" begins it: a picture, an archive, a table
+
+
 def _not_well_formed(error: etree.XMLSyntaxError, feed: _Feed) -> str:
     where = f" after {feed.last_href[:200]}" if feed.last_href else ""
     line, column = error.position
     reason = (error.msg or "it is empty").partition(", line ")[0][:200]
-    return f"The file is not well-formed XML: {reason} (line {line}, column {column}{where})."
+    kind = "This is not a Green Button file (it is not XML). " if error.code == _NO_BEGINNING else ""  # type: ignore[attr-defined]
+    return f"{kind}The file is not well-formed XML: {reason} (line {line}, column {column}{where})."

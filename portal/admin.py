@@ -224,7 +224,7 @@ class RegistrationForm(forms.ModelForm):
         """The database lets one registration of a utility be offered. Saving sees to that, so it is no mistake here."""
         wanted = self.cleaned_data.get("is_offered", False)
         self.cleaned_data["is_offered"] = False
-        super()._post_clean()
+        super()._post_clean()  # type: ignore[misc]  # Django documents it in ModelForm, its stubs do not
         self.cleaned_data["is_offered"] = self.instance.is_offered = wanted
 
 

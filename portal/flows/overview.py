@@ -1,9 +1,10 @@
 """What a customer's dashboard says of each connection, in words."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from django.db.models import Case, Exists, OuterRef, When
 
@@ -44,6 +45,12 @@ class Card:
     action: str = ""
     can_delete: bool = False
 
+    @property
+    def connected_on(self) -> date | None:
+        """The day of the meter's clock on which the customer connected."""
+        zone = ZoneInfo(self.subscription.time_zone)
+        return self.authorization.created_at.astimezone(zone).date() if self.authorization else None
+
 
 ENDED: dict[str, tuple[str, str, str]] = {
     Status.NEEDS_RECONNECT: ("Action needed", "bad", "connect"),
@@ -58,7 +65,7 @@ def cards(user: User) -> list[Card]:
     subscriptions = list(Subscription.objects.filter(retail_customer=user).order_by("-created_at"))
     newest = _newest_authorizations(subscriptions)
     jobs = _jobs(newest.values())
-    meters = _meters(subscriptions)
+    meters = meters_of(subscriptions)
     with_documents = set(Document.objects.filter(subscription__in=subscriptions).values_list("subscription", flat=True))
     found = (_card(s, newest.get(s.pk), jobs, meters[s.pk]) for s in subscriptions)
     return [replace(card, can_delete=_can_delete(card, with_documents)) for card in found]
@@ -95,7 +102,8 @@ def _jobs(authorizations: Iterable[Authorization]) -> dict[int, list[FetchJob]]:
     return jobs
 
 
-def _meters(subscriptions: Iterable[Subscription]) -> dict[int, list[Meter]]:
+def meters_of(subscriptions: Iterable[Subscription]) -> dict[int, list[Meter]]:
+    """The meters of each subscription, by its primary key; several of one kind are numbered."""
     points = list(
         UsagePoint.objects.filter(subscription__in=list(subscriptions))
         .annotate(has_bills=Exists(UsageSummary.objects.filter(usage_point=OuterRef("pk"))))
@@ -107,7 +115,18 @@ def _meters(subscriptions: Iterable[Subscription]) -> dict[int, list[Meter]]:
         name = SERVICE_NAMES.get(point.service_kind if point.service_kind is not None else -1, "Energy")
         first_day, last_day = days.get(point.pk, (None, None))
         found[point.subscription_id].append(Meter(point, name, first_day, last_day, point.has_bills))
-    return found
+    return defaultdict(list, {pk: _numbered(meters) for pk, meters in found.items()})
+
+
+def _numbered(meters: list[Meter]) -> list[Meter]:
+    many = Counter(meter.name for meter in meters)
+    so_far: Counter[str] = Counter()
+    numbered = []
+    for meter in meters:
+        so_far[meter.name] += 1
+        is_alone = many[meter.name] == 1
+        numbered.append(meter if is_alone else replace(meter, name=f"{meter.name}, meter {so_far[meter.name]}"))
+    return numbered
 
 
 def name_of(subscription: Subscription) -> str:

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from espi import ingest, zones
 from espi.dialect import Dialect
-from espi.models import Document, Subscription
+from espi.models import Document, IntervalBlock, IntervalReading, Subscription, UsagePoint, UsageSummary
 from portal.models import User
 
 LARGEST = 100 * 1024 * 1024  # bytes
@@ -60,6 +61,19 @@ def store(user: User, file: BinaryIO, *, file_name: str, now: datetime, time_zon
         )
 
 
+def usage_points(document: Document) -> QuerySet[UsagePoint]:
+    """The usage points of which the document's readings or bills stand today."""
+    readings = Q(pk__in=IntervalBlock.objects.filter(document=document).values("meter_reading__usage_point"))
+    long_ones = Q(pk__in=IntervalReading.objects.filter(document=document).values("meter_reading__usage_point"))
+    bills = Q(pk__in=UsageSummary.objects.filter(document=document).values("usage_point"))
+    return UsagePoint.objects.filter(readings | long_ones | bills)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 bill`, `2 bills`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def outcome(document: Document, *, now: datetime) -> dict[str, Any]:
     """What `store` at `now` did: the document's summary, in which the very same file again is nothing new."""
     summary = {key: value for key, value in document.summary.items() if key != "reader"}
@@ -70,10 +84,14 @@ def outcome(document: Document, *, now: datetime) -> dict[str, Any]:
 
 
 def _uploads(user: User) -> Subscription:
-    """The one subscription of a user that holds files; made with his first file."""
-    User.objects.select_for_update().get(pk=user.pk)
-    found = Subscription.objects.filter(retail_customer=user, utility="").order_by("pk").first()
-    return found or Subscription.objects.create(retail_customer=user, utility="", name=SUBSCRIPTION_NAME)
+    """The one subscription of a user that holds files; made with his first file, and held until the file is in.
+
+    The user himself is not: he goes on signing in and looking around. Two first files at once are kept in one place
+    (`one_place_for_uploads`); a deletion waits for the file, or is waited for.
+    """
+    places = Subscription.objects.select_for_update(no_key=True)
+    place, _ = places.get_or_create(retail_customer=user, utility="", defaults={"name": SUBSCRIPTION_NAME})
+    return place
 
 
 def _dialect(time_zone: str | None) -> Dialect:

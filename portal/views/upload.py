@@ -1,6 +1,6 @@
 """The page "I already have a file"."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
@@ -10,17 +10,22 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from espi import ingest
+from espi.models import Document, Subscription
 from portal import limits
+from portal.flows import overview
 from portal.flows import upload as flow
 from portal.models import User
 from portal.views.connect import customer, see_other
 from portal.views.problems import too_many_requests
 
+_MOST_LINKS = 5
 _ENVELOPE = 64 * 1024  # bytes of a posted form beside the file
 _TOO_LARGE = "The file is larger than 100 MB. Ask your utility for a shorter period, and upload the parts one by one."
 _ZONES = [
@@ -96,30 +101,42 @@ def _upload(request: HttpRequest) -> HttpResponse:
         return render(request, "portal/upload.html", {"form": form})
     if form.is_valid():
         try:
-            summary = _store(customer(request), form)
+            document, summary = _store(customer(request), form)
         except ingest.DocumentRefused as error:
             form.add_error("file", str(error))
         else:
-            _tell(request, summary)
+            _tell(request, document, summary)
             return see_other(reverse("dashboard"))
     return render(request, "portal/upload.html", {"form": form}, status=422)
 
 
-def _store(user: User, form: UploadForm) -> dict[str, Any]:
+def _store(user: User, form: UploadForm) -> tuple[Document, dict[str, Any]]:
     file = form.cleaned_data["file"]
     now, zone = timezone.now(), form.cleaned_data["time_zone"] or None
     document = flow.store(user, file.file, file_name=file.name or "", now=now, time_zone=zone)
-    return flow.outcome(document, now=now)
+    return document, flow.outcome(document, now=now)
 
 
-def _tell(request: HttpRequest, summary: dict[str, Any]) -> None:
+def _tell(request: HttpRequest, document: Document, summary: dict[str, Any]) -> None:
     readings, bills = summary["readings"], summary["summaries"]
     refused = sum(each["count"] for each in summary["refused"])
     if not readings and not bills:
         messages.warning(request, "The file is Green Button data, but it holds no readings and no bills.")
         return
     known = " All of it was here already." if not summary["stored"] + summary["revised"] and not refused else ""
-    messages.success(request, f"We read {readings} readings and {bills} bills from your file.{known}")
+    read = f"{flow.counted(readings, 'reading')} and {flow.counted(bills, 'bill')}"
+    messages.success(request, format_html("We read {} from your file.{}{}", read, known, _links(document)))
     if refused:
         reasons = "; ".join(dict.fromkeys(each["why"] for each in summary["refused"]))
-        messages.warning(request, f"{refused} entries could not be used: {reasons}.")
+        entries = "1 entry" if refused == 1 else f"{refused} entries"
+        messages.warning(request, f"{entries} could not be used: {reasons}.")
+
+
+def _links(document: Document) -> SafeString:
+    """To the pages of the file's meters, as the dashboard calls them; of many, to the first few."""
+    ours = set(flow.usage_points(document).values_list("pk", flat=True))
+    subscription = cast(Subscription, document.subscription)
+    meters = [each for each in overview.meters_of([subscription])[subscription.pk] if each.usage_point.pk in ours]
+    places = [(reverse("usage_point", args=[each.usage_point.public_id]), each.name) for each in meters[:_MOST_LINKS]]
+    links = format_html_join("; ", '<a href="{}">{}</a>', places)
+    return format_html(" Look at: {}.", links) if places else SafeString("")

@@ -6,7 +6,7 @@ import lxml.html
 import pytest
 from django.test import Client
 
-from espi.models import FetchJob, IntervalReading, UsagePoint, UsageSummary
+from espi.models import Authorization, FetchJob, IntervalReading, UsagePoint, UsageSummary
 from tests.portal import rows
 
 pytestmark = pytest.mark.django_db
@@ -128,3 +128,28 @@ def test_many_connections_are_read_in_few_queries(held, django_assert_max_num_qu
     with django_assert_max_num_queries(12):
         answer = client.get("/dashboard")
     assert answer.content.count(b"Receiving data, but not all of it") == 15
+
+
+def names(authorization):
+    links = dashboard(authorization.retail_customer).xpath(
+        "//li[contains(@class,'card')]//a[contains(@href,'/usage/')]"
+    )
+    return [" ".join(link.text.split()) for link in links]
+
+
+def test_several_meters_of_one_kind_are_numbered_where_everybody_sees_it(held):
+    meter(held, "1")
+    assert names(held) == ["Electricity"]
+    meter(held, "2")
+    UsagePoint.objects.create(subscription=held.subscription, resource_id="3", service_kind=1)
+    assert names(held) == ["Electricity, meter 1", "Electricity, meter 2", "Gas"]
+
+
+def test_connections_of_one_utility_say_since_when(held):
+    other = rows.authorization(held.application_information, "977")
+    late = datetime(2026, 3, 2, 3, 30, tzinfo=UTC)  # the evening of the first, in New York
+    for each, at in ((held, late), (other, datetime(2026, 2, 10, 12, tzinfo=UTC))):
+        Authorization.objects.filter(pk=each.pk).update(created_at=at)
+    text = dashboard(held.retail_customer).text_content()
+    assert "Connected on March 1, 2026." in text
+    assert "Connected on Feb. 10, 2026." in text

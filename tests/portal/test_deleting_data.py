@@ -1,6 +1,7 @@
 """What a customer uploaded or kept he can delete: asked plainly, all of it, and only by himself."""
 
 import uuid
+from io import BytesIO
 
 import pytest
 from django.test import Client
@@ -33,7 +34,7 @@ def signed_in(user):
 
 
 def uploaded(user):
-    upload.store(user, documents.feed(documents.hours(24)), file_name="usage.xml", now=timezone.now())
+    upload.store(user, BytesIO(documents.feed(documents.hours(24))), file_name="usage.xml", now=timezone.now())
     return Subscription.objects.get(utility="", retail_customer=user)
 
 

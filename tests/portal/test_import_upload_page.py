@@ -4,8 +4,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from lxml import html
 
-from espi.models import Document, IntervalBlock, Subscription
+from espi.models import Document, IntervalBlock, Subscription, UsagePoint
 from portal import limits
 from portal.flows import upload
 from portal.models import User
@@ -129,7 +130,7 @@ def test_script_in_a_title_is_inert_on_the_page(page):
 def test_a_refusal_is_told_with_its_reason(page):
     block = documents.block([documents.reading(documents.MIDNIGHT, 5), documents.reading(documents.MIDNIGHT, "NaN")])
     answer = post(page, documents.feed(block))
-    assert "1 entries could not be used: a value that is no number" in answer.content.decode()
+    assert "1 entry could not be used: a value that is no number" in answer.content.decode()
 
 
 def test_b15_one_upload_at_a_time_and_the_next_is_asked_to_wait(page, user):
@@ -163,3 +164,39 @@ def test_f51_a_file_that_takes_too_long_to_read_is_refused_in_words_and_nothing_
     assert answer.status_code == 422
     assert "Reading this file takes too long" in answer.content.decode()
     assert not Document.objects.exists()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", b"PK\x03\x04", b"%PDF-1.4", b"a,b\n1,2\n"])
+def test_what_is_no_xml_at_all_is_told_as_such_and_where_it_shows(page, content):
+    words = html.fromstring(post(page, content).content).text_content()
+    assert "This is not a Green Button file (it is not XML). The file is not well-formed XML:" in words
+    assert "(line 1, column 1)" in words
+
+
+def test_xml_that_breaks_off_is_not_taken_for_something_else(page):
+    words = post(page, documents.feed(documents.hours(24))[:-20]).content.decode()
+    assert "not well-formed XML" in words
+    assert "it is not XML" not in words
+
+
+BILL = f"""<billingPeriod><duration>2592000</duration><start>{documents.MIDNIGHT}</start></billingPeriod>"""
+
+
+def test_one_is_told_in_the_singular_and_the_words_lead_to_the_meter(page):
+    bill = documents.entry(documents.espi("UsageSummary", BILL), f"{documents.POINT}/UsageSummary/1")
+    answer = post(page, documents.feed(documents.hours(1), bill))
+    (notice,) = html.fromstring(answer.content).xpath("//li[contains(@class, 'notice')]")
+    assert "We read 1 reading and 1 bill from your file. Look at: Electricity." in notice.text_content()
+    point = UsagePoint.objects.get()
+    assert notice.xpath(".//a/@href") == [reverse("usage_point", args=[point.public_id])]
+    again = post(page, documents.feed(documents.hours(1), bill))
+    assert "Look at: Electricity." in html.fromstring(again.content).text_content()
+
+
+def test_the_words_after_an_upload_lead_to_the_meters_of_that_file_only(page):
+    post(page, documents.feed(documents.hours(24)))
+    other = documents.feed(documents.hours(24)).replace(b"/Subscription/976/", b"/Subscription/977/")
+    (notice,) = html.fromstring(post(page, other).content).xpath("//li[contains(@class, 'notice')]")
+    point = UsagePoint.objects.get(resource_id__contains="977")
+    assert notice.xpath(".//a/@href") == [reverse("usage_point", args=[point.public_id])]
+    assert "Look at: Electricity, meter 2." in notice.text_content()

@@ -1,5 +1,7 @@
 """Uploaded files of different homes stay apart, though utilities give many meters the same number; one home's meet."""
 
+from io import BytesIO
+
 import pytest
 from django.utils import timezone
 
@@ -19,7 +21,7 @@ def user():
 
 
 def put(user, content):
-    return upload.store(user, content, file_name="usage.xml", now=timezone.now())
+    return upload.store(user, BytesIO(content), file_name="usage.xml", now=timezone.now())
 
 
 def home(point, *more, start=documents.MIDNIGHT, value=100, with_point=True):

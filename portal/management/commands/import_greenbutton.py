@@ -51,11 +51,12 @@ class Command(BaseCommand):
 
 def _words(found: dict[str, Any], *, stored: bool) -> str:
     """The same for people."""
-    lines = [f"{found['usage_points']} usage points, {found['blocks']} blocks, {found['readings']} readings."]
+    nouns = {"usage_points": "usage point", "blocks": "block", "readings": "reading"}
+    lines = [", ".join(upload.counted(found[name], noun) for name, noun in nouns.items()) + "."]
     if stored:
         lines.append(
-            f"{found['stored']} readings new, {found['revised']} corrected, {found['unchanged']} already here; "
-            f"{found['summaries']} bills."
+            f"{upload.counted(found['stored'], 'reading')} new, {found['revised']} corrected, {found['unchanged']} already here; "
+            f"{upload.counted(found['summaries'], 'bill')}."
         )
     lines += [f"Refused: {each['count']} x {each['what']}: {each['why']}." for each in found["refused"]]
     return "\n".join(lines)
