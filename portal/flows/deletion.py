@@ -8,8 +8,6 @@ from django.db.models import Max, Min
 
 from espi import ingest
 from espi.models import Authorization, IntervalBlock, LocalTimeParameters, Subscription, UsageSummary
-from portal.flows import standing
-from portal.models import User
 
 
 class StillFilled(Exception):
@@ -44,17 +42,18 @@ def held(subscription: Subscription) -> Held:
 
 def filling(subscription: Subscription) -> Authorization | None:
     """The live authorization that fills the subscription, if there is one."""
-    return subscription.authorizations.filter(status__in=standing.LIVE).first()
+    return subscription.authorizations.filter(status__in=Authorization.LIVE).first()
 
 
 @transaction.atomic
 def delete(subscription: Subscription) -> None:
     """Delete the data at the customer's word. Raises StillFilled, deleting nothing.
 
-    A collection of uploaded files goes with its data. The customer's row is held as an upload of his holds it.
+    A collection of uploaded files goes with its data. Its row is held as an upload holds it.
     """
-    User.objects.select_for_update().get(pk=subscription.retail_customer_id)
-    list(subscription.authorizations.select_for_update())
+    list(subscription.authorizations.select_for_update().order_by("pk"))
+    if not Subscription.objects.select_for_update().filter(pk=subscription.pk).first():
+        return
     if filling(subscription):
         raise StillFilled
     delete_data(subscription)
