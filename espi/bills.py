@@ -63,7 +63,11 @@ def _values(said: resources.UsageSummary, zone: ZoneInfo, default_currency: int 
 
 
 def _until(said: resources.UsageSummary, zone: ZoneInfo) -> int | None:
-    """Con Edison V1 gives the end of the period as a local date, its last day (its contract, 5.3)."""
+    """Con Edison V1 gives the end of the period as a local date (its contract, 5.3), read as its last day.
+
+    Its example starts at a local midnight, is billed to the 12th, and has its status of the 13th: a bill is made out when
+    its last day is over, and the next one starts on that 13th. Read otherwise, a day would belong to no bill.
+    """
     if said.end is None or said.start is None:
         return None
     after = said.end + timedelta(days=1) if said.end.time() == time() else said.end

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.apps import apps
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from espi import ingest, models, usage
 from espi.dialect import Dialect
+from portal import panels
 from portal.models import User
 from tests.espi import documents
 from tests.espi.documents import BASE, METER, MIDNIGHT, POINT, block, reading
@@ -626,6 +628,26 @@ def test_a_con_edison_v1_bill_ends_with_the_local_day_it_names(subscription):
     found = models.UsageSummary.objects.get()
     assert found.duration == int(datetime(2026, 1, 13, 5, tzinfo=UTC).timestamp()) - 1765342800
     assert (found.currency, found.bill_last_period, found.resource_id) == (840, 13127000, "B0001")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "following"),
+    [("2026-01-12", "2026-02-10", "2026-02-11"), ("2026-02-11", "2026-03-12", "2026-03-13")],
+    ids=["winter", "over the change of clocks"],
+)
+def test_consecutive_con_edison_v1_bills_leave_no_day_out(subscription, first, last, following):
+    def told(number, start, end):
+        instant = int(datetime.fromisoformat(start).replace(tzinfo=ZoneInfo("America/New_York")).timestamp())
+        inner = f"<billingPeriod><start>{instant}</start></billingPeriod><billToDate>{end}T00:00:00</billToDate>"
+        href = f"{documents.V1_BASE}/ElectricPowerUsageSummary?electricPowerUsageSummaryId=B{number}"
+        return documents.entry(documents.espi("UsageSummary", inner), href)
+
+    bills = told(1, first, last), told(2, following, "2026-04-13")
+    store(subscription, documents.bare_feed(*bills), dialect=V1)
+    one, other = models.UsageSummary.objects.order_by("start")
+    assert one.start + one.duration == other.start
+    shown = panels.bills(one.usage_point, default_currency=840)
+    assert [(str(each.first), str(each.last)) for each in shown] == [(following, "2026-04-13"), (first, last)]
 
 
 def test_a_broken_document_leaves_nothing_even_after_a_thousand_good_days(subscription):
