@@ -15,7 +15,6 @@ from portal.models import User
 
 Status = Authorization.Status
 State = FetchJob.State
-LIVE = (Status.ACTIVE, Status.NEEDS_RECONNECT)
 
 SERVICE_NAMES = {0: "Electricity", 1: "Gas", 2: "Water"}
 
@@ -73,7 +72,7 @@ def cards(user: User) -> list[Card]:
 
 def _can_delete(card: Card, with_documents: set[int]) -> bool:
     """Whether there is something that no live authorization goes on filling."""
-    is_filled = card.authorization is not None and card.authorization.status in LIVE
+    is_filled = card.authorization is not None and card.authorization.status in Authorization.LIVE
     return not is_filled and bool(card.meters or card.subscription.pk in with_documents)
 
 
@@ -83,7 +82,7 @@ def _newest_authorizations(subscriptions: Iterable[Subscription]) -> dict[int, A
         .exclude(status__in=[Status.PARKED, Status.SUPERSEDED])
         .select_related("application_information")
         # A live one says more than a newer one that ended: it still collects.
-        .order_by(Case(When(status__in=LIVE, then=1), default=0), "created_at")
+        .order_by(Case(When(status__in=Authorization.LIVE, then=1), default=0), "created_at")
     )
     return {row.subscription_id: row for row in rows if row.subscription_id}
 

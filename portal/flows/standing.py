@@ -11,13 +11,11 @@ from espi import atom, authorizations
 from espi.models import Authorization, FetchJob
 from espi.scope import Scope
 
-OPEN = (FetchJob.State.DUE, FetchJob.State.RUNNING, FetchJob.State.AWAITING_NOTIFICATION)
 log = logging.getLogger(__name__)
 
 ACTIVE = "The utility says that sharing is active."
 STOPPED = "Sharing was stopped at the utility."
 REPLACED = "Replaced by your newer connection."
-LIVE = (Authorization.Status.ACTIVE, Authorization.Status.NEEDS_RECONNECT)
 SETTLING = timedelta(hours=1)  # PG&E: the resource may not be readable right after the exchange (contract §6)
 
 
@@ -95,7 +93,7 @@ def ended(authorization: Authorization, now: datetime) -> str:
 def revoke(authorization: Authorization, now: datetime) -> None:
     """Sharing ended at the utility: stop, destroy the tokens, keep what was collected."""
     row = Authorization.objects.select_for_update(no_key=True).get(pk=authorization.pk)
-    if row.status not in LIVE:
+    if row.status not in Authorization.LIVE:
         return
     if _goes_on(row):
         _close(row, Authorization.Status.SUPERSEDED, REPLACED, now)
@@ -115,9 +113,9 @@ def supersede_earlier(authorization: Authorization, now: datetime) -> None:
         subscription=authorization.subscription_id,
         application_information=authorization.application_information_id,
         pk__lt=authorization.pk,
-        status__in=[*LIVE, Authorization.Status.REVOKED],
+        status__in=[*Authorization.LIVE, Authorization.Status.REVOKED],
     )
-    for row in earlier:
+    for row in earlier.order_by("pk"):
         _close(row, Authorization.Status.SUPERSEDED, REPLACED, now)
 
 
@@ -125,5 +123,5 @@ def _close(row: Authorization, status: Authorization.Status, reason: str, now: d
     row.status, row.status_reason, row.ended_at = status, reason, now
     row.access_token = row.access_token_expires_at = row.refresh_token = None
     row.save()
-    waiting = row.fetch_jobs.filter(state__in=OPEN).exclude(kind=FetchJob.Kind.AUTHORIZATION)
+    waiting = row.fetch_jobs.filter(state__in=FetchJob.OPEN).exclude(kind=FetchJob.Kind.AUTHORIZATION)
     waiting.update(state=FetchJob.State.SUPERSEDED, reason=reason, finished_at=now, lease_expires_at=None)

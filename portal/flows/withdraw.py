@@ -3,12 +3,10 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from espi.models import Authorization, FetchJob
 from portal.flows import deletion, fetch
-
-LIVE = (Authorization.Status.ACTIVE, Authorization.Status.NEEDS_RECONNECT)
-UNFINISHED = (FetchJob.State.DUE, FetchJob.State.RUNNING, FetchJob.State.AWAITING_NOTIFICATION)
 
 
 @transaction.atomic
@@ -18,21 +16,29 @@ def withdraw(authorization: Authorization, *, delete_data: bool, now: datetime) 
     An account that was connected twice (Con Edison gives each its own id) is one card to its customer: both stop. A second
     call changes nothing.
     """
-    row = Authorization.objects.select_for_update().get(pk=authorization.pk)
-    if row.status not in LIVE:
+    rows = _held(authorization)
+    if not any(row.pk == authorization.pk and row.status in Authorization.LIVE for row in rows):
         return
-    same = Authorization.objects.select_for_update().filter(subscription=row.subscription_id, status__in=LIVE)
-    for each in [row, *same.exclude(pk=row.pk).order_by("pk")] if row.subscription_id else [row]:
-        _stop(each, now)
-    if delete_data and row.subscription:
-        deletion.delete_data(row.subscription)
+    for row in rows:
+        if row.status in Authorization.LIVE:
+            _stop(row, now)
+    if delete_data and rows[0].subscription:
+        deletion.delete_data(rows[0].subscription)
+
+
+def _held(authorization: Authorization) -> list[Authorization]:
+    """Every authorization of the account, held in one order: two of its cards may be stopped at once."""
+    authorization.refresh_from_db(fields=["subscription"])
+    same = Q(pk=authorization.pk) | Q(subscription=authorization.subscription_id, subscription__isnull=False)
+    rows = Authorization.objects.select_for_update(no_key=True, of=("self",)).select_related("subscription")
+    return list(rows.filter(same).order_by("pk"))
 
 
 def _stop(row: Authorization, now: datetime) -> None:
     row.status, row.status_reason, row.ended_at = Authorization.Status.WITHDRAWN, "Stopped by the customer.", now
     row.access_token = row.refresh_token = row.access_token_expires_at = None
     row.save()
-    row.fetch_jobs.filter(state__in=UNFINISHED).update(
+    row.fetch_jobs.filter(state__in=FetchJob.OPEN).update(
         state=FetchJob.State.SUPERSEDED, reason="The customer stopped sharing.", finished_at=now, lease_expires_at=None
     )
     fetch.enqueue_revocation(row, now=now)

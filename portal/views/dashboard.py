@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 import utilities
 from espi.models import Authorization, Subscription
 from portal.flows import deletion, overview
-from portal.flows.withdraw import LIVE, withdraw
+from portal.flows.withdraw import withdraw
 from portal.views.connect import customer, see_other
 
 
@@ -47,7 +47,7 @@ def stop(request: HttpRequest, public_id: UUID) -> HttpResponse:
         Authorization.objects.select_related("application_information", "subscription"),
         public_id=public_id,
         retail_customer=customer(request),
-        status__in=LIVE,
+        status__in=Authorization.LIVE,
     )
     utility = utilities.get(authorization.application_information.utility)
     form = StopForm(request.POST or None)
