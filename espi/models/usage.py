@@ -29,7 +29,10 @@ class UsagePoint(models.Model):
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="usage_points")
-    resource_id = models.CharField(max_length=255, help_text="Last path segment of its self link; a digest if longer.")
+    resource_id = models.CharField(
+        max_length=255,
+        help_text="Last path segment of its self link, of an uploaded file the whole address; a digest if longer.",
+    )
     service_kind = models.SmallIntegerField(null=True, help_text="ServiceCategory/kind: 0 electricity, 1 gas, 2 water.")
     status = models.SmallIntegerField(null=True)
     title = models.CharField(max_length=500, blank=True, help_text="atom:title; can hold a street address.")
