@@ -5,6 +5,7 @@ end through flows.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from allauth.account.adapter import get_adapter
@@ -15,11 +16,13 @@ from allauth.usersessions.models import UserSession
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.auth import get_permission_codename
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html_join
 from django.views.generic import RedirectView
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
@@ -38,7 +41,7 @@ from espi.models import (
     Subscription,
     UsagePoint,
 )
-from portal.flows import registrations
+from portal.flows import fetch, notify, registrations
 from portal.logs import redact
 from portal.models import Consent, User, UtilityVisit
 from portal.views import problems
@@ -118,6 +121,29 @@ class ReadOnly(StaffModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nobody."""
         return False
+
+
+class Operated(ReadOnly):
+    """Rows whose work staff may set going or end, through flows; the row's history says who did."""
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Staff who may change such rows, and superusers."""
+        options = self.model._meta
+        return request.user.has_perm(f"{options.app_label}.{get_permission_codename('change', options)}")
+
+    def operate(
+        self, request: HttpRequest, rows: QuerySet[Any], flow: Callable[..., bool], done: str, undone: str
+    ) -> None:
+        """Let `flow` act on each row; what it did is kept, and how often it could not is told."""
+        acted = 0
+        for row in rows:
+            with transaction.atomic():
+                if flow(row.pk, now=timezone.now()):
+                    self.log_change(request, row, done)
+                    acted += 1
+        self.message_user(request, f"{done} Rows: {acted}.")
+        if left := rows.count() - acted:
+            self.message_user(request, f"{undone} Rows left as they are: {left}.", messages.WARNING)
 
 
 # --- Registrations -----------------------------------------------------------------------------------------------
@@ -365,10 +391,11 @@ class UtilityVisitAdmin(ReadOnly):
 
 
 @admin.register(FetchJob)
-class FetchJobAdmin(ReadOnly):
+class FetchJobAdmin(Operated):
     """Work that waits, runs or ended, and why."""
 
-    hidden = ("url",)
+    hidden = ("url", "claim")
+    actions = ("retry", "cancel")
     more = ("address",)
     list_display = ("kind", "application_information", "state", "reason", "attempts", "not_before", "finished_at")
     list_filter = ("state", "kind", "application_information")
@@ -380,12 +407,24 @@ class FetchJobAdmin(ReadOnly):
         """Where it asks, without the query."""
         return masked(job.url)
 
+    @admin.action(description="Try again now", permissions=["operate"])
+    def retry(self, request: HttpRequest, jobs: QuerySet[FetchJob]) -> None:
+        """What failed or waits, as if it had just been asked for."""
+        undone = "Only what failed or is due can be tried again, and only while the customer shares."
+        self.operate(request, jobs, fetch.retry, "Tried again.", undone)
+
+    @admin.action(description="Cancel", permissions=["operate"])
+    def cancel(self, request: HttpRequest, jobs: QuerySet[FetchJob]) -> None:
+        """What has not ended yet."""
+        self.operate(request, jobs, fetch.cancel, "Cancelled.", "Only what has not ended can be cancelled.")
+
 
 @admin.register(Notification)
-class NotificationAdmin(ReadOnly):
+class NotificationAdmin(Operated):
     """What was posted to us, masked."""
 
     hidden = ("body", "refused_urls")
+    actions = ("replay",)
     more = ("beginning", "refused")
     list_display = ("application_information", "state", "reason", "received_at", "source_address")
     list_filter = ("state", "application_information")
@@ -403,6 +442,12 @@ class NotificationAdmin(ReadOnly):
         """Each with its reason."""
         rows = ((masked(str(url)), str(reason)) for url, reason in notification.refused_urls)
         return format_html_join("\n", "<div>{}: {}</div>", rows) or "None"
+
+    @admin.action(description="Replay", permissions=["operate"])
+    def replay(self, request: HttpRequest, notifications: QuerySet[Notification]) -> None:
+        """What was set aside, or led to less than it named, is looked at again."""
+        undone = "Only what was set aside, or has refused entries, can be replayed."
+        self.operate(request, notifications, notify.replay, "Replayed.", undone)
 
 
 @admin.register(Document)

@@ -204,6 +204,29 @@ def wake(job_ids: Sequence[int], countdown: float = 0) -> None:
             return
 
 
+def retry(job_id: int, *, now: datetime) -> bool:
+    """Set a job that failed, or waits, going at once, with all its attempts; whether it may be.
+
+    Nothing is fetched for a customer who does not share any more.
+    """
+    shared = Q(authorization=None) | Q(authorization__status=Authorization.Status.ACTIVE) | Q(kind=Kind.REVOCATION)
+    mine = FetchJob.objects.filter(pk=job_id)
+    fresh = {"attempts": 0, "held_up_since": None, "accepted_at": None, "finished_at": None, "not_before": now}
+    if not mine.filter(shared).exists():
+        return False
+    if not mine.filter(state__in=[State.FAILED, State.DUE]).update(state=State.DUE, **fresh):
+        return False
+    transaction.on_commit(lambda: wake([job_id]), robust=True)
+    return True
+
+
+def cancel(job_id: int, *, now: datetime) -> bool:
+    """End a job that has not ended; a worker that runs it stores nothing more. Whether there was anything to end."""
+    mine = FetchJob.objects.filter(pk=job_id, state__in=FetchJob.OPEN)
+    ended_by_us = {"reason": "Cancelled by our staff.", "finished_at": now, "lease_expires_at": None}
+    return bool(mine.update(state=State.SUPERSEDED, **ended_by_us))
+
+
 def publish(task: Task, *, countdown: float = 0, **kwargs: Any) -> bool:
     """Send a wake-up; whether the broker took it. It is never waited for longer than its socket's time-out."""
     try:

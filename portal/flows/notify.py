@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from celery import shared_task
-from django.db import DataError, connection, transaction
+from django.db import DataError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 import utilities
@@ -324,7 +325,7 @@ def sweep() -> int:
     received = Notification.objects.filter(state=Notification.State.RECEIVED).order_by("received_at")
     ids = list(received.values_list("pk", flat=True)[: fetch.SWEEP_LIMIT])
     for first in range(0, len(ids), fetch.BATCH):
-        if not fetch.publish(resolve_notifications, notification_ids=ids[first : first + fetch.BATCH]):
+        if not wake(ids[first : first + fetch.BATCH]):
             break
     return len(ids)
 
@@ -335,6 +336,11 @@ def resolve_notifications(*, notification_ids: list[int], **kwargs: Any) -> None
     for notification_id in notification_ids:
         try:
             resolve(notification_id, now=timezone.now())
+        except (OperationalError, InterfaceError) as error:  # the database's trouble: the sweep comes again
+            log.warning("notification %s has to wait: %s", notification_id, type(error).__name__)
+            connection.close_if_unusable_or_obsolete()
+        except batchlist.NotABatchList as error:
+            set_aside(notification_id, error.reason)
         except Exception as error:
             log.exception("notification %s could not be resolved", notification_id)
             set_aside(notification_id, f"A fault of ours: {type(error).__name__}.")
@@ -343,5 +349,23 @@ def resolve_notifications(*, notification_ids: list[int], **kwargs: Any) -> None
 def set_aside(notification_id: int, reason: str) -> None:
     """Quarantine a notification that we fail on, whole, so that it can be replayed after a fix."""
     Notification.objects.filter(pk=notification_id, state=Notification.State.RECEIVED).update(
-        state=Notification.State.QUARANTINED, reason=reason
+        state=Notification.State.QUARANTINED, reason=reason[:500]
     )
+
+
+def replay(notification_id: int, *, now: datetime) -> bool:
+    """Look again at one that was set aside, or that led to less than it named; whether there is such a one.
+
+    What it led to already is not asked for twice.
+    """
+    state = Notification.State
+    left = Q(state=state.QUARANTINED) | Q(state=state.RESOLVED) & ~Q(refused_urls=[])
+    if not Notification.objects.filter(left, pk=notification_id).update(state=state.RECEIVED, reason=""):
+        return False
+    transaction.on_commit(lambda: wake([notification_id]), robust=True)
+    return True
+
+
+def wake(notification_ids: list[int]) -> bool:
+    """Wake a worker; whether the broker took it."""
+    return fetch.publish(resolve_notifications, notification_ids=notification_ids)
