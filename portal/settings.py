@@ -154,6 +154,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "portal.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "heal": {"task": "portal.flows.returning.heal", "schedule": 60.0, "options": {"expires": 60}},
+    "purge": {"task": "portal.tasks.purge", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
 }
 
 # --- Accounts ----------------------------------------------------------------------------------------------------
@@ -216,8 +217,9 @@ SESSION_LIMITS = {"customer": (30 * 60, 12 * 3600), "staff": (15 * 60, 8 * 3600)
 # --- Mail --------------------------------------------------------------------------------------------------------
 # Without EMAIL_URL a development portal prints its mail and keeps it under var/mail, so that codes can be read.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"{PORTAL_NAME} <{SUPPORT_EMAIL}>")
-if ENVIRONMENT_NAME == "production" or env.str("EMAIL_URL", default=""):
-    vars().update(env.email_url("EMAIL_URL", default="smtp://localhost:25"))
+email_url = env.str("EMAIL_URL", default="")  # smtp+tls://user:password@host:587
+if ENVIRONMENT_NAME == "production" or email_url:
+    vars().update(env.email_url_config(email_url or "smtp://localhost:25"))
 else:
     EMAIL_BACKEND = "portal.mail.VisibleBackend"
     EMAIL_FILE_PATH = str(VAR_DIR / "mail")

@@ -1,16 +1,20 @@
 """Every Celery task of the portal, where Celery looks for them, and the sweep. The schedule is in the settings."""
 
+import logging
 from typing import Any
 
 from celery import shared_task
 from django.utils import timezone
 
 from portal.flows import fetch, notify
+from portal.flows import purge as purging
 from portal.flows.fetch import run_fetch_job, run_fetch_jobs
 from portal.flows.notify import resolve_notifications
 from portal.flows.returning import heal
 
-__all__ = ["heal", "resolve_notifications", "run_fetch_job", "run_fetch_jobs", "sweep"]
+__all__ = ["heal", "purge", "resolve_notifications", "run_fetch_job", "run_fetch_jobs", "sweep"]
+
+log = logging.getLogger(__name__)
 
 
 @shared_task
@@ -19,3 +23,9 @@ def sweep(**kwargs: Any) -> None:
     now = timezone.now()
     notify.sweep()
     fetch.sweep(now)
+
+
+@shared_task
+def purge(**kwargs: Any) -> None:
+    """Let go of what nobody needs any more. Once a day."""
+    log.info("purged: %s", purging.purge(timezone.now()))

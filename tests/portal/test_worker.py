@@ -19,6 +19,7 @@ from django.utils import timezone
 from espi.models import FetchJob, IntervalBlock, Notification
 from portal import tasks
 from portal.flows import fetch
+from portal.local import processes
 from tests.portal import rows, standin
 from tests.portal.rows import NOW
 
@@ -68,7 +69,8 @@ def worker(utility, settings, tmp_path):
         "--without-mingle",
     ]
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        ending = processes.ending_with_parent(signal.SIGKILL)  # also when the tests themselves are killed
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, preexec_fn=ending)
     yield process
     process.send_signal(signal.SIGTERM)
     try:

@@ -1,0 +1,27 @@
+"""What nobody needs any more goes: visits that led to nothing, account numbers of journeys that are over, old sessions."""
+
+from datetime import datetime, timedelta
+
+from django.core.management import call_command
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Length
+
+from espi.models import AuthorizationRequest
+from portal.models import UtilityVisit
+
+Status = AuthorizationRequest.Status
+RESTART_WITHIN = timedelta(days=1)  # a customer who came back too late goes on with the choices he made
+
+
+def purge(now: datetime) -> dict[str, int]:
+    """Delete and blank what is over; how many rows of each. It may run twice at once."""
+    visits, _ = UtilityVisit.objects.filter(expires_at__lt=now).delete()
+    numbers = _over(now).annotate(length=Length("account_number")).filter(length__gt=0).update(account_number="")
+    call_command("clearsessions")
+    return {"visits": visits, "account_numbers": numbers}
+
+
+def _over(now: datetime) -> QuerySet[AuthorizationRequest]:
+    """Journeys that have ended, or whose time was over a day ago. The masked number stays with them."""
+    unfinished = Q(status__in=[*AuthorizationRequest.OPEN, Status.RETURNED])
+    return AuthorizationRequest.objects.filter(~unfinished | Q(expires_at__lt=now - RESTART_WITHIN))
