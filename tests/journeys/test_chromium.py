@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -346,3 +346,169 @@ START = {
     "oru": _start_at_con_edison("www.oru.com"),
     "pge": _start_at_pge,
 }
+
+
+# --- Pages that a smooth journey never shows: each is looked at wide and narrow, in one window -------------------
+
+
+@dataclass
+class Walk(Visit):
+    """A visit whose pages are looked at in every size of window."""
+
+    def met(self) -> None:
+        """Both sizes of one page."""
+        for size in SIZES.values():
+            self.page.set_viewport_size(size)
+            super().met()
+
+    def says(self, heading: str) -> None:
+        """The page of this heading is shown, and is in order."""
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(heading)
+        self.met()
+
+    def arm(self, fault: str, slug: str, count: int = 1) -> None:
+        """Let a utility of the sandbox go wrong."""
+        body = json.dumps({"name": fault, "utility": slug, "count": count}).encode()
+        urlopen(Request(f"{self.system.sandbox}/_sandbox/faults", body, {"Content-Type": "application/json"})).read()
+
+    def disarm(self) -> None:
+        """Nothing goes wrong any more."""
+        urlopen(Request(f"{self.system.sandbox}/_sandbox/faults", method="DELETE")).read()
+
+    def at_utility(self, slug: str, kind: str) -> None:
+        """Choose one kind of data, agree, and arrive at the utility."""
+        self.page.goto(f"/connect/{slug}")
+        for box in self.page.locator("input[name=kinds]").all():
+            box.set_checked(box.get_attribute("value") == kind)
+        for words in ("Continue", "Agree and continue", "Continue to"):
+            self.page.get_by_role("button", name=words).first.click()
+
+    def connect(self, slug: str, who: str, kind: str = "customer") -> None:
+        """Through Con Edison's V1 or PG&E's pages."""
+        self.at_utility(slug, kind)
+        self.allow(slug, who)
+
+    def allow(self, slug: str, who: str) -> None:
+        """The utility's sign-in and consent; Con Edison's V1 leads over our check page once more."""
+        if self.page.locator("input[name=username]").count():
+            self.page.locator("input[name=username]").first.fill(who)
+            self.page.locator("input[name=password]").first.fill("green-button")
+            self.page.get_by_role("button", name="Sign in").click()
+        self.page.locator("input[name=terms]").check()
+        if slug == "pge":
+            self.page.get_by_role("button", name="Share my data").click()
+            return
+        for words in ("Continue to the third party", "Agree and continue", "Continue to"):
+            self.page.get_by_role("button", name=words).first.click()
+
+    def card(self, state: str) -> None:
+        """The newest connection comes to this state."""
+        self.page.goto("/dashboard")
+        until = time.monotonic() + FIRST_DATA_SECONDS
+        while state not in (words := self.page.locator("li.card").first.inner_text()):
+            assert time.monotonic() < until, words
+            time.sleep(0.3)
+            self.page.reload()
+        self.met()
+
+
+@pytest.fixture
+def walk(request, chromium, system) -> Iterator[Walk]:
+    context = chromium.new_context(viewport=SIZES["desktop"], base_url=system.portal)
+    context.set_default_timeout(20_000)
+    walk = Walk(system, context.new_page(), re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()))
+    yield walk
+    walk.disarm()
+    context.close()
+
+
+NEWEST = "from espi.models import AuthorizationRequest as R; R.objects.filter(pk=R.objects.latest('pk').pk)"
+OVERDUE = f"{NEWEST}.update(expires_at='2020-01-01T00:00Z')"
+PARKED = f"{NEWEST}.update(status='parked')"
+SCOPE_SELECTION = "/espi/1_1/ScopeSelection"
+
+
+def test_journeys_that_end_otherwise_have_pages_in_order(walk):
+    who = "load21@example.com"
+    walk.system.manage("offer_utility", "cecony", "sandbox", "v1")
+    walk.sign_in("second")
+    walk.arm("decline", "pge")
+    walk.connect("pge", who)
+    walk.says("You are not connected")
+    walk.arm("token_500", "pge", 2)
+    walk.connect("pge", who)
+    walk.says("The connection did not work")
+    walk.disarm()
+    walk.at_utility("pge", "customer")
+    walk.system.manage("shell", "-c", OVERDUE)
+    walk.allow("pge", who)
+    walk.says("That took too long")
+    walk.arm("narrower_scope", "pge")
+    walk.page.goto("/connect/pge")
+    choose_everything(walk)
+    agree_and_leave(walk)
+    walk.allow("pge", who)
+    walk.says("You are connected, with less than you chose here")
+    walk.connect("cecony", who)
+    walk.says("You are connected")
+    walk.connect("cecony", who)
+    walk.says("This account was already connected")
+    walk.page.get_by_role("link", name="receipt").click()
+    walk.met()
+    walk.page.go_back()
+    walk.system.manage("shell", "-c", PARKED)
+    walk.page.reload()
+    walk.says("We could not finish this connection")
+    walk.page.goto("/espi/1_1/OAuthCallBack/cecony?code=0123456789&state=nobody-knows-it")
+    walk.says("We stopped here")
+    walk.page.get_by_role("button", name="Sign out").click()
+    walk.page.get_by_role("button", name="Sign out").wait_for(state="detached")
+
+
+def test_arrivals_and_addresses_nobody_would_send_have_pages_in_order(walk):
+    walk.page.goto(f"{SCOPE_SELECTION}?accountid=41234567890123&startdate=13/45/2026")
+    walk.says("We stopped here")
+    walk.page.goto(f"{SCOPE_SELECTION}?accountid=41234567890123&DataCustodianID=ConEdison")
+    walk.says("Sign in to go on")
+    walk.page.get_by_role("link", name="I already have an account here").click()
+    login = walk.system.login("second")
+    walk.page.get_by_label("E-mail address").fill(login["email"])
+    walk.page.get_by_label("Password").fill(login["password"])
+    walk.page.get_by_role("button", name="Sign in", exact=True).click()
+    walk.says("Which company is on your bill?")
+    walk.page.get_by_role("button", name="Continue").click()
+    walk.says("Which company is on your bill?")
+    expect(walk.page.locator("main .error")).to_be_visible()
+    walk.page.goto("/no/such/page")
+    walk.met()
+    walk.page.goto("/upload")
+    walk.page.locator("input[type=file]").set_input_files({"name": "x.xml", "mimeType": "text/xml", "buffer": b"<no"})
+    walk.page.locator("main button[type=submit]").first.click()
+    expect(walk.page.locator("main .error").first).to_be_visible()
+    walk.met()
+
+
+def test_the_dashboard_tells_each_state(walk):
+    walk.sign_in("second")
+    walk.arm("no_notification", "pge")
+    walk.connect("pge", "load22@example.com", "usage")
+    walk.card("Waiting for first data")
+    walk.page.locator("li.card").first.get_by_role("link", name="Stop sharing").click()
+    walk.says("Stop sharing from PG&E")
+    walk.page.get_by_label("Keep it for me").check()
+    walk.page.get_by_role("button", name="Stop sharing").click()
+    walk.card("Stopped by you")
+    walk.arm("resource_404", "pge", 0)
+    walk.connect("pge", "load23@example.com", "usage")
+    walk.card("We could not fetch your data")
+    walk.disarm()
+    walk.page.goto("/upload")
+    sample = ROOT / "tests/samples/espi/xml/composed__both-directions.xml"
+    walk.page.locator("input[type=file]").set_input_files(sample)
+    walk.page.locator("main button[type=submit]").first.click()
+    walk.met()
+    walk.page.goto("/dashboard")
+    walk.page.get_by_role("link", name="Electricity").first.click()
+    walk.met()
+    walk.page.goto(f"{walk.page.url}?period=decade")
+    walk.says("We cannot show that period")
