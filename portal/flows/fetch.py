@@ -557,8 +557,8 @@ def follow_up(job: FetchJob, utility: Utility, file: IO[bytes], now: datetime) -
 
 def standing_authorization(authorization: Authorization) -> Authorization:
     """The authorization as it is now, held until the data are committed. Raises NotAllowed if it ended meanwhile."""
-    rows = Authorization.objects.select_for_update(no_key=True, of=("self",)).select_related("subscription")
-    row = rows.get(pk=authorization.pk)
+    # The subscription is read after the lock: one joined to the row would be the one before, if we had to wait for it.
+    row = Authorization.objects.select_for_update(no_key=True).get(pk=authorization.pk)
     if not tokens.is_active(row) or row.subscription is None:
         raise tokens.NotAllowed(f"Sharing ended before the data arrived. {row.status_reason}".strip())
     return row
