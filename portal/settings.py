@@ -112,6 +112,13 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
+# --- The pace of the work, in seconds: fault experiments (docs/chaos.md) shorten it, nobody else needs to ------------
+SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=15)
+JOB_LEASE_SECONDS = env.float("JOB_LEASE_SECONDS", default=300)
+JOB_LEASE_RENEWED_EVERY_SECONDS = env.float("JOB_LEASE_RENEWED_EVERY_SECONDS", default=30)
+JOB_WAITS_SECONDS = tuple(env.list("JOB_WAITS_SECONDS", cast=float, default=[30.0, 3600.0]))  # shortest, longest
+REFRESH_CLAIM_SECONDS = env.float("REFRESH_CLAIM_SECONDS", default=60)
+
 # --- Redis: broker, and the cache that every process shares -----------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")  # or unix:///path/to.sock?db=0
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
@@ -130,10 +137,10 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_TIME_LIMIT = 1200
+CELERY_TASK_TIME_LIMIT = env.int("CELERY_TASK_TIME_LIMIT", default=1200)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = True
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 60
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env.float("CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT", default=60)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
@@ -152,7 +159,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = "UTC"
 # A sweep that waited in the queue longer than until the next one has nothing to add.
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "portal.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
+    "sweep": {"task": "portal.tasks.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}},
     "heal": {"task": "portal.flows.returning.heal", "schedule": 60.0, "options": {"expires": 60}},
     "purge": {"task": "portal.tasks.purge", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
 }

@@ -43,11 +43,11 @@ log = logging.getLogger(__name__)
 Answered = TypeVar("Answered")
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
 
-LEASE = timedelta(minutes=5)
-RENEW_EVERY = 30.0  # seconds
+LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
+RENEW_EVERY = settings.JOB_LEASE_RENEWED_EVERY_SECONDS
 MOST_ATTEMPTS = 8  # of those that crash, or meet what we do not know
 HELD_UP_FOR = timedelta(days=3)  # a utility that cannot be reached costs no attempt
-SHORTEST_WAIT, LONGEST_WAIT = 30, 3600  # seconds, between attempts
+SHORTEST_WAIT, LONGEST_WAIT = settings.JOB_WAITS_SECONDS  # between attempts
 LONGEST_RETRY_AFTER = 6 * 3600  # seconds
 ANNOUNCED_WITHIN = timedelta(hours=26)  # Con Edison: usually an hour, up to 24 (contract §6)
 NOT_READY_FOR = timedelta(hours=26)

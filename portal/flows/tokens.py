@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
@@ -22,7 +23,9 @@ from utilities.oauth import Grant, InvalidGrant
 log = logging.getLogger(__name__)
 
 LEAST_LEFT = timedelta(minutes=10)
-CLAIM = timedelta(seconds=60)  # a token request has 15 seconds, and a refused one is asked twice
+CLAIM = timedelta(
+    seconds=settings.REFRESH_CLAIM_SECONDS
+)  # a token request has 15 seconds, and a refused one is asked twice
 LOOK_EVERY = 0.2  # seconds
 CREDENTIALS = ("client_id", "client_secret", "token_url", "client_certificate_path", "client_key_path")
 REFUSED = "The utility no longer accepts the permission you gave. Please connect again."
