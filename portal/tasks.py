@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from portal.flows import fetch, notify
 from portal.flows import purge as purging
-from portal.flows.fetch import run_fetch_job, run_fetch_jobs
+from portal.flows.fetch import run_fetch_jobs
 from portal.flows.notify import resolve_notifications
 from portal.flows.returning import heal
 
-__all__ = ["heal", "purge", "resolve_notifications", "run_fetch_job", "run_fetch_jobs", "sweep"]
+__all__ = ["heal", "purge", "resolve_notifications", "run_fetch_jobs", "sweep"]
 
 log = logging.getLogger(__name__)
 

@@ -56,7 +56,7 @@ def test_a_package_imports_only_what_lies_below_it(package):
 def test_flows_know_no_page_and_pages_know_no_address_list(folder):
     wrong = [
         f"{path.relative_to(ROOT)} imports {module}"
-        for path in sorted((ROOT / folder).glob("*.py"))
+        for path in sorted((ROOT / folder).rglob("*.py"))
         for module in imports(path)
         if any(module == banned or module.startswith(banned + ".") for banned in LAYERS[folder])
     ]
@@ -66,7 +66,7 @@ def test_flows_know_no_page_and_pages_know_no_address_list(folder):
 def test_flows_take_values_and_never_a_web_request():
     wrong = [
         f"{path.relative_to(ROOT)} names HttpRequest"
-        for path in sorted((ROOT / "portal/flows").glob("*.py"))
+        for path in sorted((ROOT / "portal/flows").rglob("*.py"))
         if "HttpRequest" in path.read_text()
     ]
     assert not wrong, "\n".join(wrong)

@@ -37,6 +37,7 @@ DEEPEST = 20  # levels of a webhook's JSON; UtilityAPI's have four
 INDENTED_LIMIT = 2 * BODY_LIMIT  # characters
 IDENTIFIER = re.compile(r"[!-~]{1,255}")  # of a subscription or authorization
 FILE_LIFE = timedelta(hours=48)  # Con Edison keeps an announced file this long; an older announcement is a new one
+RESOLVE = "portal.resolve_notifications"
 LOCK_SPACE = 0x6E6F7469  # "noti": first half of the advisory lock's key
 
 AUTHORIZATION_PATH = re.compile(r"/resource/Authorization/([^/]+)/?$")
@@ -330,7 +331,7 @@ def sweep() -> int:
     return len(ids)
 
 
-@shared_task
+@shared_task(name=RESOLVE)
 def resolve_notifications(*, notification_ids: list[int], **kwargs: Any) -> None:
     """Resolve a batch; one that fails does not keep the others waiting."""
     for notification_id in notification_ids:
@@ -368,4 +369,4 @@ def replay(notification_id: int, *, now: datetime) -> bool:
 
 def wake(notification_ids: list[int]) -> bool:
     """Wake a worker; whether the broker took it."""
-    return fetch.publish(resolve_notifications, notification_ids=notification_ids)
+    return fetch.publish(RESOLVE, notification_ids=notification_ids)

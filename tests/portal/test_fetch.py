@@ -14,6 +14,8 @@ import utilities
 from espi import client, ingest, session
 from espi.models import Authorization, Document, FetchJob, IntervalBlock
 from portal.flows import fetch, withdraw
+from portal.flows.fetch import calling, claiming
+from portal.flows.fetch import tasks as running_tasks
 from tests.portal import rows, standin
 from tests.portal.rows import ESSEX, NOW, PGE, V1, V2
 from utilities.base import PlannedRequest
@@ -528,11 +530,11 @@ def test_a_permission_that_is_gone_has_ended_unless_it_is_brand_new(utility, age
 
 
 def test_the_first_requests_are_asked_for_once(held, django_capture_on_commit_callbacks):
-    with patch("portal.flows.fetch.publish") as publish, django_capture_on_commit_callbacks(execute=True):
+    with patch("portal.flows.fetch.waking.publish") as publish, django_capture_on_commit_callbacks(execute=True):
         (job,) = fetch.enqueue_first(held, now=NOW)
         assert fetch.enqueue_first(held, now=NOW) == []
     assert (job.kind, job.state, job.url.startswith(BATCH)) == ("usage", "due", True)
-    publish.assert_called_once_with(fetch.run_fetch_job, job_id=job.pk, countdown=0)
+    publish.assert_called_once_with(fetch.RUN_JOBS, job_ids=[job.pk], countdown=0)
 
 
 def test_real_time_data_of_con_edison_v1_are_found_by_following_its_links(utility):
@@ -590,8 +592,8 @@ def test_f15_a_worker_that_lost_its_lease_writes_nothing(held, utility):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_lease_is_renewed_however_long_a_file_is_read(held, utility, monkeypatch):
-    monkeypatch.setattr(fetch, "RENEW_EVERY", 0.05)
-    monkeypatch.setattr(fetch, "LEASE", timedelta(seconds=3))
+    monkeypatch.setattr(claiming, "RENEW_EVERY", 0.05)
+    monkeypatch.setattr(claiming, "LEASE", timedelta(seconds=3))
     job, really = rows.job(held, FILE, kind="download"), ingest.store
     claims = []
 
@@ -610,7 +612,7 @@ def test_the_lease_is_renewed_however_long_a_file_is_read(held, utility, monkeyp
 
 @pytest.mark.django_db(transaction=True)
 def test_f53_a_download_ends_when_the_job_is_taken_away(held, utility, monkeypatch):
-    monkeypatch.setattr(fetch, "RENEW_EVERY", 0.05)
+    monkeypatch.setattr(claiming, "RENEW_EVERY", 0.05)
 
     def meanwhile():
         elsewhere(lambda: FetchJob.objects.update(state="superseded", reason="The customer stopped sharing."))
@@ -639,11 +641,11 @@ def elsewhere(work):
 
 def test_an_attempt_ends_before_its_worker_is_killed(settings):
     reading = 4 * 60
-    assert fetch.BATCH_SECONDS + fetch.DOWNLOAD_SECONDS + reading <= settings.CELERY_TASK_TIME_LIMIT
+    assert running_tasks.BATCH_SECONDS + calling.DOWNLOAD_SECONDS + reading <= settings.CELERY_TASK_TIME_LIMIT
 
 
 def test_a_second_try_has_only_what_the_first_one_left_of_the_time(held, utility, monkeypatch):
-    monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", 0.3)
+    monkeypatch.setattr(calling, "DOWNLOAD_SECONDS", 0.3)
 
     def slowly():
         time.sleep(0.25)
@@ -718,7 +720,7 @@ def test_the_sweep_wakes_workers_for_what_is_due_in_batches(held):
     rows.job(held, BATCH, state="running", lease_expires_at=NOW + timedelta(seconds=1))
     rows.job(held, BATCH, state="done")
     awaiting(held)
-    with patch("portal.flows.fetch.publish") as publish:
+    with patch("portal.flows.fetch.waking.publish") as publish:
         assert fetch.sweep(NOW) == 24
     batches = [call.kwargs["job_ids"] for call in publish.call_args_list]
     assert [len(batch) for batch in batches] == [10, 10, 4]
@@ -726,8 +728,8 @@ def test_the_sweep_wakes_workers_for_what_is_due_in_batches(held):
 
 
 def test_a_broker_that_is_away_never_reaches_the_web_request(held):
-    with patch("celery.app.task.Task.apply_async", side_effect=OSError("connection refused")), transaction.atomic():
-        assert fetch.publish(fetch.run_fetch_job, job_id=1) is False
+    with patch("celery.Celery.send_task", side_effect=OSError("connection refused")), transaction.atomic():
+        assert fetch.publish(fetch.RUN_JOBS, job_ids=[1]) is False
         assert fetch.enqueue(
             [
                 FetchJob(

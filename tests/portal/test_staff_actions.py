@@ -36,7 +36,7 @@ def boss(client):
 
 def act(client, page, action, *chosen, **more):
     data = {"action": action, "_selected_action": [row.pk for row in chosen]}
-    with patch("portal.flows.fetch.publish", return_value=True):
+    with patch("portal.flows.fetch.waking.publish", return_value=True):
         return client.post(page, data, follow=True, **more)
 
 

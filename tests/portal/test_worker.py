@@ -129,7 +129,7 @@ def test_f12_a_broker_that_is_down_costs_a_web_request_no_more_than_a_moment(bro
         closed.bind(("127.0.0.1", 0))
         broker_at(f"redis://127.0.0.1:{closed.getsockname()[1]}/0")
         began = time.monotonic()
-        assert fetch.publish(fetch.run_fetch_job, job_id=1) is False
+        assert fetch.publish(fetch.RUN_JOBS, job_ids=[1]) is False
     assert time.monotonic() - began < 3
 
 
@@ -143,5 +143,5 @@ def test_f11_a_frozen_broker_is_waited_for_no_longer_than_its_time_out(broker_at
             "socket_connect_timeout": 0.5,
         }
         began = time.monotonic()
-        assert fetch.publish(fetch.run_fetch_job, job_id=1) is False
+        assert fetch.publish(fetch.RUN_JOBS, job_ids=[1]) is False
     assert time.monotonic() - began < 3

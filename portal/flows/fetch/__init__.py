@@ -1,0 +1,50 @@
+"""Fetch jobs: asked for, claimed, run, and put back until they are done or a person is needed.
+
+The row is the truth. A Celery message only wakes a worker up and carries ids: losing one costs a sweep, repeating one
+finds nothing to claim. A claim is a lease; a worker that died loses it, and the sweep finds the row again.
+"""
+
+from portal.flows.fetch.announced import waiting_authorization
+from portal.flows.fetch.asking import (
+    begin,
+    cancel,
+    enqueue,
+    enqueue_checks_of_earlier,
+    enqueue_first,
+    enqueue_planned,
+    enqueue_revocation,
+    enqueue_status,
+    retry,
+)
+from portal.flows.fetch.claiming import Lease, Taken, claim
+from portal.flows.fetch.running import run
+from portal.flows.fetch.storing import accepted_kinds, standing_authorization
+from portal.flows.fetch.sweeping import BATCH, SWEEP_LIMIT, sweep
+from portal.flows.fetch.tasks import run_fetch_jobs
+from portal.flows.fetch.waking import RUN_JOBS, publish, wake
+
+__all__ = [
+    "BATCH",
+    "RUN_JOBS",
+    "SWEEP_LIMIT",
+    "Lease",
+    "Taken",
+    "accepted_kinds",
+    "begin",
+    "cancel",
+    "claim",
+    "enqueue",
+    "enqueue_checks_of_earlier",
+    "enqueue_first",
+    "enqueue_planned",
+    "enqueue_revocation",
+    "enqueue_status",
+    "publish",
+    "retry",
+    "run",
+    "run_fetch_jobs",
+    "standing_authorization",
+    "sweep",
+    "waiting_authorization",
+    "wake",
+]

@@ -1,0 +1,103 @@
+"""Announced files: whose they are, and which waiting request they answer."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max, Min
+
+import utilities
+from espi import client, ingest
+from espi.models import ApplicationInformation, Authorization, Document, FetchJob, IntervalBlock, UsageSummary
+from portal.flows.fetch.claiming import held
+from portal.flows.fetch.judging import Result, result_of
+
+State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
+EXPIRED_FILE = 410
+
+
+NOT_HIS_FILE = (client.Gone, client.WrongTokenClass, ingest.OtherSubscription)
+
+
+def is_guess(job: FetchJob) -> bool:
+    """Whether nobody knows whose file it is: its address names nobody, and so it was given to one who waits."""
+    app = job.application_information
+    is_file = job.kind == Kind.DOWNLOAD and job.token_class == TokenClass.ACCESS
+    return is_file and not utilities.get(app.utility).url_subscription_id(app, job.url)
+
+
+def waiting(app: ApplicationInformation) -> Any:
+    """Jobs of a registration whose result has to be announced; a notification may overtake our own note of the 202."""
+    asked = FetchJob.objects.filter(
+        application_information=app,
+        state__in=[State.AWAITING_NOTIFICATION, State.RUNNING],
+        token_class=TokenClass.ACCESS,
+        authorization__status=Authorization.Status.ACTIVE,
+    )
+    return asked.exclude(kind__in=[Kind.DOWNLOAD, Kind.AUTHORIZATION]).select_related("authorization")
+
+
+def waiting_authorization(app: ApplicationInformation, *, after: int = 0) -> Authorization | None:
+    """A connection that waits for a file, by number; for addresses that name nobody (Con Edison V1, contract §6)."""
+    job = waiting(app).filter(authorization_id__gt=after).order_by("authorization_id").first()
+    return job.authorization if job else None
+
+
+def match(job: FetchJob) -> bool:
+    """Give a file that names nobody to a connection that waits for one; whether there was any."""
+    job.authorization = waiting_authorization(job.application_information)
+    return job.authorization is not None and bool(held(job).update(authorization=job.authorization))
+
+
+def another_owner(job: FetchJob, error: Exception, now: datetime) -> Result:
+    """A file that turned out not to be this customer's may be the next one's who waits; otherwise it failed.
+
+    Which customer a file belongs to shows only in the file, where its address names nobody.
+    """
+    app, tried = job.application_information, job.authorization_id
+    if not tried or not is_guess(job) or getattr(error, "status", 0) == EXPIRED_FILE:
+        return result_of(error, job, now)
+    following = waiting_authorization(app, after=tried)
+    if following is None or not held(job).update(authorization=following):
+        return result_of(error, job, now)
+    return Result(State.DUE, "Looking for the connection this file belongs to.", now, is_counted=False)
+
+
+def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> None:
+    """An announced file is here: the request that asked for it is done.
+
+    It is the one with this very address (Con Edison V2), else the one whose window the readings lie in, else, when the
+    file does not say, the oldest.
+    """
+    if job.kind != Kind.DOWNLOAD or job.authorization is None:
+        return
+    asked = list(waiting(job.application_information).filter(authorization=job.authorization).order_by("created_at"))
+    same = [each for each in asked if each.url == job.url]
+    found = same or covering(asked, document)
+    for each in found[:1]:
+        FetchJob.objects.filter(pk=each.pk, state__in=FetchJob.OPEN).update(
+            state=State.DONE, reason="", finished_at=now, lease_expires_at=None
+        )
+
+
+def covering(asked: list[FetchJob], document: Document | None) -> list[FetchJob]:
+    """Of the waiting requests, those whose window overlaps what a document says; all when it does not say."""
+    first, last = span(document)
+    if first is None or last is None:
+        return asked
+    return [
+        job
+        for job in asked
+        if (job.window_start is None or job.window_start.timestamp() <= last)
+        and (job.window_end is None or job.window_end.timestamp() > first)
+    ]
+
+
+def span(document: Document | None) -> tuple[int | None, int | None]:
+    """Epoch seconds of the first and the last day, else bill, that was stored from a document."""
+    if document is None:
+        return None, None
+    for rows in (IntervalBlock.objects.filter(document=document), UsageSummary.objects.filter(document=document)):
+        found = rows.aggregate(first=Min("start"), last=Max("start"))
+        if found["first"] is not None:
+            return found["first"], found["last"]
+    return None, None

@@ -1,0 +1,141 @@
+"""Asking: jobs are made here, and tried again or cancelled by staff."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q
+
+import utilities
+from espi.models import Authorization, FetchJob, Notification
+from portal.flows.fetch.waking import wake
+from utilities.base import PlannedRequest
+
+State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
+
+
+def enqueue_first(
+    authorization: Authorization, *, now: datetime, notification: Notification | None = None
+) -> list[FetchJob]:
+    """The jobs that bring what the customer granted: history, bills, customer data, in the utility's own portions.
+
+    What is already being fetched is not asked for twice.
+    """
+    app = authorization.application_information
+    planned = utilities.get(app.utility).first_requests(app, authorization, now)
+    return enqueue_planned(authorization, planned, now=now, notification=notification)
+
+
+def begin(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
+    """The first jobs of a new connection. Where the customer chose its end at the utility, only the utility knows it."""
+    jobs = enqueue_first(authorization, now=now)
+    return jobs if authorization.end_date else jobs + enqueue_status(authorization, now=now)
+
+
+def enqueue_planned(
+    authorization: Authorization,
+    planned: Sequence[PlannedRequest],
+    *,
+    now: datetime,
+    notification: Notification | None = None,
+) -> list[FetchJob]:
+    """Jobs for requests a utility planned, except for those already on their way."""
+    running = set(authorization.fetch_jobs.filter(state__in=FetchJob.OPEN).values_list("url", flat=True))
+    wanted = {request.url: request for request in planned if request.url not in running}
+    return enqueue([planned_job(authorization, each, notification, now) for each in wanted.values()])
+
+
+def planned_job(
+    authorization: Authorization, request: PlannedRequest, notification: Notification | None, now: datetime
+) -> FetchJob:
+    return FetchJob(
+        application_information=authorization.application_information,
+        authorization=authorization,
+        notification=notification,
+        kind=request.kind,
+        token_class=request.token_class,
+        url=request.url,
+        window_start=request.window_start,
+        window_end=request.window_end,
+        not_before=now,
+    )
+
+
+def enqueue_status(
+    authorization: Authorization, *, now: datetime, notification: Notification | None = None
+) -> list[FetchJob]:
+    """A job that asks the utility how this authorization stands; none where it gave no address to ask, or one waits."""
+    app, url = authorization.application_information, authorization.authorization_uri
+    if not url or authorization.fetch_jobs.filter(kind=Kind.AUTHORIZATION, state__in=FetchJob.OPEN).exists():
+        return []
+    return enqueue(
+        [
+            FetchJob(
+                application_information=app,
+                authorization=authorization,
+                notification=notification,
+                kind=Kind.AUTHORIZATION,
+                token_class=utilities.get(app.utility).token_class(app, url),
+                url=url,
+                not_before=now,
+            )
+        ]
+    )
+
+
+def enqueue_checks_of_earlier(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
+    """Ask how the customer's other connections stand, where a new one ends an earlier one (PG&E contract §5.4)."""
+    app = authorization.application_information
+    if not utilities.get(app.utility).replaces_earlier:
+        return []
+    others = Authorization.objects.filter(
+        retail_customer=authorization.retail_customer_id, application_information=app, status__in=Authorization.LIVE
+    )
+    found = others.exclude(pk=authorization.pk).select_related("application_information")
+    return [job for each in found for job in enqueue_status(each, now=now)]
+
+
+def enqueue_revocation(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
+    """A job that tells the utility the customer stopped, where it offers a call for that."""
+    app = authorization.application_information
+    if not utilities.get(app.utility).can_revoke(app):
+        return []
+    job = FetchJob(
+        application_information=app,
+        authorization=authorization,
+        kind=Kind.REVOCATION,
+        token_class=TokenClass.CLIENT,
+        url=authorization.authorization_uri,
+        not_before=now,
+    )
+    return enqueue([job])
+
+
+def enqueue(jobs: Sequence[FetchJob]) -> list[FetchJob]:
+    """Save jobs; after the commit wake a worker for each. A broker that is away changes nothing: the sweep will."""
+    saved = FetchJob.objects.bulk_create(jobs)
+    transaction.on_commit(lambda: all(wake([job.pk]) for job in saved), robust=True)
+    return saved
+
+
+def retry(job_id: int, *, now: datetime) -> bool:
+    """Set a job that failed, or waits, going at once, with all its attempts; whether it may be.
+
+    Nothing is fetched for a customer who does not share any more.
+    """
+    shared = Q(authorization=None) | Q(authorization__status=Authorization.Status.ACTIVE) | Q(kind=Kind.REVOCATION)
+    mine = FetchJob.objects.filter(pk=job_id)
+    fresh = {"attempts": 0, "held_up_since": None, "accepted_at": None, "finished_at": None, "not_before": now}
+    if not mine.filter(shared).exists():
+        return False
+    if not mine.filter(state__in=[State.FAILED, State.DUE]).update(state=State.DUE, **fresh):
+        return False
+    transaction.on_commit(lambda: wake([job_id]), robust=True)
+    return True
+
+
+def cancel(job_id: int, *, now: datetime) -> bool:
+    """End a job that has not ended; a worker that runs it stores nothing more. Whether there was anything to end."""
+    mine = FetchJob.objects.filter(pk=job_id, state__in=FetchJob.OPEN)
+    ended_by_us = {"reason": "Cancelled by our staff.", "finished_at": now, "lease_expires_at": None}
+    return bool(mine.update(state=State.SUPERSEDED, **ended_by_us))

@@ -1,0 +1,211 @@
+"""Judging: what becomes of a job after an attempt. Reasons are written for people."""
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+import utilities
+from espi import atom, client, session
+from espi.models import FetchJob
+from portal.flows import standing, tokens
+from portal.flows.fetch.asking import enqueue_planned, enqueue_status
+from portal.flows.fetch.calling import owner
+from utilities import oauth
+from utilities.base import PlannedRequest, RevocationRefused
+
+log = logging.getLogger(__name__)
+
+State, Kind = FetchJob.State, FetchJob.Kind
+HELD_UP_FOR = timedelta(days=3)  # a utility that cannot be reached costs no attempt
+SHORTEST_WAIT, LONGEST_WAIT = settings.JOB_WAITS_SECONDS  # between attempts
+LONGEST_RETRY_AFTER = 6 * 3600  # seconds
+ANNOUNCED_WITHIN = timedelta(hours=26)  # Con Edison: usually an hour, up to 24 (contract §6)
+NOT_READY_FOR = timedelta(hours=26)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an attempt ended. `not_before` is for jobs that go on; a wait the utility asked for is not counted.
+
+    `held_up_since`: since when it could not be reached, if it could not. `accepted_at`: when it first said 202.
+    """
+
+    state: str
+    reason: str = ""
+    not_before: datetime | None = None
+    is_counted: bool = True
+    held_up_since: datetime | None = None
+    accepted_at: datetime | None = None
+
+
+def result_of(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """What becomes of a job after an error: later, or a person is needed. The reason is written for people."""
+    for kind, judge in JUDGES:
+        if isinstance(error, kind):
+            return judge(error, job, now)
+    log.error("job %s met a fault of ours: %s", job.pk, type(error).__name__, exc_info=error)
+    return later(job, f"A fault of ours ({type(error).__name__}); we try again.", now)
+
+
+def later(job: FetchJob, reason: str, now: datetime) -> Result:
+    """Try again after a pause that doubles with every attempt."""
+    return Result(State.DUE, reason, now + pause(SHORTEST_WAIT * 2**job.attempts))
+
+
+def pause(ceiling: float, retry_after: int | None = None) -> timedelta:
+    """The seconds the utility named, and never less than our own back-off with full jitter."""
+    own = random.uniform(SHORTEST_WAIT, min(max(ceiling, 2 * SHORTEST_WAIT), LONGEST_WAIT))  # noqa: S311
+    return timedelta(seconds=max(own, min(retry_after or 0, LONGEST_RETRY_AFTER)))
+
+
+def held_up(job: FetchJob, reason: str, now: datetime, retry_after: int | None = None) -> Result:
+    """The utility's trouble, not the job's: it costs no attempt, and is waited out for three days."""
+    since = job.held_up_since or now
+    if now - since > HELD_UP_FOR:
+        return Result(State.FAILED, f"We tried for {HELD_UP_FOR.days} days without success. {reason}")
+    wait = pause((now - since).total_seconds(), retry_after)
+    return Result(State.DUE, reason, now + wait, is_counted=False, held_up_since=since)
+
+
+def not_ready(error: client.NotReady, job: FetchJob, now: datetime) -> Result:
+    """202. Con Edison and PG&E will notify us; UtilityAPI wants the same request again (contract §4.1)."""
+    utility, since = utilities.get(job.application_information.utility), job.accepted_at or now
+    if utility.announces_batches:  # whatever time it names: asking there again would begin another batch
+        words = "The utility is preparing the data and will tell us when they are ready."
+        return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN, accepted_at=since)
+    if now - since > NOT_READY_FOR:
+        return Result(State.FAILED, "The utility was still preparing the data after a day.")
+    asked = 60 if error.retry_after is None else error.retry_after
+    wait = timedelta(seconds=min(max(asked, 1), LONGEST_RETRY_AFTER))
+    words = "The utility is still preparing the data."
+    return Result(State.DUE, words, now + wait, is_counted=False, accepted_at=since)
+
+
+def throttled(error: Any, job: FetchJob, now: datetime) -> Result:
+    return held_up(job, "The utility asked us to wait.", now, error.retry_after)
+
+
+def unavailable(error: Exception, job: FetchJob, now: datetime) -> Result:
+    words = "The utility's service is not available at the moment; we keep trying."
+    return held_up(job, words, now, getattr(error, "retry_after", None))
+
+
+def incomplete(error: Exception, job: FetchJob, now: datetime) -> Result:
+    return held_up(job, "The utility's answer was cut off; we keep trying.", now)
+
+
+def not_understood(error: Exception, job: FetchJob, now: datetime) -> Result:
+    return later(job, "The utility's answer to our request for access is not what it should be; we keep trying.", now)
+
+
+def unauthorized(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """401 with a brand-new token as well: stop, and ask the utility how the authorization stands."""
+    if job.authorization is not None and job.kind != Kind.AUTHORIZATION:
+        enqueue_status(job.authorization, now=now)
+    return Result(State.FAILED, "The utility refused our access, also after we renewed it.")
+
+
+def wrong_class(error: client.Refused, job: FetchJob, now: datetime) -> Result:
+    """403: the address wants another class of token; where it may also mean a dead one, as after a 401."""
+    if error.status in utilities.get(job.application_information.utility).stale_token_statuses:
+        return unauthorized(error, job, now)
+    return Result(State.FAILED, "The utility says this address needs another kind of access.")
+
+
+def refused_to_renew(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """Con Edison V1 gives no reason we know (its contract, §7): the authorization itself tells whether it has ended."""
+    if job.authorization is not None and job.kind != Kind.AUTHORIZATION:
+        enqueue_status(job.authorization, now=now)
+    return later(job, "The utility refused to renew our access. We ask it why.", now)
+
+
+def our_credentials(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """A fault of the registration. No customer can mend it, so none is asked to; the job waits for staff."""
+    words = "The utility does not accept our own credentials. Our staff have to mend this; your data will follow."
+    log.error("credentials refused: registration=%s", job.application_information)
+    return Result(State.DUE, words, now + timedelta(seconds=LONGEST_WAIT), is_counted=False)
+
+
+def unproven(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """A certificate or a network that is not the utility's. Mostly ours to configure; the job waits for staff."""
+    words = "We could not prove that we had reached the utility, so nothing was sent. Our staff have to mend this."
+    reason = getattr(error, "reason", "") or str(error)
+    log.error("not proven to be the utility: registration=%s reason=%s", job.application_information, reason)
+    return Result(State.DUE, f"{words} ({reason})", now + timedelta(seconds=LONGEST_WAIT), is_counted=False)
+
+
+def not_yet(error: standing.NotYet, job: FetchJob, now: datetime) -> Result:
+    """Asked again as long as the authorization is new; nothing is concluded from an answer that early."""
+    result = later(job, error.reason, now)
+    if result.not_before and result.not_before < owner(job).created_at + standing.SETTLING:
+        return result
+    return Result(State.FAILED, error.reason)
+
+
+def failed(words: str) -> Callable[[Exception, FetchJob, datetime], Result]:
+    """A judge for errors that trying again does not heal; `{}` stands for the error's own reason."""
+
+    def judge(error: Exception, job: FetchJob, now: datetime) -> Result:
+        return Result(State.FAILED, words.format(getattr(error, "reason", "") or str(error)).strip())
+
+    return judge
+
+
+def refused(error: client.Refused, job: FetchJob, now: datetime) -> Result:
+    """PG&E answers 400 "Invalid Certificate" to a client without the registered one (contract §8.2)."""
+    if "certificate" in error.reason.lower():
+        return our_credentials(error, job, now)
+    if "date range too large" in error.reason.lower() and (halves := smaller(job, now)):
+        return Result(State.SUPERSEDED, f"The period was too long; it is asked for in {len(halves)} parts.")
+    return Result(State.FAILED, f"The utility refused the request. {error.reason}")
+
+
+def smaller(job: FetchJob, now: datetime) -> list[FetchJob]:
+    """The same window in smaller parts, where the utility has a way (PG&E contract §8.1)."""
+    if job.authorization is None:
+        return []
+    app = job.application_information
+    request = PlannedRequest(job.kind, job.url, job.token_class, job.window_start, job.window_end)
+    return enqueue_planned(job.authorization, utilities.get(app.utility).smaller_requests(app, request), now=now)
+
+
+def ended(error: tokens.NotAllowed, job: FetchJob, now: datetime) -> Result:
+    """No permission any more. A refused refresh may mean that sharing was stopped there: the utility is asked."""
+    if error.reason == tokens.REFUSED and job.authorization is not None:
+        enqueue_status(job.authorization, now=now)
+    return Result(State.FAILED, getattr(error, "reason", ""))
+
+
+JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]], ...] = (
+    (client.NotReady, not_ready),
+    (client.Throttled, throttled),
+    (client.Unavailable, unavailable),
+    (client.Incomplete, incomplete),
+    (client.Unauthorized, unauthorized),
+    (client.WrongTokenClass, wrong_class),
+    (client.Gone, failed("The utility no longer has this file.")),
+    (client.TooLarge, failed("The file is larger than we accept.")),
+    (client.Unproven, unproven),
+    (client.Refused, refused),
+    (session.AddressRefused, unproven),
+    (session.CertificateUnusable, our_credentials),
+    (atom.DocumentRefused, failed("The file could not be used. {}")),
+    (standing.NotYet, not_yet),
+    (standing.NotAnAuthorization, failed("{}")),
+    (tokens.NotAllowed, ended),
+    (oauth.InvalidClient, our_credentials),
+    (oauth.TokenRefused, refused_to_renew),
+    (oauth.TokenThrottled, throttled),
+    (oauth.TokenUnavailable, unavailable),
+    (oauth.NoConnection, unavailable),
+    (tokens.Busy, unavailable),
+    (oauth.UnprovenServer, unproven),
+    (oauth.UntrustedAddress, failed("The address is not one of this utility's. {}")),
+    (oauth.TokenError, not_understood),
+    (RevocationRefused, failed("We could not end the sharing on the utility's side. {}")),
+)

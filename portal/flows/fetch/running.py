@@ -1,0 +1,137 @@
+"""Running: one attempt at one job. Whatever happens is on its row, in words."""
+
+import logging
+from datetime import datetime
+
+from django.db import transaction
+
+import utilities
+from espi import client
+from espi.models import Authorization, FetchJob
+from portal.flows import standing
+from portal.flows.fetch.announced import NOT_HIS_FILE, another_owner, finish_waiting, match
+from portal.flows.fetch.asking import enqueue_first
+from portal.flows.fetch.calling import download, owner, private_file, with_token
+from portal.flows.fetch.claiming import MOST_ATTEMPTS, Clock, Lease, Taken, claim, gave_up, held
+from portal.flows.fetch.judging import Result, later, result_of
+from portal.flows.fetch.storing import follow_up, store, store_bulk
+from portal.flows.fetch.waking import wake
+from utilities.base import Utility
+
+log = logging.getLogger(__name__)
+
+State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
+WAKE_UP_WITHIN = 60  # seconds; longer waits are the sweep's
+STATUS_BYTES = 1024 * 1024  # an Authorization; a whole list of them may come
+NO_CONTENT = 204  # not even an empty feed: no data in this window (PG&E contract §8.2)
+
+
+def run(job_id: int, *, now: datetime) -> FetchJob | None:
+    """Make one attempt at a job; None when there was nothing to claim. Whatever happens is on the row, in words."""
+    job = claim(job_id, now=now)
+    if job is None:
+        return None
+    with Lease(job, now) as lease:
+        try:
+            result = attempt(job, lease)
+        except Taken:
+            return None
+        except Exception as error:
+            result = result_of(error, job, lease.now())
+    finish(job, result, lease.now())
+    return job
+
+
+def finish(job: FetchJob, result: Result, now: datetime) -> None:
+    """Write the result down, if the job is still ours, and see to what follows from it."""
+    result = limited(job, result)
+    attempts = job.attempts if result.is_counted else job.attempts - 1
+    changes = {
+        "state": result.state,
+        "reason": result.reason[:500],
+        "attempts": attempts,
+        "not_before": result.not_before or job.not_before,
+        "finished_at": None if result.state in FetchJob.OPEN else now,
+        "lease_expires_at": None,
+        "held_up_since": result.held_up_since,
+        "accepted_at": result.accepted_at or job.accepted_at,
+    }
+    if not held(job).update(**changes):
+        return
+    for name, value in changes.items():
+        setattr(job, name, value)
+    pause = (job.not_before - now).total_seconds()
+    if result.state == State.DUE and pause <= WAKE_UP_WITHIN:
+        transaction.on_commit(lambda: wake([job.pk], max(pause, 1)), robust=True)
+    log.info("job %s of %s: %s", job.pk, job.application_information.utility, job.state)
+
+
+def limited(job: FetchJob, result: Result) -> Result:
+    """The last attempt's `later` is a failure."""
+    if result.state == State.DUE and result.is_counted and job.attempts >= MOST_ATTEMPTS:
+        return Result(State.FAILED, gave_up(result.reason))
+    return result
+
+
+def attempt(job: FetchJob, clock: Lease) -> Result:
+    """Ask the utility, and do what the answer says."""
+    app = job.application_information
+    utility = utilities.get(app.utility)
+    if job.kind == Kind.REVOCATION:
+        return revoke(job, utility, clock)
+    utility.check_url(app, job.url)
+    if job.authorization is None and job.token_class == TokenClass.ACCESS and not match(job):
+        return later(job, "We do not know yet which connection this file belongs to.", clock.now())
+    if job.kind == Kind.AUTHORIZATION:
+        return read_status(job, utility, clock)
+    return fetch_data(job, utility, clock)
+
+
+def revoke(job: FetchJob, utility: Utility, clock: Clock) -> Result:
+    """Tell the utility that the customer stopped, by our own token where it wants one."""
+    app, authorization = job.application_information, owner(job)
+    if utility.revokes_with_client_token:
+        with_token(job, utility, clock, lambda token: utility.revoke(app, authorization, client_token=token))
+    else:
+        utility.revoke(app, authorization, client_token="")
+    return Result(State.DONE, "The utility ended the sharing on its side.")
+
+
+def fetch_data(job: FetchJob, utility: Utility, clock: Lease) -> Result:
+    """Download into a private file that has no name, then read it into the customer's data."""
+    with private_file() as file:
+        try:
+            answer = download(job, utility, file, clock)
+            if answer.status == NO_CONTENT:
+                finish_waiting(job, None, clock.now())
+                return Result(State.DONE, "The utility has no data for this period.")
+            if job.token_class == TokenClass.CLIENT:
+                return store_bulk(job, utility, answer, file, clock)
+            document = store(job, owner(job), utility, answer, file, clock)
+            follow_up(job, utility, file, clock.now())
+        except NOT_HIS_FILE as error:
+            return another_owner(job, error, clock.now())
+    finish_waiting(job, document, clock.now())
+    return Result(State.DONE)
+
+
+def read_status(job: FetchJob, utility: Utility, clock: Lease) -> Result:
+    """Ask how an authorization stands; the customer sees what the utility says."""
+    with private_file() as file:
+        try:
+            download(job, utility, file, clock, most=STATUS_BYTES)
+            file.seek(0)
+            words = standing.read(owner(job), file.read(), now=clock.now())
+        except client.Gone:
+            words = standing.gone(owner(job), now=clock.now())
+    fetch_what_was_added(owner(job), now=clock.now())
+    return Result(State.DONE, words)
+
+
+def fetch_what_was_added(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
+    """Ask for data the customer has begun to share since (PG&E's page lets him change the groups)."""
+    before = set(authorization.data_granted)
+    authorization.refresh_from_db()
+    if authorization.status != Authorization.Status.ACTIVE or not set(authorization.data_granted) - before:
+        return []
+    return enqueue_first(authorization, now=now)

@@ -1,0 +1,85 @@
+"""Storing: a downloaded file is read into the data of the customers whose it is, and leads to what it links to."""
+
+from datetime import datetime
+from typing import IO, BinaryIO, cast
+
+from django.db import transaction
+
+from espi import atom, client, ingest, links
+from espi.models import ApplicationInformation, Authorization, Document, FetchJob
+from portal.flows import continuity, tokens
+from portal.flows.fetch.announced import is_guess
+from portal.flows.fetch.asking import enqueue_planned
+from portal.flows.fetch.calling import owner
+from portal.flows.fetch.claiming import Lease
+from portal.flows.fetch.judging import Result
+from utilities.base import Utility
+
+State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
+
+
+def store(
+    job: FetchJob, authorization: Authorization, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Lease
+) -> Document:
+    """Read the file into the customer's data. A customer who stops meanwhile waits for the commit, or we refuse it.
+
+    Of a file that is only his, an entry of another subscription refuses all; of a bulk file only his part is read.
+    """
+    app = job.application_information
+    clock.renew()
+    with transaction.atomic():
+        row = standing_authorization(authorization)
+        return ingest.store(
+            cast(BinaryIO, file),
+            subscription=continuity.subscription_of(row, file, now=clock.now()),
+            dialect=utility.dialect(app),
+            now=clock.now(),
+            url=job.url,
+            content_type=answer.content_type,
+            fetch_job=job,
+            application_information=app,
+            accepts=accepted_kinds(utility, app, row),
+            expected_subscription_id=row.utility_subscription_id or None,
+            others="skip" if job.token_class == TokenClass.CLIENT else "refuse",
+            must_name=is_guess(job),
+        )
+
+
+def store_bulk(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Lease) -> Result:
+    """Read a file of many customers into each one's data; whoever does not share with us is passed over."""
+    file.seek(0)
+    named = {links.subscription_id(parcel.entry) for parcel in atom.read(cast(BinaryIO, file))} - {""}
+    connections = Authorization.objects.filter(
+        application_information=job.application_information,
+        status=Authorization.Status.ACTIVE,
+        utility_subscription_id__in=named,
+    )
+    found = list(connections.order_by("pk"))
+    for authorization in found:
+        store(job, authorization, utility, answer, file, clock)
+    return Result(State.DONE, f"Read for {len(found)} of the {len(named)} connections it names.")
+
+
+def follow_up(job: FetchJob, utility: Utility, file: IO[bytes], now: datetime) -> list[FetchJob]:
+    """Ask for what the document's own links lead to, where a utility has no batch for it (Con Edison V1, real time)."""
+    if not utility.has_follow_ups or job.kind != Kind.USAGE:
+        return []
+    file.seek(0)
+    links = [parcel.entry.self_href for parcel in atom.read(cast(BinaryIO, file)) if parcel.entry.self_href]
+    planned = utility.follow_up_requests(job.application_information, owner(job), links)
+    return enqueue_planned(owner(job), planned, now=now)
+
+
+def standing_authorization(authorization: Authorization) -> Authorization:
+    """The authorization as it is now, held until the data are committed. Raises NotAllowed if it ended meanwhile."""
+    # The subscription is read after the lock: one joined to the row would be the one before, if we had to wait for it.
+    row = Authorization.objects.select_for_update(no_key=True).get(pk=authorization.pk)
+    if not tokens.is_active(row) or row.subscription is None:
+        raise tokens.NotAllowed(f"Sharing ended before the data arrived. {row.status_reason}".strip())
+    return row
+
+
+def accepted_kinds(utility: Utility, app: ApplicationInformation, authorization: Authorization) -> frozenset[str]:
+    """The kinds of data the customer granted; nothing else is stored."""
+    granted = [choice.kinds for choice in utility.data_choices(app) if choice.id in authorization.data_granted]
+    return frozenset().union(*granted)
