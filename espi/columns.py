@@ -20,9 +20,11 @@ _FIELDS = {
     "cost": "e:cost[1]",
     "quality": "e:ReadingQuality[1]/e:quality[1]",
     "tou": "e:tou[1]",
+    "tier": "e:consumptionTier[1]",
+    "cpp": "e:cpp[1]",
 }
-_OPTIONAL = ("cost", "quality", "tou")
-_OPTIONAL_COLUMNS = ("costs", "qualities", "tous")
+_OPTIONAL = {"cost": "costs", "quality": "qualities", "tou": "tous", "tier": "tiers", "cpp": "cpps"}
+_CODES = ("quality", "tou", "tier", "cpp")
 
 
 def _compile(path: str) -> etree.XPath:
@@ -70,7 +72,7 @@ def join(parts: list[resources.Columns]) -> resources.Columns:
     """Parts of one block as one, in their order."""
     whole, *others = parts
     for part in others:
-        for name in _OPTIONAL_COLUMNS:
+        for name in _OPTIONAL.values():
             _extend(whole, part, name)
         whole.starts += part.starts
         whole.durations += part.durations
@@ -118,7 +120,7 @@ def _regular(count: int, texts: dict[str, list[str]]) -> resources.Columns | Non
 
 def _in_range(found: dict[str, Any]) -> bool:
     starts, durations = found["start"] or [0], found["duration"] or [0]
-    small = [column for column in (found["quality"], found["tou"]) if column]
+    small = [found[name] for name in _CODES if found[name]]
     return (
         min(starts) >= numbers.EARLIEST
         and max(starts) < numbers.LATEST
@@ -136,18 +138,16 @@ def _columns(count: int, found: dict[str, Any]) -> resources.Columns:
         starts=found["start"],
         durations=found["duration"],
         values=values,
-        costs=found["cost"],
-        qualities=found["quality"],
-        tous=found["tou"],
+        **{column: found[name] for name, column in _OPTIONAL.items()},
     )
 
 
 def _one_by_one(readings: list[etree._Element]) -> resources.Columns:
-    columns = resources.Columns(written=len(readings), costs=[], qualities=[], tous=[])
+    columns = resources.Columns(len(readings), costs=[], qualities=[], tous=[], tiers=[], cpps=[])
     for element in readings:
         texts = {name: "".join(path(element)[:1]) for name, path in _IN_READING.items()}  # type: ignore[index,arg-type]
         _add(columns, texts)
-    for name in _OPTIONAL_COLUMNS:
+    for name in _OPTIONAL.values():
         if not any(item is not None for item in getattr(columns, name)):
             setattr(columns, name, None)
     return columns
@@ -164,8 +164,8 @@ def _add(columns: resources.Columns, texts: dict[str, str]) -> None:
     columns.durations.append(_duration(texts["duration"]))
     columns.values.append(value)
     columns.costs.append(_cost(texts["cost"], columns.remarks))  # type: ignore[union-attr]
-    columns.qualities.append(_code("quality", texts, columns.remarks))  # type: ignore[union-attr]
-    columns.tous.append(_code("tou", texts, columns.remarks))  # type: ignore[union-attr]
+    for name in _CODES:
+        getattr(columns, _OPTIONAL[name]).append(_code(name, texts, columns.remarks))
 
 
 def _refusal(texts: dict[str, str], value: int | Decimal | None) -> str:

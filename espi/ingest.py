@@ -6,7 +6,6 @@ left for a second reading of the same bytes, so memory stays bounded whatever th
 
 import hashlib
 import tempfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from urllib.parse import unquote
 
 from django.db import connection, transaction
 
-from espi import bills, links, models, packing, parse, resources, storage, zones
+from espi import archive, bills, links, models, packing, parse, resources, storage, zones
 from espi import describe as description
 from espi.atom import DocumentRefused
 from espi.channels import Channel, Channels, NotStorable, OtherTimeZone, short
@@ -55,9 +54,8 @@ _NO_MONEY: dict[str, Any] = {
 }
 Source = BinaryIO | Path | bytes
 _CHUNK = 1 << 20
-_CELLS_AT_ONCE = 400_000
+_CELLS_AT_ONCE = 60_000
 _LOCK = 0x45535049  # "ESPI": first half of the advisory lock's key
-_FASTEST = 1  # gzip; documents are kept for the record and seldom read
 
 
 class OtherSubscription(DocumentRefused):
@@ -98,8 +96,8 @@ def store(
     rules = _Rules(dialect, accepts, expected_subscription_id, others, must_name or others == "skip", now)
     with _opened(source) as file, transaction.atomic():
         lock(subscription)
-        content = _read_bytes(file)
-        before = models.Document.objects.filter(subscription=subscription, sha256=content.sha256)
+        sha256, size = _digest(file)
+        before = models.Document.objects.filter(subscription=subscription, sha256=sha256)
         if known := before.filter(summary__reader=rules.as_json()).first():
             return known
         document = models.Document.objects.create(
@@ -109,12 +107,11 @@ def store(
             url=url[:2048],
             file_name=file_name[:255],
             content_type=content_type[:255],
-            sha256=content.sha256,
-            size=content.size,
-            content=b"",
+            sha256=sha256,
+            size=size,
             received_at=now,
         )
-        return _fill(document, file, content, rules)
+        return _fill(document, file, rules)
 
 
 def lock(subscription: models.Subscription) -> None:
@@ -123,25 +120,16 @@ def lock(subscription: models.Subscription) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [(_LOCK << 31) + subscription.pk])
 
 
-@dataclass(frozen=True)
-class _Content:
-    sha256: str
-    size: int
-    compressed: bytes
-
-
-def _read_bytes(file: BinaryIO) -> _Content:
+def _digest(file: BinaryIO) -> tuple[str, int]:
+    """SHA-256 and size of a file, which is then at its beginning again. Raises DocumentRefused when it is empty."""
     digest, size = hashlib.sha256(), 0
-    packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    packed = []
     while chunk := file.read(_CHUNK):
         digest.update(chunk)
         size += len(chunk)
-        packed.append(packer.compress(chunk))
     if not size:
         raise DocumentRefused("The file is empty.")
     file.seek(0)
-    return _Content(digest.hexdigest(), size, b"".join([*packed, packer.flush()]))
+    return digest.hexdigest(), size
 
 
 @contextmanager
@@ -182,17 +170,19 @@ class _Rules:
         }
 
 
-def _fill(document: models.Document, file: BinaryIO, content: _Content, rules: _Rules) -> models.Document:
+def _fill(document: models.Document, file: BinaryIO, rules: _Rules) -> models.Document:
     """Store what the file says, and with it the document. The bytes are kept unless they hold what is not allowed."""
     try:
         ingest = _Ingest(document, rules)
         ingest.run(file)
     except (OtherTimeZone, zones.UnknownTimeZone) as error:
         raise DocumentRefused(str(error)) from None
-    document.content = b"" if ingest.is_partly_foreign else content.compressed
+    if not ingest.is_partly_foreign:
+        file.seek(0)
+        archive.keep(document, file)
     document.published_at = ingest.published_at
     document.summary = ingest.summary() | {"reader": rules.as_json()}
-    document.save(update_fields=["content", "published_at", "summary"])
+    document.save(update_fields=["published_at", "summary"])
     return document
 
 
@@ -347,6 +337,7 @@ class _Ingest:
             meter_reading_id=channel.row.pk,
             zone=channel.zone,
             publication=self._publication(block.entry),
+            document_id=self.document.pk,
         )
         for days, singles in pieces:
             self.batch.add(days, singles)
@@ -441,7 +432,7 @@ def _costs_fit(columns: resources.Columns) -> bool:
 
 def _picked(columns: resources.Columns, keep: list[int]) -> resources.Columns:
     picked = replace(columns)
-    for name in ("starts", "durations", "values", "costs", "qualities", "tous"):
+    for name in ("starts", "durations", "values", "costs", "qualities", "tous", "tiers", "cpps"):
         column = getattr(columns, name)
         setattr(picked, name, column and [column[index] for index in keep])
     return picked

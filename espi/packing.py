@@ -2,7 +2,9 @@
 
 What fits no grid becomes a Single: months, 0 seconds, less than a minute, starts beside the grid, lengths that do not
 divide the day.
-Of two values for the same time the one published later wins; when both were published at once, the one read last.
+
+Of two statements about the same time the one published later holds. Of two published at once in one document the one
+read last holds; in two documents, the greater one: so what holds in the end does not depend on which came here first.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,8 +21,10 @@ from espi.usage import day_start
 # Larger values could overflow the total of a day of one-minute readings.
 LARGEST = 2**52
 _SHORTEST = 60  # seconds; a grid of seconds would be mostly holes
-_CELLS_AT_ONCE = 200_000
+_CELLS_AT_ONCE = 60_000
 _SPARE_DIGITS = 6  # of a channel whose values come with a decimal point
+
+Column = list[int | None] | None
 
 
 class Publication(NamedTuple):
@@ -30,21 +34,41 @@ class Publication(NamedTuple):
     is_told: bool
 
 
+class Said(NamedTuple):
+    """What a document says of one time: the content of a reading, when it was published, and in which document."""
+
+    value: int | None
+    cost: int | None
+    quality: int | None
+    tou: int | None
+    tier: int | None
+    cpp: int | None
+    published_at: datetime | None
+    document_id: int | None
+
+    @property
+    def content(self) -> tuple[int | None, ...]:
+        """All but when and where it was said."""
+        return self[:6]
+
+
 @dataclass(slots=True)
 class Day:
-    """A row of IntervalBlock. `publications` is per element, None where all elements share `published_at`."""
+    """A row of IntervalBlock. `columns`: values, costs, qualities, tous, tiers, cpps; a column nobody tells is None.
+
+    `publications` and `documents` are per element, None where all elements share `published_at` and `document_id`.
+    """
 
     meter_reading_id: int
     local_date: date
     interval_length: int
     start: int
-    values: list[int | None]
-    costs: list[int | None] | None
-    qualities: list[int | None] | None
-    tous: list[int | None] | None
+    columns: tuple[Column, ...]
     published_at: datetime
+    document_id: int | None
     is_told: bool = True
     publications: list[datetime | None] | None = None
+    documents: list[int | None] | None = None
 
     @property
     def key(self) -> tuple[int, date, int]:
@@ -52,27 +76,28 @@ class Day:
         return self.meter_reading_id, self.local_date, self.interval_length
 
     @property
+    def values(self) -> list[int | None]:
+        """The column that is never None."""
+        return self.columns[0] or []
+
+    @property
     def count(self) -> int:
         """Readings that are known."""
         return len(self.values) - self.values.count(None)
 
-    def cells(self) -> Iterator["Cell"]:
+    @property
+    def is_mixed(self) -> bool:
+        """Whether its elements were said by several documents, or at several times."""
+        return self.publications is not None or self.documents is not None
+
+    def cells(self) -> Iterator[Said]:
         """Each element with all that is known of it."""
         size = len(self.values)
-        columns = [column or [None] * size for column in (self.costs, self.qualities, self.tous)]
-        pubs = self.publications or [self.published_at] * size
-        for value, cost, quality, tou, published_at in zip(self.values, *columns, pubs, strict=True):
-            yield Cell(value, cost, quality, tou, published_at)
-
-
-class Cell(NamedTuple):
-    """One element of a Day."""
-
-    value: int | None
-    cost: int | None
-    quality: int | None
-    tou: int | None
-    published_at: datetime | None
+        nothing = [None] * size
+        columns = [column or nothing for column in self.columns]
+        publications = self.publications or [self.published_at] * size
+        documents = self.documents or [self.document_id] * size
+        return map(Said._make, zip(*columns, publications, documents, strict=True))
 
 
 class Single(NamedTuple):
@@ -82,11 +107,7 @@ class Single(NamedTuple):
     start: int
     duration: int
     local_date: date
-    value: int
-    cost: int | None
-    quality: int | None
-    tou: int | None
-    published_at: datetime
+    said: Said
     is_told: bool
 
     @property
@@ -96,17 +117,17 @@ class Single(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A known value that another one replaces."""
+    """Two statements that differ: `lost` is for the audit trail, `held` stands."""
 
     meter_reading_id: int
     start: int
     duration: int
-    old: int
-    new: int
+    lost: Said
+    held: Said
 
 
 def cut(
-    columns: Columns, *, meter_reading_id: int, zone: ZoneInfo, publication: Publication
+    columns: Columns, *, meter_reading_id: int, zone: ZoneInfo, publication: Publication, document_id: int | None
 ) -> Iterator[tuple[list[Day], list[Single]]]:
     """The readings of a block (durations known, values integers) as rows, cut at the midnights of `zone`.
 
@@ -114,7 +135,7 @@ def cut(
     """
     if not columns.starts:
         return
-    cutter = _Cutter(columns, meter_reading_id, zone, publication)
+    cutter = _Cutter(columns, meter_reading_id, zone, publication, document_id)
     if columns.starts[0] > columns.starts[-1]:
         cutter.turn()
     for _ in cutter.run():
@@ -123,11 +144,26 @@ def cut(
 
 
 class _Cutter:
-    def __init__(self, columns: Columns, meter_reading_id: int, zone: ZoneInfo, publication: Publication) -> None:
-        self.meter_reading_id, self.zone, self.publication = meter_reading_id, zone, publication
+    def __init__(
+        self,
+        columns: Columns,
+        meter_reading_id: int,
+        zone: ZoneInfo,
+        publication: Publication,
+        document_id: int | None,
+    ) -> None:
+        self.meter_reading_id, self.zone = meter_reading_id, zone
+        self.publication, self.document_id = publication, document_id
         self.starts: Sequence[int] = columns.starts
         self.durations: Sequence[int] = columns.durations  # type: ignore[assignment]
-        self.columns: list[Sequence[Any] | None] = [columns.values, columns.costs, columns.qualities, columns.tous]
+        self.columns: list[Sequence[Any] | None] = [
+            columns.values,
+            columns.costs,
+            columns.qualities,
+            columns.tous,
+            columns.tiers,
+            columns.cpps,
+        ]
         self.days: list[Day] = []
         self.singles: list[Single] = []
 
@@ -190,52 +226,56 @@ class _Cutter:
                     yield
                     rows, cells = {}, slots
                 rows[day, step] = self._day(day, step, low, [column and [None] * slots for column in self.columns])
-            row = rows[day, step]
-            for target, column in zip((row.values, row.costs, row.qualities, row.tous), self.columns, strict=True):
+            for target, column in zip(rows[day, step].columns, self.columns, strict=True):
                 if column and target is not None:
                     target[(start - low) // step] = column[index]
         self.days += rows.values()
         yield
 
     def _day(self, day: date, step: int, low: int, parts: list[Any]) -> Day:
-        values, costs, qualities, tous = parts
         key = (self.meter_reading_id, day, step)
-        return Day(*key, low, values, costs, qualities, tous, self.publication.at, self.publication.is_told)
+        return Day(*key, low, tuple(parts), self.publication.at, self.document_id, self.publication.is_told)
 
     def _single(self, index: int, day: date) -> None:
-        value, cost, quality, tou = (column[index] if column else None for column in self.columns)
+        content = [column[index] if column else None for column in self.columns]
+        said = Said._make((*content, self.publication.at, self.document_id))
         start, duration = self.starts[index], self.durations[index]
-        key = (self.meter_reading_id, start, duration, day)
-        self.singles.append(Single(*key, value, cost, quality, tou, *self.publication))  # type: ignore[arg-type]
+        self.singles.append(Single(self.meter_reading_id, start, duration, day, said, self.publication.is_told))
 
     def _day_of(self, start: int) -> tuple[date, int, int]:
         day = datetime.fromtimestamp(start, self.zone).date()
         return day, day_start(day, self.zone), day_start(day + timedelta(days=1), self.zone)
 
 
-def wins(new_at: datetime | None, old_at: datetime | None) -> bool:
-    """Whether what was published at `new_at` replaces what was published at `old_at`."""
-    return old_at is None or (new_at is not None and new_at >= old_at)
+def holds(new: Said, old: Said, *, is_told: bool = True) -> bool:
+    """Whether `new` stands in place of `old`, both about one time and both with a value.
+
+    `is_told`: whether the new one's document says when it was published. Said again without a time, it is no news.
+    """
+    if new.content == old.content and not is_told:
+        return False
+    if old.published_at is None or new.published_at is None or new.published_at != old.published_at:
+        return old.published_at is None or (new.published_at is not None and new.published_at > old.published_at)
+    if new.document_id == old.document_id:
+        return True
+    return _rank(new) > _rank(old)
+
+
+def _rank(said: Said) -> tuple[tuple[bool, int], ...]:
+    return tuple((each is not None, each or 0) for each in said.content)
 
 
 def combine(old: Day, new: Day) -> Day:
     """Two rows of one key from one document: the same as `merge`, without the changes."""
-    if old.published_at != new.published_at or old.publications or new.publications:
+    if old.published_at != new.published_at or old.is_mixed or new.is_mixed:
         return merge(old, new)[0]
-    parts = [
-        _laid_over(old_column, new_column, new.values)
-        for old_column, new_column in (
-            (old.values, new.values),
-            (old.costs, new.costs),
-            (old.qualities, new.qualities),
-            (old.tous, new.tous),
-        )
-    ]
-    values, costs, qualities, tous = parts
-    return replace(old, values=values, costs=costs, qualities=qualities, tous=tous, is_told=old.is_told or new.is_told)
+    columns = tuple(
+        _laid_over(before, after, new.values) for before, after in zip(old.columns, new.columns, strict=True)
+    )
+    return replace(old, columns=columns, is_told=old.is_told or new.is_told)
 
 
-def _laid_over(old: list | None, new: list | None, new_values: list) -> Any:
+def _laid_over(old: Column, new: Column, new_values: list[int | None]) -> Column:
     """A column of two rows said at once: the new row's element wherever the new row has a value."""
     if old is None and new is None:
         return None
@@ -245,46 +285,62 @@ def _laid_over(old: list | None, new: list | None, new_values: list) -> Any:
 
 
 def merge(old: Day, new: Day) -> tuple[Day, list[Change], int]:
-    """Two rows of the same key, element by element: the merged row, values that changed, number of values added."""
+    """Two rows of the same key, element by element: the merged row, what was said otherwise, number of values added."""
+    if _is_confirmed(old, new):
+        return replace(new, is_told=True), [], 0
     changes: list[Change] = []
-    cells: list[Cell] = []
+    cells: list[Said] = []
     added = 0
     for index, (before, after) in enumerate(zip(old.cells(), new.cells(), strict=True)):
-        cell = _winner(before, after, is_told=new.is_told)
+        cell = _standing(before, after, is_told=new.is_told)
         cells.append(cell)
-        if before.value is None:
-            added += cell.value is not None
-        elif cell.value != before.value:
+        if after.value is None:
+            continue
+        added += before.value is None
+        if before.value is not None and before.content != after.content:
+            lost = before if cell is after else after
             start = new.start + index * new.interval_length
-            changes.append(Change(new.meter_reading_id, start, new.interval_length, before.value, cell.value or 0))
+            changes.append(Change(new.meter_reading_id, start, new.interval_length, lost, cell))
     return _row(replace(old, is_told=old.is_told or new.is_told), cells), changes, added
 
 
-def _winner(old: Cell, new: Cell, *, is_told: bool) -> Cell:
+def _is_confirmed(old: Day, new: Day) -> bool:
+    """The whole day said again, later."""
+    return new.is_told and not old.is_mixed and new.published_at > old.published_at and old.columns == new.columns
+
+
+def _standing(old: Said, new: Said, *, is_told: bool) -> Said:
     if new.value is None:
         return old
     if old.value is None:
         return new
-    if not is_told and old[:4] == new[:4]:
-        return old  # said again, without a time: nothing new
-    return new if wins(new.published_at, old.published_at) else old
+    return new if holds(new, old, is_told=is_told) else old
 
 
-def _row(day: Day, cells: list[Cell]) -> Day:
-    values, costs, qualities, tous, published = (list(column) for column in zip(*cells, strict=True))
-    known = {each for each, value in zip(published, values, strict=True) if value is not None}
-    is_mixed = len(known) > 1
+def _row(day: Day, cells: list[Said]) -> Day:
+    *columns, published, documents = (list(column) for column in zip(*cells, strict=True))
+    known = [index for index, value in enumerate(columns[0]) if value is not None]
+    latest = max(known, key=lambda index: (published[index] is not None, published[index]), default=None)
+    if latest is None:
+        return day
     return replace(
         day,
-        values=values,
-        costs=_or_none(costs),
-        qualities=_or_none(qualities),
-        tous=_or_none(tous),
-        published_at=max(each for each in known if each) if known else day.published_at,
-        publications=[e if v is not None else None for e, v in zip(published, values, strict=True)]
-        if is_mixed
-        else None,
+        columns=(columns[0], *map(_or_none, columns[1:])),
+        published_at=published[latest],
+        document_id=documents[latest],
+        publications=_each(published, known),
+        documents=_each(documents, known),
     )
+
+
+def _each(column: list[Any], known: list[int]) -> list[Any] | None:
+    """What is told of each known element; None where all say the same."""
+    if len({column[index] for index in known}) <= 1:
+        return None
+    found: list[Any] = [None] * len(column)
+    for index in known:
+        found[index] = column[index]
+    return found
 
 
 def _or_none(column: list[Any]) -> list[Any] | None:

@@ -110,7 +110,7 @@ class LocalTimeParameters:
 
 @dataclass(slots=True)
 class Columns:
-    """The readings of a block as columns of equal length; `costs`, `qualities` and `tous` are None when absent.
+    """The readings of a block as columns of equal length; `costs` to `cpps` are None when absent.
 
     `starts` are epoch seconds, `durations` seconds (None: not said), `values` int or exact Decimal as sent.
     `written` counts the IntervalReadings in the document and `raw_sum` adds their values, refused ones included;
@@ -125,6 +125,8 @@ class Columns:
     costs: list[int | None] | None = None
     qualities: list[int | None] | None = None
     tous: list[int | None] | None = None
+    tiers: list[int | None] | None = None
+    cpps: list[int | None] | None = None
     refused: Counter[str] = field(default_factory=Counter)
     remarks: Counter[str] = field(default_factory=Counter)
 

@@ -5,53 +5,64 @@ in his transaction.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
 from espi import models, packing
-from espi.packing import Change, Day, Single
+from espi.packing import Change, Day, Said, Single
 
+_ARRAYS = '"values", costs, qualities, tous, tiers, cpps'
 _DAY_COLUMNS = (
-    'meter_reading_id, local_date, interval_length, start, "values", costs, qualities, tous, total, total_cost, "count", '
-    "published_at, publications, document_id"
+    f'meter_reading_id, local_date, interval_length, start, {_ARRAYS}, total, total_cost, "count", published_at, '
+    "document_id"
 )
 _DAY_TABLE = """
     CREATE TEMPORARY TABLE IF NOT EXISTS espi_staged_day (
         meter_reading_id bigint, local_date date, interval_length int, start bigint, "values" bigint[], costs bigint[],
-        qualities smallint[], tous smallint[], total bigint, total_cost bigint, "count" int, published_at timestamptz,
-        publications timestamptz[], document_id bigint, is_told boolean
+        qualities smallint[], tous smallint[], tiers smallint[], cpps smallint[], total bigint, total_cost bigint,
+        "count" int, published_at timestamptz, document_id bigint, is_told boolean,
+        publications timestamptz[], documents bigint[]
     ) ON COMMIT DROP"""
-_SINGLE_COLUMNS = "meter_reading_id, start, duration, local_date, value, cost, quality, tou, published_at, document_id"
+_CONTENT = "value, cost, quality, tou, tier, cpp"
+_SINGLE_COLUMNS = f"meter_reading_id, start, duration, local_date, {_CONTENT}, published_at, document_id"
 _SINGLE_TABLE = """
     CREATE TEMPORARY TABLE IF NOT EXISTS espi_staged_single (
         meter_reading_id bigint, start bigint, duration bigint, local_date date, value bigint, cost bigint,
-        quality smallint, tou smallint, published_at timestamptz, document_id bigint, is_told boolean
+        quality smallint, tou smallint, tier smallint, cpp smallint, published_at timestamptz, document_id bigint,
+        is_told boolean
     ) ON COMMIT DROP"""
-_DAYS_THAT_DIFFER = """
-    SELECT old.id, old.document_id, old.meter_reading_id, old.local_date, old.interval_length, old.start, old."values",
-           old.costs, old.qualities, old.tous, old.published_at, old.publications
+
+
+def _same(*columns: str) -> str:
+    return " AND ".join(f"old.{column} IS NOT DISTINCT FROM new.{column}" for column in columns)
+
+
+def _of(table: str, columns: str) -> str:
+    return ", ".join(f"{table}.{column}" for column in columns.split(", "))
+
+
+_DAYS_THAT_DIFFER = f"""
+    SELECT old.meter_reading_id, old.local_date, old.interval_length, old.start, {_of("old", _ARRAYS)},
+           old.published_at, old.document_id, old.publications, old.documents
     FROM espi_staged_day AS new JOIN espi_intervalblock AS old USING (meter_reading_id, local_date, interval_length)
     WHERE NOT (
-        old."values" = new."values" AND old.costs IS NOT DISTINCT FROM new.costs
-        AND old.qualities IS NOT DISTINCT FROM new.qualities AND old.tous IS NOT DISTINCT FROM new.tous
+        {_same(*_ARRAYS.split(", "))}
         AND (NOT new.is_told OR (old.publications IS NULL AND old.published_at >= new.published_at))
-    )"""
-_SINGLES_THAT_DIFFER = """
-    SELECT old.id, old.document_id, old.meter_reading_id, old.start, old.duration, old.local_date, old.value, old.cost,
-           old.quality, old.tou, old.published_at
+    )"""  # noqa: S608
+_SINGLES_THAT_DIFFER = f"""
+    SELECT old.meter_reading_id, old.start, old.duration, old.local_date, {_of("old", _CONTENT)},
+           old.published_at, old.document_id
     FROM espi_staged_single AS new JOIN espi_intervalreading AS old USING (meter_reading_id, start, duration)
     WHERE NOT (
-        old.value = new.value AND old.cost IS NOT DISTINCT FROM new.cost
-        AND old.quality IS NOT DISTINCT FROM new.quality AND old.tou IS NOT DISTINCT FROM new.tou
-        AND (NOT new.is_told OR old.published_at >= new.published_at)
-    )"""
+        {_same(*_CONTENT.split(", "))} AND (NOT new.is_told OR old.published_at >= new.published_at)
+    )"""  # noqa: S608
 _NEW_DAYS = f"""
     WITH added AS (
-        INSERT INTO espi_intervalblock ({_DAY_COLUMNS})
-        SELECT {_DAY_COLUMNS} FROM espi_staged_day AS new WHERE NOT EXISTS (
+        INSERT INTO espi_intervalblock ({_DAY_COLUMNS}, publications, documents)
+        SELECT {_DAY_COLUMNS}, publications, documents FROM espi_staged_day AS new WHERE NOT EXISTS (
             SELECT FROM espi_intervalblock AS old
             WHERE (old.meter_reading_id, old.local_date, old.interval_length)
                 = (new.meter_reading_id, new.local_date, new.interval_length))
@@ -66,11 +77,13 @@ _NEW_SINGLES = f"""
         RETURNING 1
     ) SELECT count(*) FROM added"""  # noqa: S608
 _UPDATE_DAY = """
-    UPDATE espi_intervalblock SET "values" = %s, costs = %s, qualities = %s, tous = %s, total = %s, total_cost = %s,
-        "count" = %s, published_at = %s, publications = %s, document_id = %s WHERE id = %s"""
-_UPDATE_SINGLE = """
-    UPDATE espi_intervalreading SET value = %s, cost = %s, quality = %s, tou = %s, published_at = %s, document_id = %s
-    WHERE id = %s"""
+    UPDATE espi_intervalblock SET "values" = %s, costs = %s, qualities = %s, tous = %s, tiers = %s, cpps = %s,
+        total = %s, total_cost = %s, "count" = %s, published_at = %s, document_id = %s, publications = %s,
+        documents = %s
+    WHERE (meter_reading_id, local_date, interval_length) = (%s, %s, %s)"""
+_UPDATE_SINGLE = f"""
+    UPDATE espi_intervalreading SET ({_CONTENT}, published_at, document_id) = (%s, %s, %s, %s, %s, %s, %s, %s)
+    WHERE (meter_reading_id, start, duration) = (%s, %s, %s)"""  # noqa: S608
 
 
 @dataclass
@@ -106,7 +119,7 @@ class Batch:
         for single in singles:
             other = self.singles.get(single.key)
             self.size += 10
-            if other is None or packing.wins(single.published_at, other.published_at):
+            if other is None or packing.holds(single.said, other.said):
                 self.singles[single.key] = single
 
     def write(self) -> Written:
@@ -124,8 +137,9 @@ def _write_days(days: dict[tuple, Day], document_id: int) -> Written:
     with connection.cursor() as cursor:
         cursor.execute(_DAY_TABLE)
         cursor.execute("TRUNCATE espi_staged_day")
-        with cursor.copy(f"COPY espi_staged_day ({_DAY_COLUMNS}, is_told) FROM STDIN") as copy:
-            copy.write("".join(_day_line(day, document_id) for day in days.values()))
+        with cursor.copy(f"COPY espi_staged_day ({_DAY_COLUMNS}, is_told, publications, documents) FROM STDIN") as copy:
+            for day in days.values():
+                copy.write(_day_line(day))
         cursor.execute(_DAYS_THAT_DIFFER)
         differing = cursor.fetchall()
         cursor.execute(_NEW_DAYS)
@@ -136,19 +150,30 @@ def _write_days(days: dict[tuple, Day], document_id: int) -> Written:
 
 
 def _merge_days(cursor: Any, rows: list[tuple], days: dict[tuple, Day], document_id: int, written: Written) -> None:
-    updates, revisions = [], []
-    for pk, old_document_id, *columns in rows:
-        old = Day(*columns[:-1], publications=columns[-1])  # type: ignore[misc]
-        merged, changes, added = packing.merge(old, days[old.key])
+    updates, changes = [], []
+    for row in rows:
+        old = _day_of(row)
+        merged, differing, added = packing.merge(old, days[old.key])
+        changes += differing
         if merged == old:
             continue
-        updates.append((*_day_values(merged), document_id, pk))
-        revisions += [_revision(change, old_document_id, document_id) for change in changes]
+        updates.append((*_day_values(merged), *merged.key))
         written.stored += added
-        written.revised += len(changes)
+        written.revised += _replaced(differing, document_id)
     if updates:
         cursor.executemany(_UPDATE_DAY, updates)
-    models.IntervalRevision.objects.bulk_create(revisions, batch_size=1000)
+    _keep_in_audit_trail(changes)
+
+
+def _day_of(row: tuple) -> Day:
+    channel, local_date, length, start, *columns, published_at, document_id, publications, documents = row
+    day = Day(channel, local_date, length, start, tuple(columns), published_at, document_id)
+    return replace(day, publications=publications, documents=documents)
+
+
+def _replaced(changes: Iterable[Change], document_id: int) -> int:
+    """How many of them changed what holds; the others are statements that came too late."""
+    return sum(change.held.document_id == document_id for change in changes)
 
 
 def _write_singles(singles: dict[tuple, Single], document_id: int) -> Written:
@@ -156,7 +181,8 @@ def _write_singles(singles: dict[tuple, Single], document_id: int) -> Written:
         cursor.execute(_SINGLE_TABLE)
         cursor.execute("TRUNCATE espi_staged_single")
         with cursor.copy(f"COPY espi_staged_single ({_SINGLE_COLUMNS}, is_told) FROM STDIN") as copy:
-            copy.write("".join(_single_line(single, document_id) for single in singles.values()))
+            for single in singles.values():
+                copy.write(_single_line(single))
         cursor.execute(_SINGLES_THAT_DIFFER)
         differing = cursor.fetchall()
         cursor.execute(_NEW_SINGLES)
@@ -169,62 +195,75 @@ def _write_singles(singles: dict[tuple, Single], document_id: int) -> Written:
 def _merge_singles(
     cursor: Any, rows: list[tuple], singles: dict[tuple, Single], document_id: int, written: Written
 ) -> None:
-    updates, revisions = [], []
-    for pk, old_document_id, *columns in rows:
-        old = Single._make((*columns, True))
-        new = singles[old.key]
-        if not packing.wins(new.published_at, old.published_at):
-            continue
-        updates.append((*new[4:9], document_id, pk))
-        if new.value != old.value:
-            change = Change(*old.key, old.value, new.value)
-            revisions.append(_revision(change, old_document_id, document_id))
-            written.revised += 1
+    updates, changes = [], []
+    for row in rows:
+        key, old = row[:3], Said._make(row[4:])
+        new = singles[key]
+        is_held = packing.holds(new.said, old, is_told=new.is_told)
+        if old.content != new.said.content:
+            changes.append(Change._make((*key, old, new.said) if is_held else (*key, new.said, old)))
+        if is_held:
+            updates.append((*new.said, *key))
     if updates:
         cursor.executemany(_UPDATE_SINGLE, updates)
-    models.IntervalRevision.objects.bulk_create(revisions, batch_size=1000)
+    written.revised += _replaced(changes, document_id)
+    _keep_in_audit_trail(changes)
 
 
-def _revision(change: Change, old_document_id: int | None, document_id: int) -> models.IntervalRevision:
-    return models.IntervalRevision(
-        meter_reading_id=change.meter_reading_id,
-        start=change.start,
-        duration=change.duration,
-        old_value=change.old,
-        new_value=change.new,
-        old_document_id=old_document_id,
-        new_document_id=document_id,
-    )
+def _keep_in_audit_trail(changes: list[Change]) -> None:
+    """Add to the audit trail what is not there yet: a document that comes again says nothing new."""
+    rows = [
+        models.IntervalRevision(
+            meter_reading_id=change.meter_reading_id,
+            start=change.start,
+            duration=change.duration,
+            **_side("old", change.lost),
+            **_side("new", change.held),
+        )
+        for change in changes
+    ]
+    models.IntervalRevision.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
+
+
+def _side(side: str, said: Said) -> dict[str, Any]:
+    return {
+        f"{side}_value": said.value,
+        f"{side}_cost": said.cost,
+        f"{side}_quality": said.quality,
+        f"{side}_published_at": said.published_at,
+        f"{side}_document_id": said.document_id,
+    }
 
 
 def _day_values(day: Day) -> tuple[Any, ...]:
     known = [value for value in day.values if value is not None]
-    costs = [cost for cost in day.costs or () if cost is not None]
+    costs = [cost for cost in day.columns[1] or () if cost is not None]
     sums = (sum(known), sum(costs) if costs else None, len(known))
-    return (day.values, day.costs, day.qualities, day.tous, *sums, day.published_at, day.publications)
+    return (*day.columns, *sums, day.published_at, day.document_id, day.publications, day.documents)
 
 
-def _day_line(day: Day, document_id: int) -> str:
+def _day_line(day: Day) -> str:
     """A line of COPY's text format. All columns are numbers, dates and arrays of them: nothing needs escaping."""
-    values, costs, qualities, tous, total, total_cost, count, published_at, publications = _day_values(day)
+    *columns, total, total_cost, count, published_at, document_id, publications, documents = _day_values(day)
     fields = (
         *(str(each) for each in (*day.key, day.start)),
-        *(_array(column) for column in (values, costs, qualities, tous)),
+        *map(_array, columns),
         str(total),
         _text(total_cost),
         str(count),
         published_at.isoformat(),
-        _instants(publications),
-        str(document_id),
+        _text(document_id),
         "t" if day.is_told else "f",
+        _instants(publications),
+        _array(documents),
     )
     return "\t".join(fields) + "\n"
 
 
-def _single_line(single: Single, document_id: int) -> str:
-    fields = [_text(each) for each in single[:8]]
-    fields += [single.published_at.isoformat(), str(document_id), "t" if single.is_told else "f"]
-    return "\t".join(fields) + "\n"
+def _single_line(single: Single) -> str:
+    *content, published_at, document_id = single.said
+    fields = [*map(_text, single[:4]), *map(_text, content), _instant(published_at), _text(document_id)]
+    return "\t".join([*fields, "t" if single.is_told else "f"]) + "\n"
 
 
 def _array(column: Sequence[int | None] | None) -> str:
@@ -235,6 +274,10 @@ def _instants(column: Sequence[datetime | None] | None) -> str:
     if column is None:
         return r"\N"
     return "{" + ",".join("NULL" if each is None else f'"{each.isoformat()}"' for each in column) + "}"
+
+
+def _instant(moment: datetime | None) -> str:
+    return r"\N" if moment is None else moment.isoformat()
 
 
 def _text(value: Any) -> str:

@@ -85,6 +85,8 @@ class Reading(NamedTuple):
     cost: int | None
     quality: int | None
     tou: int | None
+    tier: int | None = None
+    cpp: int | None = None
 
 
 class DayTotal(NamedTuple):
@@ -115,9 +117,11 @@ class _Span(NamedTuple):
     start: int
     duration: int
     value: int
-    cost: int | None
-    quality: int | None
-    tou: int | None
+    cost: int | None = None
+    quality: int | None = None
+    tou: int | None = None
+    tier: int | None = None
+    cpp: int | None = None
 
 
 def amount(channel: Channel, value: int) -> Decimal:
@@ -337,7 +341,7 @@ def _mixed_days(
     spans: dict[tuple[int, date], list[_Span]] = defaultdict(list)
     for row in singles:
         if row.duration <= LONGEST_DAY:
-            span = _Span(row.start, row.duration, row.value, row.cost, row.quality, row.tou)
+            span = _Span(row.start, row.duration, row.value, row.cost, row.quality, row.tou, row.tier, row.cpp)
             spans[row.meter_reading_id, row.local_date].append(span)
     for block in _blocks_of(several | (set(spans) & set(plain))):
         spans[block.meter_reading_id, block.local_date] += _spans(block)
@@ -369,10 +373,11 @@ def _latest_long(
 
 def _spans(block: models.IntervalBlock) -> list[_Span]:
     nothing = [None] * len(block.values)
-    columns = zip(block.values, block.costs or nothing, block.qualities or nothing, block.tous or nothing, strict=True)
+    others = (block.costs, block.qualities, block.tous, block.tiers, block.cpps)
+    columns = zip(block.values, *(column or nothing for column in others), strict=True)
     return [
-        _Span(block.start + index * block.interval_length, block.interval_length, value, cost, quality, tou)
-        for index, (value, cost, quality, tou) in enumerate(columns)
+        _Span(block.start + index * block.interval_length, block.interval_length, value, *rest)
+        for index, (value, *rest) in enumerate(columns)
         if value is not None
     ]
 
@@ -402,28 +407,26 @@ def _grid(block: models.IntervalBlock) -> list[Reading]:
     readings = []
     for index in range(len(block.values)):
         start = block.start + index * block.interval_length
-        rest = known[start][2:] if start in known else (None, None, None, None)
+        rest = known[start][2:] if start in known else (None,) * 6
         readings.append(Reading(_instant(start), block.interval_length, *rest))
     return readings
 
 
 def _single(row: models.IntervalReading) -> Reading:
-    return Reading(_instant(row.start), row.duration, row.value, row.cost, row.quality, row.tou)
+    rest = (row.value, row.cost, row.quality, row.tou, row.tier, row.cpp)
+    return Reading(_instant(row.start), row.duration, *rest)
 
 
 def _without_filled_gaps(readings: list[Reading]) -> list[Reading]:
     """Gaps of one grid that a reading of another interval length fills are no gaps."""
     known = [
-        _Span(int(each.start.timestamp()), each.duration, each.value, None, None, None)
-        for each in readings
-        if each.value is not None
+        _Span(int(each.start.timestamp()), each.duration, each.value) for each in readings if each.value is not None
     ]
     taken = [(span.start, span.start + span.duration) for span in known]
     kept = [
         each
         for each in readings
-        if each.value is not None
-        or not _overlaps(_Span(int(each.start.timestamp()), each.duration, 0, *[None] * 3), taken)
+        if each.value is not None or not _overlaps(_Span(int(each.start.timestamp()), each.duration, 0), taken)
     ]
     return sorted(kept, key=lambda each: (each.start, each.duration))
 

@@ -454,17 +454,13 @@ class NotificationAdmin(Operated):
 class DocumentAdmin(ReadOnly):
     """What arrived: its size, where from, and what was found in it. Never the contents."""
 
-    hidden = ("content", "url")
+    hidden = ("url",)
     more = ("address",)
     list_display = ("received_at", "application_information", "subscription", "size", "content_type")
     list_filter = ("application_information",)
     search_fields = ("public_id", "sha256")
     list_select_related = ("application_information", "subscription")
     date_hierarchy = "received_at"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
-        """Without the bytes: one row can hold megabytes."""
-        return super().get_queryset(request).defer("content")
 
     @admin.display(description="Address")
     def address(self, document: Document) -> str:

@@ -232,6 +232,10 @@ else:
     EMAIL_FILE_PATH = str(VAR_DIR / "mail")
 EMAIL_TIMEOUT = 10
 
+# --- Data ----------------------------------------------------------------------------------------------------------
+# Days for which the bytes of documents are kept as they were received; 0: as long as what was read from them.
+DOCUMENT_DAYS = env.int("DOCUMENT_DAYS", default=400)
+
 # --- Security ----------------------------------------------------------------------------------------------------
 SESSION_COOKIE_SAMESITE = "Lax"  # under Strict the customer would come back from the utility signed out
 SESSION_COOKIE_AGE = 12 * 3600

@@ -1,7 +1,7 @@
 """The standard's nouns as rows; `exchange` holds how they came here."""
 
 from espi.models.authorization import ApplicationInformation, Authorization, AuthorizationRequest, Subscription
-from espi.models.exchange import Document, FetchJob, Notification
+from espi.models.exchange import Document, DocumentPart, FetchJob, Notification
 from espi.models.usage import (
     IntervalBlock,
     IntervalReading,
@@ -19,6 +19,7 @@ __all__ = [
     "Authorization",
     "AuthorizationRequest",
     "Document",
+    "DocumentPart",
     "FetchJob",
     "IntervalBlock",
     "IntervalReading",

@@ -20,13 +20,27 @@ class Document(models.Model):
     content_type = models.CharField(max_length=255, blank=True)
     sha256 = models.CharField(max_length=64, db_index=True)
     size = models.BigIntegerField(help_text="Bytes before compression.")
-    content = EncryptedBinaryField(help_text="gzip of the bytes as received.")  # may name the customer and his account
     received_at = models.DateTimeField()
     published_at = models.DateTimeField(null=True)
     summary = models.JSONField(default=dict, help_text="Counts of what it said and of what was refused, and why.")
 
     def __str__(self) -> str:
         return self.file_name or f"document {self.public_id}"
+
+
+class DocumentPart(models.Model):
+    """A piece of a document's bytes, so that neither the site nor the database ever holds a large file in one piece.
+
+    The pieces in their order are one gzip stream of the bytes as received. They go when they are kept long enough
+    (DOCUMENT_DAYS in the settings); the Document itself stays, as what its readings lead to.
+    """
+
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="parts", db_index=False)
+    number = models.IntegerField()
+    content = EncryptedBinaryField()  # may name the customer and his account
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["document", "number"], name="one_part_per_number")]
 
 
 class FetchJob(models.Model):

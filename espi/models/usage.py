@@ -102,37 +102,44 @@ class IntervalBlock(models.Model):
     """One channel, one local day, one interval length. Element i starts at `start + i * interval_length` seconds.
 
     A NULL element is a reading we do not have; absent is not zero. Values are integers at the channel's multiplier.
+    All arrays of a row are equally long. `publications` and `documents` are there where elements came from several
+    documents (a day told in parts, a correction); otherwise `published_at` and `document` hold for every element.
+    The key begins with the channel and its local day, so that the table can be partitioned by either.
     """
 
-    meter_reading = models.ForeignKey(MeterReading, on_delete=models.CASCADE, related_name="interval_blocks")
+    pk = models.CompositePrimaryKey("meter_reading", "local_date", "interval_length")
+    meter_reading = models.ForeignKey(
+        MeterReading, on_delete=models.CASCADE, related_name="interval_blocks", db_index=False
+    )
     local_date = models.DateField()
     interval_length = models.IntegerField(help_text="Seconds.")
     start = models.BigIntegerField(help_text="Epoch seconds of element 0: the first instant of the local day's grid.")
     values = ArrayField(models.BigIntegerField(null=True))
     costs = ArrayField(models.BigIntegerField(null=True), null=True, help_text="Hundred-thousandths of the currency.")
     qualities = ArrayField(models.SmallIntegerField(null=True), null=True)
-    tous = ArrayField(models.SmallIntegerField(null=True), null=True)
+    tous = ArrayField(models.SmallIntegerField(null=True), null=True, help_text="Time-of-use buckets.")
+    tiers = ArrayField(models.SmallIntegerField(null=True), null=True, help_text="consumptionTier of each reading.")
+    cpps = ArrayField(models.SmallIntegerField(null=True), null=True, help_text="Critical peak pricing buckets.")
     total = models.BigIntegerField()
     total_cost = models.BigIntegerField(null=True)
     count = models.IntegerField()
     published_at = models.DateTimeField(null=True, help_text="When the utility said this, as its document tells.")
+    document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True)
     publications = ArrayField(
         models.DateTimeField(null=True), null=True, help_text="The same per element, where elements differ."
     )
-    document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["meter_reading", "local_date", "interval_length"], name="one_block_per_channel_day"
-            ),
-        ]
+    documents = ArrayField(
+        models.BigIntegerField(null=True), null=True, help_text="Id of the document per element, where elements differ."
+    )
 
 
 class IntervalReading(models.Model):
     """A reading that fits no grid: months, 0 seconds, 7200 seconds, an odd start."""
 
-    meter_reading = models.ForeignKey(MeterReading, on_delete=models.CASCADE, related_name="interval_readings")
+    pk = models.CompositePrimaryKey("meter_reading", "start", "duration")
+    meter_reading = models.ForeignKey(
+        MeterReading, on_delete=models.CASCADE, related_name="interval_readings", db_index=False
+    )
     start = models.BigIntegerField(help_text="Epoch seconds.")
     duration = models.BigIntegerField(help_text="Seconds.")
     local_date = models.DateField()
@@ -140,26 +147,50 @@ class IntervalReading(models.Model):
     cost = models.BigIntegerField(null=True)
     quality = models.SmallIntegerField(null=True)
     tou = models.SmallIntegerField(null=True)
+    tier = models.SmallIntegerField(null=True)
+    cpp = models.SmallIntegerField(null=True)
     published_at = models.DateTimeField(null=True)
     document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True)
 
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["meter_reading", "start", "duration"], name="one_reading_per_start"),
-        ]
-
 
 class IntervalRevision(models.Model):
-    """A value that a later document corrected: what stood here before."""
+    """The audit trail: what a document said of a reading that another document says otherwise.
 
-    meter_reading = models.ForeignKey(MeterReading, on_delete=models.CASCADE)
-    start = models.BigIntegerField()
-    duration = models.BigIntegerField()
+    `old_` is what does not hold any more, or never held because it arrived after its correction; `new_` is what held
+    when this row was written. Whatever the order of arrival, every value that was ever said is either here or stands.
+    """
+
+    meter_reading = models.ForeignKey(MeterReading, on_delete=models.CASCADE, db_index=False)
+    start = models.BigIntegerField(help_text="Epoch seconds.")
+    duration = models.BigIntegerField(help_text="Seconds.")
     old_value = models.BigIntegerField()
-    new_value = models.BigIntegerField()
+    old_cost = models.BigIntegerField(null=True)
+    old_quality = models.SmallIntegerField(null=True)
+    old_published_at = models.DateTimeField(null=True)
     old_document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True, related_name="+")
+    new_value = models.BigIntegerField()
+    new_cost = models.BigIntegerField(null=True)
+    new_quality = models.SmallIntegerField(null=True)
+    new_published_at = models.DateTimeField(null=True)
     new_document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True, related_name="+")
     revised_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=[
+                    "meter_reading",
+                    "start",
+                    "duration",
+                    "old_value",
+                    "old_cost",
+                    "old_quality",
+                    "old_published_at",
+                ],
+                name="one_revision_per_statement",
+                nulls_distinct=False,
+            ),
+        ]
 
 
 class UsageSummary(models.Model):

@@ -1,11 +1,13 @@
-"""What nobody needs any more goes: visits that led to nothing, account numbers of journeys that are over, old sessions."""
+"""What nobody needs any more goes: visits that led to nothing, account numbers of old journeys, sessions, raw documents."""
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.core.management import call_command
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Length
 
+from espi import archive
 from espi.models import AuthorizationRequest
 from portal.models import UtilityVisit
 
@@ -17,8 +19,9 @@ def purge(now: datetime) -> dict[str, int]:
     """Delete and blank what is over; how many rows of each. It may run twice at once."""
     visits, _ = UtilityVisit.objects.filter(expires_at__lt=now).delete()
     numbers = _over(now).annotate(length=Length("account_number")).filter(length__gt=0).update(account_number="")
+    parts = archive.let_go(now - timedelta(days=settings.DOCUMENT_DAYS)) if settings.DOCUMENT_DAYS else 0
     call_command("clearsessions")
-    return {"visits": visits, "account_numbers": numbers}
+    return {"visits": visits, "account_numbers": numbers, "document_parts": parts}
 
 
 def _over(now: datetime) -> QuerySet[AuthorizationRequest]:

@@ -364,7 +364,6 @@ def everything():
             url=f"https://api.pge.com/x?t={CANARY}",
             sha256="0" * 64,
             size=3,
-            content=CANARY.encode(),
             received_at=now,
         ),
         Consent.objects.create(

@@ -1,0 +1,51 @@
+"""The bytes of documents as they were received: compressed, encrypted, in parts; written and read without holding them.
+
+keep(document, file)      -> the bytes of the file become the document's
+content(document)         -> the bytes again, in pieces
+let_go(received_before)   -> parts of older documents are deleted; how many
+"""
+
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import BinaryIO
+
+from espi import models
+
+_PIECE = 1 << 20  # bytes read at once, and about the size of a part before encryption
+_FASTEST = 1  # of gzip's levels; documents are kept for the record and seldom read
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+def keep(document: models.Document, file: BinaryIO) -> None:
+    """Store what the file holds from where it stands, as the document's parts. The caller's transaction decides."""
+    for number, part in enumerate(_parts(file)):
+        models.DocumentPart.objects.create(document=document, number=number, content=part)
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP)
+    packed = bytearray()
+    while piece := file.read(_PIECE):
+        packed += packer.compress(piece)
+        if len(packed) >= _PIECE:
+            yield bytes(packed)
+            packed.clear()
+    yield bytes(packed) + packer.flush()
+
+
+def content(document: models.Document) -> Iterator[bytes]:
+    """The document as received, in pieces; nothing where its bytes were not kept, or are not any more."""
+    unpacker = zlib.decompressobj(_GZIP)
+    parts = models.DocumentPart.objects.filter(document=document).order_by("number")
+    for number in parts.values_list("number", flat=True):
+        packed = parts.get(number=number).content
+        while packed:
+            yield unpacker.decompress(packed, _PIECE)
+            packed = unpacker.unconsumed_tail
+    yield unpacker.flush()
+
+
+def let_go(received_before: datetime) -> int:
+    """Delete the bytes of documents received before an instant; the documents' rows stay. How many parts."""
+    return models.DocumentPart.objects.filter(document__received_at__lt=received_before).delete()[0]
