@@ -798,9 +798,7 @@ def test_meter_readings_named_by_related_links_only_are_found(subscription):
 
 
 def test_analysts_read_plain_rows_from_a_view(subscription):
-    first = store(
-        subscription, documents.feed(documents.hours(2), block([reading(MIDNIGHT + 1, 5, 86400)], name="2"))
-    )
+    first = store(subscription, documents.feed(documents.hours(2), block([reading(MIDNIGHT + 1, 5, 86400)], name="2")))
     second = store(
         subscription, documents.feed(documents.hours(1, published="2026-02-20T08:00:00Z", value=lambda _: 7))
     )
