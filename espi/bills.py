@@ -1,11 +1,14 @@
 """UsageSummary -> row. A bill is told again over days, corrected or with a shifted period: what was said last stands."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from espi import models, resources
 from espi.channels import short
+from espi.dialect import Unit
 from espi.packing import Publication
 
 _FIELDS = (
@@ -22,6 +25,15 @@ _FIELDS = (
     "details",
     "extra",
 )
+
+
+def restated(said: resources.UsageSummary, units: Mapping[int, Unit]) -> resources.UsageSummary:
+    """A gas bill in the unit that its custodian declares for its `uom` (Dialect.gas_bill_units)."""
+    unit = units.get(said.consumption_uom) if said.consumption_uom is not None else None
+    if unit is None:
+        return said
+    multiplier = said.consumption_multiplier + unit.multiplier
+    return replace(said, consumption_uom=unit.uom, consumption_multiplier=multiplier)
 
 
 def store(

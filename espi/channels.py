@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
@@ -93,6 +93,31 @@ class Channels:
             unique_fields=["usage_point", "resource_id"],
             update_fields=["meter_reading"],
         )
+
+    @property
+    def zone_names(self) -> set[str]:
+        """The zones in which the document's days are cut."""
+        return set(self._zones.values())
+
+    def points_in(self, units: Collection[int]) -> list[models.UsagePoint]:
+        """The document's usage points that are measured in one of these units, now or before."""
+        points = {point.pk: point for point in self._usage_points.values()}
+        rows = models.MeterReading.objects.filter(usage_point__in=points, reading_type__uom__in=units)
+        return [points[pk] for pk in rows.values_list("usage_point", flat=True).distinct()]
+
+    def contradictions(self) -> set[tuple[str, str]]:
+        """Usage points that are said to be another service than their readings' units tell: (what, why in words).
+
+        Units are believed for what numbers mean, the ServiceCategory for what the service is called.
+        """
+        points = {point.pk: point.service_kind for point in self._usage_points.values()}
+        found = set()
+        for (pk, _), channel in self._channels.items():
+            kind, said = channel.row.reading_type, points[pk]
+            told = enums.service_of(kind.uom, kind.commodity)
+            if said is not None and told is not None and said != told:
+                found.add(("ServiceCategory", f"it is {_named(said)}, and has readings of {_named(told)}"))
+        return found
 
     def channel(self, source: links.Source, span: tuple[int, int]) -> Channel:
         """The channel of a block that covers `span` (epoch seconds). Raises NotStorable for an unknown unit."""
@@ -266,6 +291,10 @@ def _new_row(
     row.power_of_ten_multiplier = row.power_of_ten_multiplier if row.pk else kind.power_of_ten_multiplier or 0
     row.save()
     return row
+
+
+def _named(service_kind: int) -> str:
+    return enums.ServiceKind(service_kind).name.lower() if service_kind in set(enums.ServiceKind) else str(service_kind)
 
 
 _UNTOLD = "meter_reading="

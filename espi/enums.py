@@ -144,6 +144,8 @@ KNOWN_UNITS = frozenset(
     | {*range(100, 112), 113, 114, *range(115, 121), 123, *range(125, 135), *range(137, 170)}
 )
 
+CUBIC_FEET = frozenset({UnitSymbolKind.FT3, UnitSymbolKind.FT3_COMPENSATED})
+
 # Amounts: adding them over time has a meaning. All other units are rates and states.
 ADDABLE_UNITS = frozenset(
     {
@@ -165,6 +167,27 @@ ADDABLE_UNITS = frozenset(
         UnitSymbolKind.THERM,
     }
 )
+
+_SERVICE_OF_UNIT: dict[int | None, ServiceKind] = {
+    **dict.fromkeys((38, 61, 63, 71, 72, 73), ServiceKind.ELECTRICITY),
+    UnitSymbolKind.THERM: ServiceKind.GAS,
+}
+_SERVICE_OF_COMMODITY: dict[int | None, ServiceKind] = {
+    CommodityKind.ELECTRICITY_SECONDARY_METERED: ServiceKind.ELECTRICITY,
+    CommodityKind.ELECTRICITY_PRIMARY_METERED: ServiceKind.ELECTRICITY,
+    CommodityKind.NATURAL_GAS: ServiceKind.GAS,
+    CommodityKind.POTABLE_WATER: ServiceKind.WATER,
+}
+
+
+def service_of(uom: int | None, commodity: int | None) -> ServiceKind | None:
+    """The service that readings in such a unit, or of such a commodity, belong to; None where neither tells.
+
+    Volumes are of gas, water or something else: there the commodity tells.
+    """
+    of_unit = _SERVICE_OF_UNIT.get(uom)
+    return of_unit if of_unit is not None else _SERVICE_OF_COMMODITY.get(commodity)
+
 
 # Meter dials: each value includes all earlier ones, so values are never added up.
 REGISTERS = frozenset(

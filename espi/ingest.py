@@ -5,6 +5,7 @@ left for a second reading of the same bytes, so memory stays bounded whatever th
 """
 
 import hashlib
+import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -18,11 +19,12 @@ from urllib.parse import unquote
 
 from django.db import connection, transaction
 
-from espi import archive, bills, links, models, packing, parse, resources, storage, zones
+from espi import archive, bills, gas, links, models, packing, parse, resources, storage, zones
 from espi import describe as description
 from espi.atom import DocumentRefused
 from espi.channels import Channel, Channels, NotStorable, OtherTimeZone, short
-from espi.dialect import STANDARD, Dialect
+from espi.dialect import ELECTRIC_WORDS, STANDARD, Dialect
+from espi.enums import ADDABLE_UNITS, CUBIC_FEET, AccumulationKind, CommodityKind, MeasurementKind, ServiceKind
 from espi.packing import Publication
 
 __all__ = [
@@ -166,8 +168,19 @@ class _Rules:
             "accepts": sorted(self.accepts),
             "time_zone": self.dialect.time_zone,
             "values": self.dialect.interval_values,
+            "gas": _units(self.dialect),
             "subscription_id": self.expected_subscription_id,
         }
+
+
+def _units(dialect: Dialect) -> list[Any]:
+    """What a custodian declared of its gas: documents are read again when that changes."""
+    declared = (
+        dialect.link_units.items() - ELECTRIC_WORDS.items(),
+        dialect.gas_units.items(),
+        dialect.gas_bill_units.items(),
+    )
+    return [sorted([str(code), unit.uom, unit.multiplier] for code, unit in units) for units in declared]
 
 
 def _fill(document: models.Document, file: BinaryIO, rules: _Rules) -> models.Document:
@@ -199,6 +212,7 @@ class _Ingest:
         self.said: Counter[str] = Counter()
         self.other: Counter[str] = Counter()
         self.refused: Counter[tuple[str, str]] = Counter()
+        self.remarks: Counter[tuple[str, str]] = Counter()
         self.bills: list[resources.UsageSummary] = []
         self.local_times: list[resources.LocalTimeParameters] = []
         self.deferred: set[Any] = set()
@@ -216,8 +230,7 @@ class _Ingest:
         self._finish()
 
     def summary(self) -> dict[str, Any]:
-        """Counts of what the document said, what became of it, and what was refused and why."""
-        refused = [{"what": what, "why": why, "count": n} for (what, why), n in sorted(self.refused.items())]
+        """Counts of what the document said, what became of it, what was refused and why, and where it contradicts itself."""
         counts = {
             name: self.said[name] for name in ("usage_points", "meter_readings", "blocks", "readings", "summaries")
         }
@@ -226,7 +239,8 @@ class _Ingest:
             "unchanged": self.written.unchanged,
             "revised": self.written.revised,
         }
-        return counts | outcome | {"refused": refused, "other": dict(sorted(self.other.items()))}
+        told = {"refused": _listed(self.refused), "remarks": _listed(self.remarks)}
+        return counts | outcome | told | {"other": dict(sorted(self.other.items()))}
 
     def _is_ours(self, resource: resources.Resource) -> bool:
         if _belongs(resource, self.rules):
@@ -327,7 +341,7 @@ class _Ingest:
 
     def _store_block(self, block: resources.IntervalBlock, source: links.Source) -> None:
         kind = source.reading_type
-        columns = _with_durations(block.columns, kind)
+        columns = self._with_durations(block.columns, kind)
         channel = self.channels.channel(source, _span(columns))
         # Blocks may come without their ReadingType (bulk files; PG&E's FB 19): what was said of the channel holds.
         multiplier = (kind or channel.row.reading_type).power_of_ten_multiplier or 0
@@ -343,6 +357,26 @@ class _Ingest:
             self.batch.add(days, singles)
             if self.batch.size > _CELLS_AT_ONCE:
                 self._write()
+
+    def _with_durations(self, columns: resources.Columns, kind: resources.ReadingType | None) -> resources.Columns:
+        """A reading that does not say how long it is is as long as its ReadingType says; of no length if nobody does.
+
+        Amounts that follow each other faster than they say to last (duration 86400 with hourly starts) last until the
+        next one: an hour is not counted in two readings.
+        """
+        durations = columns.durations
+        if None in durations:
+            length = (kind.interval_length if kind else None) or 0
+            durations = [length if each is None else each for each in durations]
+        longest = durations[0] or 0
+        if kind and _seem_to_overlap(columns.starts, longest) and _is_delta(kind):
+            step = _step(columns.starts)
+            if 0 < step < longest and durations.count(longest) == len(durations):
+                self.remarks["reading", "it lasts longer than until the next one (that time was taken)"] += len(
+                    durations
+                )
+                durations = [step] * len(durations)
+        return columns if durations is columns.durations else replace(columns, durations=durations)
 
     def _scaled(self, columns: resources.Columns, channel: Channel, multiplier: int) -> resources.Columns:
         columns = replace(columns, values=self.channels.fit(channel, columns.values, multiplier, self._write))
@@ -376,9 +410,23 @@ class _Ingest:
             self._store_bill(bill)
         for local_time in self.local_times:
             self._store_local_time(local_time)
+        self._cross_check()
+
+    def _cross_check(self) -> None:
+        """Count where the document says one thing twice, and differently. The numbers stand as they are."""
+        for what, why in self.channels.contradictions():
+            self.remarks[what, why] += 1
+        for said, name in itertools.product(self.local_times, self.channels.zone_names):
+            if why := zones.contradiction(said, name, self.rules.now.year):
+                self.remarks["LocalTimeParameters", why] += 1
+        for point in self.channels.points_in(CUBIC_FEET):
+            if gas.disagrees(point):
+                self.remarks["gas", gas.WORDS] += 1
 
     def _store_bill(self, bill: resources.UsageSummary) -> None:
         point = self.channels.usage_point(self.directory.usage_point_id(bill.entry))
+        if bill.commodity == CommodityKind.NATURAL_GAS or point.service_kind == ServiceKind.GAS:
+            bill = bills.restated(bill, self.rules.dialect.gas_bill_units)
         outcome = bills.store(
             bill,
             point,
@@ -400,6 +448,16 @@ class _Ingest:
             models.LocalTimeParameters.objects.update_or_create(**key, defaults=told)
 
 
+def _is_delta(kind: resources.ReadingType) -> bool:
+    """Whether values are amounts of the time they cover, which cannot overlap."""
+    is_amount = kind.uom in ADDABLE_UNITS and kind.kind != MeasurementKind.DEMAND
+    return is_amount and kind.accumulation_behaviour in (None, AccumulationKind.NONE, AccumulationKind.DELTA_DATA)
+
+
+def _listed(counted: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+    return [{"what": what, "why": why, "count": n} for (what, why), n in sorted(counted.items())]
+
+
 def _local_time_id(entry: resources.Entry) -> str:
     return short(entry.resource_id or links.UNNAMED)
 
@@ -412,12 +470,17 @@ def _belongs(resource: resources.Resource, rules: _Rules) -> bool:
     return not rules.must_name or isinstance(resource, resources.ReadingType | resources.LocalTimeParameters)
 
 
-def _with_durations(columns: resources.Columns, kind: resources.ReadingType | None) -> resources.Columns:
-    """A reading that does not say how long it is is as long as its ReadingType says; of no length if nobody does."""
-    if None not in columns.durations:
-        return columns
-    length = (kind.interval_length if kind else None) or 0
-    return replace(columns, durations=[length if each is None else each for each in columns.durations])
+def _seem_to_overlap(starts: list[int], duration: int) -> bool:
+    """Whether the first reading lasts beyond the start of the second."""
+    return len(starts) > 1 and 0 < abs(starts[1] - starts[0]) < duration
+
+
+def _step(starts: list[int]) -> int:
+    """The seconds between the starts of readings, gaps left out, where they are a grid; else 0."""
+    ordered = sorted(set(starts))
+    steps = {later - earlier for earlier, later in itertools.pairwise(ordered)}
+    least = min(steps, default=0)
+    return least if least and all(step % least == 0 for step in steps) else 0
 
 
 def _span(columns: resources.Columns) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 A block names its MeterReading by its own, its `up` or its `related` link; a MeterReading names its ReadingType by a
 `related` link; every path names its UsagePoint. Con Edison V1 has no ReadingType: the link's text tells KWH from KVARH
 (its contract, 5.2). Link `type` attributes are not believed (Essex contract, 5.2).
+
+What a unit means is the document's word, or the dialect's; nothing is guessed from how large numbers are.
 """
 
 import re
@@ -12,34 +14,13 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from espi import enums, resources
-from espi.dialect import Dialect
+from espi.dialect import Dialect, Unit
 
 UNNAMED = "unnamed"
 
 
-class _Unit(NamedTuple):
-    uom: int
-    kind: int
-    multiplier: int
-    commodity: int
-
-
-def _electric(uom: int, kind: int) -> _Unit:
-    return _Unit(uom, kind, 3, enums.CommodityKind.ELECTRICITY_SECONDARY_METERED)
-
-
-# Units in the text of a V1 link: `SP_4100000001_KVARH%2015%20Minute%20Interval`. CCF is a hundred cubic feet.
-_UNIT = re.compile(r"(?<![A-Za-z])(KVARH|KVAH|KWH|KVAR|KVA|KW|CCF|THERM)S?(?![A-Za-z])", re.IGNORECASE)
-_UNITS = {
-    "KVARH": _electric(enums.UnitSymbolKind.VARH, enums.MeasurementKind.ENERGY),
-    "KVAH": _electric(enums.UnitSymbolKind.VAH, enums.MeasurementKind.ENERGY),
-    "KWH": _electric(enums.UnitSymbolKind.WH, enums.MeasurementKind.ENERGY),
-    "KVAR": _electric(enums.UnitSymbolKind.VAR, enums.MeasurementKind.DEMAND),
-    "KVA": _electric(enums.UnitSymbolKind.VA, enums.MeasurementKind.DEMAND),
-    "KW": _electric(enums.UnitSymbolKind.W, enums.MeasurementKind.DEMAND),
-    "CCF": _Unit(enums.UnitSymbolKind.FT3, enums.MeasurementKind.VOLUME, 2, enums.CommodityKind.NATURAL_GAS),
-    "THERM": _Unit(enums.UnitSymbolKind.THERM, enums.MeasurementKind.ENERGY, 0, enums.CommodityKind.NATURAL_GAS),
-}
+# A word for a unit in the last part of a V1 link: `SP_4100000001_KVARH%2015%20Minute%20Interval`.
+_WORD = re.compile(r"(?<![A-Za-z])(KVARH|KVAH|KWH|KVAR|KVA|KW|CCF|MCF|CF|DTH|THERM)S?(?![A-Za-z])", re.IGNORECASE)
 
 
 class Source(NamedTuple):
@@ -87,11 +68,11 @@ class Directory:
         kind = self._reading_type(*type_key) or self._own_type(block.entry)
         kind = kind if kind and kind.uom is not None else hinted or kind
         if kind and point:
-            return Source(point, meter_reading, kind)
+            return Source(point, meter_reading, self._restated(kind, point))
         if not is_final:
             return None
         point = point or self._only(self.usage_points) or UNNAMED
-        return Source(point, meter_reading, kind or self._fallback(point))
+        return Source(point, meter_reading, self._restated(kind or self._fallback(point), point))
 
     def usage_point_id(self, entry: resources.Entry) -> str:
         """The usage point that an entry belongs to; of a document that was read to its end."""
@@ -154,18 +135,43 @@ class Directory:
         return next((kind for kind in found if kind), None)
 
     def _hinted(self, block: resources.IntervalBlock) -> resources.ReadingType | None:
-        if not block.is_lower_camel and self.dialect.interval_values != "decimal_kwh":
+        """What the link's word says; a ReadingType of no unit where the dialect does not declare what the word means."""
+        word = self._word(block)
+        if not word:
             return None
-        found = (_UNIT.search(unquote(href).rpartition("/")[2]) for href in block.entry.hrefs)
-        return next((_type_of(match[1].upper()) for match in found if match), None)
+        unit = self.dialect.link_units.get(word)
+        return _type_of(unit) if unit else resources.ReadingType()
+
+    def _word(self, block: resources.IntervalBlock) -> str:
+        if not block.is_lower_camel and self.dialect.interval_values != "decimal_kwh":
+            return ""
+        found = (_WORD.search(unquote(href).rpartition("/")[2]) for href in block.entry.hrefs)
+        return next((match[1].upper() for match in found if match), "")
 
     def _fallback(self, point: str) -> resources.ReadingType | None:
         """What numbers mean that no link explains: the document's only ReadingType, or the dialect's unit."""
         if len(self.reading_types) == 1:
             return next(iter(self.reading_types.values()))[0]
+        is_decimal = self.dialect.interval_values == "decimal_kwh"
+        return _type_of(self.dialect.link_units["KWH"]) if is_decimal and not self._is_other_service(point) else None
+
+    def _is_other_service(self, point: str) -> bool:
         known = self.usage_points.get(point)
-        is_electricity = known is None or known.service_kind in (None, enums.ServiceKind.ELECTRICITY)
-        return _type_of("KWH") if self.dialect.interval_values == "decimal_kwh" and is_electricity else None
+        return known is not None and known.service_kind not in (None, enums.ServiceKind.ELECTRICITY)
+
+    def _restated(self, kind: resources.ReadingType | None, point: str) -> resources.ReadingType | None:
+        """A gas ReadingType in the unit that the dialect declares for its `uom`."""
+        unit = self.dialect.gas_units.get(kind.uom) if kind and kind.uom is not None else None
+        if kind is None or unit is None or not self._is_gas(kind, point):
+            return kind
+        multiplier = (kind.power_of_ten_multiplier or 0) + unit.multiplier
+        return replace(kind, uom=unit.uom, power_of_ten_multiplier=multiplier)
+
+    def _is_gas(self, kind: resources.ReadingType, point: str) -> bool:
+        if kind.commodity is not None:
+            return kind.commodity == enums.CommodityKind.NATURAL_GAS
+        known = self.usage_points.get(point)
+        return known is not None and known.service_kind == enums.ServiceKind.GAS
 
     @staticmethod
     def _only(known: Iterable[str]) -> str:
@@ -199,8 +205,7 @@ def subscription_id(entry: resources.Entry) -> str:
     return entry.segment("Subscription") or entry.segment("RetailCustomer")
 
 
-def _type_of(name: str) -> resources.ReadingType:
-    unit = _UNITS[name]
+def _type_of(unit: Unit) -> resources.ReadingType:
     return resources.ReadingType(
         commodity=unit.commodity,
         kind=unit.kind,
@@ -211,7 +216,8 @@ def _type_of(name: str) -> resources.ReadingType:
 
 
 # What tells series of one usage point apart. Not: interval length (a meter may change it), multiplier (rescaled),
-# default quality, measuring period (follows the interval length), currency.
+# default quality, measuring period (follows the interval length), currency. 0 is the standard's "not applicable" in all
+# of these lists, and says no more than a code that is absent; only of a unit it is a statement.
 _IDENTITY = {
     "commodity": "commodity",
     "kind": "kind",
@@ -229,4 +235,4 @@ _IDENTITY = {
 def identity(kind: resources.ReadingType) -> str:
     """The channel's name within its usage point, such as "commodity=1;kind=12;uom=72;flow=1;accumulation=4"."""
     codes = ((name, getattr(kind, field)) for name, field in _IDENTITY.items())
-    return ";".join(f"{name}={code}" for name, code in codes if code is not None) or "untold"
+    return ";".join(f"{name}={code}" for name, code in codes if code or (code == 0 and name == "uom")) or "untold"

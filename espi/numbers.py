@@ -35,6 +35,11 @@ def integer(text: str | None, within: range = INT64) -> int | None:
     return number if number in within else None
 
 
+def hexadecimal(text: str) -> int | None:
+    """A number of eight hexadecimal digits, as DstRuleType writes it; None for anything else."""
+    return int(text, 16) if re.fullmatch(r"[0-9A-Fa-f]{8}", text) else None
+
+
 def integers(column: list[str]) -> list[int] | None:
     """A whole column at once, when every text is a plain integer of up to 18 digits; otherwise None."""
     if column and column.count(column[0]) == len(column):  # durations and qualities mostly are all the same

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import ClassVar
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -13,7 +13,7 @@ import requests
 from django.conf import settings
 
 from espi import session
-from espi.dialect import Dialect
+from espi.dialect import ELECTRIC_WORDS, Dialect, Unit
 from espi.models import ApplicationInformation, Authorization
 from espi.scope import Scope
 from utilities import oauth
@@ -77,6 +77,22 @@ class PlannedRequest:
     token_class: str = "access"  # noqa: S105 - a class of tokens, not a token
     window_start: datetime | None = None
     window_end: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Gas:
+    """In what a utility sends how much gas was used: a fact it states, not one we find out from the numbers.
+
+    `unit` completes "gas readings are in ..."; `source` is where the utility says it; `is_confirmed`: a real bill has
+    agreed with the readings of its period. `link_units`, `units` and `bill_units` as in `espi.dialect.Dialect`.
+    """
+
+    unit: str
+    source: str
+    is_confirmed: bool = False
+    link_units: Mapping[str, Unit] = field(default_factory=dict)
+    units: Mapping[int, Unit] = field(default_factory=dict)
+    bill_units: Mapping[int, Unit] = field(default_factory=dict)
 
 
 USAGE_KINDS = frozenset(
@@ -408,9 +424,18 @@ class Utility:
         """The same window in parts, for one the utility finds too long; empty where it cannot be divided."""
         return []
 
+    def gas(self, app: ApplicationInformation) -> Gas | None:
+        """What its gas numbers count; None where it delivers no gas, or says it in every document."""
+        return None
+
     def dialect(self, app: ApplicationInformation) -> Dialect:
         """What this utility's documents do differently."""
-        return Dialect(time_zone=self.time_zone, default_currency=self.currency)
+        plain = Dialect(time_zone=self.time_zone, default_currency=self.currency)
+        gas = self.gas(app)
+        if gas is None:
+            return plain
+        words = {**ELECTRIC_WORDS, **gas.link_units}
+        return replace(plain, link_units=words, gas_units=gas.units, gas_bill_units=gas.bill_units)
 
     def resource(self, app: ApplicationInformation, path: str, **query: str) -> str:
         """The URL of a resource below the base."""

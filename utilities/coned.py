@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
 
-from espi.dialect import Dialect
+from espi.dialect import HUNDRED_CUBIC_FEET, Dialect
 from espi.enums import ServiceKind
 from espi.models import ApplicationInformation, Authorization, UsagePoint
 from espi.scope import Scope, join
@@ -25,6 +25,7 @@ from utilities.base import (
     AuthorizationParameters,
     DataChoice,
     Environment,
+    Gas,
     PlannedRequest,
     Utility,
     encoded,
@@ -76,6 +77,22 @@ V2_TOKENS = TokenDialect(refresh_fields=("scope", "redirect_uri"), client_scope=
 # Onboarding 2.1.1 step 6. The document's test addresses have lost hyphens where their lines break.
 V1_REDIRECT = (
     "accounts-billing/dashboard/billing-and-usage/share-my-data-connections/third-party-authorization/redirect"
+)
+
+
+# Edition 1 names no element and no link of gas; integrators' code reads `..._KWH...` and `..._KVARH...` only. A link that
+# says CCF is taken at its word, since gas is billed in CCF (version 4.4 of the document).
+V1_GAS = Gas(
+    "hundreds of cubic feet (CCF), where a link says CCF",
+    "not documented for edition 1; version 4.4 says that gas is billed in CCF",
+    link_units={"CCF": HUNDRED_CUBIC_FEET},
+)
+# "Currently 3 for electricity with uom 72, 0 for gas with uom 119" (version 4.4, data model): so readings count cubic feet,
+# and 119 stands as it is. The same document says that gas is billed in CCF: should a bill show a hundred times what its
+# readings add up to (espi.gas says so beside the document), the units are HUNDRED_CUBIC_FEET.
+V2_GAS = Gas(
+    "cubic feet (uom 119, multiplier 0)",
+    "version 4.4 of the document, data model; it also says that gas is billed in CCF, so compare a bill first",
 )
 
 
@@ -272,6 +289,10 @@ class ConEdison(Utility):
 
     def _is_download(self, app: ApplicationInformation, url: str) -> bool:
         return self.path(app, url)[:2] == ["Batch", "Download"]
+
+    def gas(self, app: ApplicationInformation) -> Gas:
+        """By edition; neither has been compared with a bill yet."""
+        return V1_GAS if app.edition == V1 else V2_GAS
 
     def dialect(self, app: ApplicationInformation) -> Dialect:
         """Edition 1 writes kilowatt-hours with a decimal point; edition 2 has ReadingTypes."""

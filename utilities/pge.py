@@ -16,6 +16,7 @@ from utilities.base import (
     AuthorizationParameters,
     DataChoice,
     Environment,
+    Gas,
     PlannedRequest,
     Utility,
     encoded,
@@ -27,6 +28,8 @@ from utilities.oauth import SUBSCRIPTION_FROM_EITHER, TokenDialect
 API = "https://api.pge.com"
 RESOURCES = f"{API}/GreenButtonConnect/espi/1_1/resource"
 WINDOW_DAYS = 365
+# Captured gas files: ReadingType uom 169 with multiplier -8; bills the same (open-energy-view, PGE-notify-xml, 2020).
+GAS = Gas("therms (uom 169)", "its own files: every gas ReadingType and bill names uom 169", is_confirmed=True)
 
 
 class PGE(Utility):
@@ -160,6 +163,10 @@ class PGE(Utility):
             "state": params.state,
         }
         return f"{self.authorize_url(app)}?{encoded(query | ({'scope': params.scope} if params.scope else {}))}"
+
+    def gas(self, app: ApplicationInformation) -> Gas:
+        """As every file says itself."""
+        return GAS
 
     # --- Tokens ---
 

@@ -69,6 +69,18 @@ def block(readings, href=METER, published="", name="1"):
     )
 
 
+def bill(start, duration, consumption, *, href=POINT, name="B1", published="", **more):
+    """A UsageSummary; `consumption` is (value, multiplier, uom)."""
+    value, multiplier, uom = consumption
+    measured = f"<powerOfTenMultiplier>{multiplier}</powerOfTenMultiplier><uom>{uom}</uom><value>{value}</value>"
+    inner = (
+        f"<billingPeriod><duration>{duration}</duration><start>{start}</start></billingPeriod>"
+        f"<overallConsumptionLastPeriod>{measured}</overallConsumptionLastPeriod>"
+    )
+    inner += "".join(f"<{key}>{text}</{key}>" for key, text in more.items())
+    return entry(espi("UsageSummary", inner), f"{href}/UsageSummary/{name}", published=published)
+
+
 def hours(count, start=MIDNIGHT, published="", href=METER, value=lambda index: 100 + index):
     return block([reading(start + index * 3600, value(index)) for index in range(count)], href, published)
 

@@ -331,13 +331,6 @@ def test_con_edison_v1_is_decimal_kwh_with_kvarh_beside_it(subscription):
     assert usage.amount(found[72], totals[72]) == Decimal(477)
 
 
-def test_con_edison_v1_gas_in_ccf_is_hundreds_of_cubic_feet(subscription):
-    store(subscription, documents.v1_feed(documents.v1_entry("CCF", ["0.01325", "0.00500"])), dialect=V1)
-    (channel,) = usage.channels(models.UsagePoint.objects.get())
-    assert channel.uom == 119
-    assert usage.amount(channel, models.IntervalBlock.objects.get().total) == Decimal("1.825")
-
-
 def test_con_edison_v2_decimals_with_multiplier_3_are_exact(subscription):
     store(subscription, documents.feed(block([reading(MIDNIGHT, "0.236")]), powerOfTenMultiplier=3))
     (channel,) = usage.channels(models.UsagePoint.objects.get())

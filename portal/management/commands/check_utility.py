@@ -52,6 +52,10 @@ def _paragraph(utility: Utility, app: ApplicationInformation, faults: list[str])
         yield f"  data come from     {utility.resource_base(app)}"
     except (KeyError, UntrustedAddress):
         yield "  its addresses cannot be used"
+    if gas := utility.gas(app):
+        doubt = "" if gas.is_confirmed else "; not confirmed by a bill yet"
+        yield f"  gas readings are   {gas.unit}{doubt}"
+        yield f"                     ({gas.source})"
     yield from (f"  - {fault}" for fault in faults or ["nothing is missing"])
 
 

@@ -1,0 +1,292 @@
+"""What numbers mean: units, multipliers, directions, registers, lengths, services and clocks, as documents really tell them."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+import utilities
+from espi import ingest, links, models, resources, usage, zones
+from espi.dialect import HUNDRED_CUBIC_FEET, Dialect
+from espi.models import ApplicationInformation
+from portal.models import User
+from tests.espi import documents
+from tests.espi.documents import BASE, MIDNIGHT, POINT, block, reading
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = date(2026, 1, 15)
+NEXT = DAY + timedelta(days=1)
+GAS = {"commodity": 7, "kind": 58, "uom": 119}
+
+
+@pytest.fixture
+def subscription():
+    user = User.objects.create_user("ann@example.com")
+    return models.Subscription.objects.create(retail_customer=user, utility="pge", time_zone="America/New_York")
+
+
+def store(subscription, content, **more):
+    return ingest.store(content, subscription=subscription, **({"now": NOW} | more))
+
+
+def dialect_of(slug, edition=""):
+    return utilities.get(slug).dialect(ApplicationInformation(utility=slug, edition=edition))
+
+
+def point():
+    return models.UsagePoint.objects.get()
+
+
+def amounts(start=DAY, end=NEXT):
+    """{(unit, direction): quantity in the plain unit} of everything that may be added, for local days."""
+    found = {}
+    for channel, days in usage.daily_totals(point(), start, end).items():
+        key = (channel.uom, channel.flow_direction)
+        assert key not in found
+        found[key] = usage.amount(channel, sum(day.value for day in days))
+    return found
+
+
+def series(name, *blocks, **codes):
+    """A MeterReading with its ReadingType, and blocks made for its address."""
+    meter, kind = f"{POINT}/MeterReading/{name}", f"{BASE}/ReadingType/{name}"
+    made = (documents.reading_type(kind, **codes), documents.meter_reading(meter, kind))
+    return (*made, *(make(meter) for make in blocks))
+
+
+def day_of(value, start=MIDNIGHT, count=24):
+    return lambda meter: documents.hours(count, start, href=meter, value=lambda _: value)
+
+
+def service(*parts, kind=0):
+    return documents.bare_feed(documents.local_time(), documents.usage_point(kind=kind), *parts)
+
+
+# --- Gas --------------------------------------------------------------------------------------------------------------
+
+
+def test_con_edison_v1_gas_in_ccf_is_hundreds_of_cubic_feet_because_its_declaration_says_so(subscription):
+    content = documents.v1_feed(documents.v1_entry("CCF", ["0.01325", "0.00500"]))
+    store(subscription, content, dialect=dialect_of("cecony", "v1"))
+    assert amounts() == {(119, None): Decimal("1.825")}
+
+
+@pytest.mark.parametrize("word", ["CCF", "MCF", "THERMS", "DTH"])
+def test_a_word_for_gas_that_nobody_declared_leaves_the_unit_untold(subscription, word):
+    v1 = Dialect(time_zone="America/New_York", interval_values="decimal_kwh")
+    store(subscription, documents.v1_feed(documents.v1_entry(word, ["0.01325"])), dialect=v1)
+    (channel,) = usage.channels(point())
+    assert channel.uom is None
+
+
+@pytest.mark.parametrize(("units", "feet"), [({}, 240), ({119: HUNDRED_CUBIC_FEET}, 24_000)])
+def test_what_uom_119_counts_is_declared_for_gas_and_scales_readings_exactly(subscription, units, feet):
+    content = service(*series("G", day_of(10), **GAS, powerOfTenMultiplier=0), kind=1)
+    store(subscription, content, dialect=Dialect(time_zone="America/New_York", gas_units=units))
+    assert amounts() == {(119, 1): feet}
+
+
+def test_another_declaration_reads_the_same_document_again_and_corrects_what_stands(subscription):
+    content = service(*series("G", day_of(10), **GAS, powerOfTenMultiplier=0), kind=1)
+    plain = Dialect(time_zone="America/New_York")
+    store(subscription, content, dialect=plain)
+    store(
+        subscription, content, dialect=replace(plain, gas_units={119: HUNDRED_CUBIC_FEET}), now=NOW + timedelta(days=1)
+    )
+    assert amounts() == {(119, 1): 24_000}
+
+
+def test_water_in_uom_119_is_not_gas(subscription):
+    water = GAS | {"commodity": 9}
+    content = service(*series("W", day_of(10), **water), kind=2)
+    store(subscription, content, dialect=Dialect(time_zone="America/New_York", gas_units={119: HUNDRED_CUBIC_FEET}))
+    assert amounts() == {(119, 1): 240}
+
+
+def test_a_gas_bill_has_a_declaration_of_its_own(subscription):
+    told = documents.bill(MIDNIGHT, 30 * 86400, (24, 0, 119), commodity=7)
+    dialect = Dialect(time_zone="America/New_York", gas_bill_units={119: HUNDRED_CUBIC_FEET})
+    store(subscription, service(told, kind=1), dialect=dialect)
+    bill = models.UsageSummary.objects.get()
+    assert (bill.consumption, bill.consumption_multiplier, bill.consumption_uom) == (24, 2, 119)
+
+
+def test_therms_cubic_feet_hundreds_of_them_and_cubic_metres_never_share_a_channel(subscription):
+    """One MeterReading id, whose ReadingType names another unit from document to document."""
+    for day, (uom, multiplier) in enumerate([(169, -8), (42, -3), (119, 0), (119, 2)]):
+        start = MIDNIGHT + day * 86400
+        kind = {"commodity": 7, "kind": 12, "uom": uom, "powerOfTenMultiplier": multiplier}
+        store(subscription, service(*series("G", day_of(1000, start), **kind), kind=1))
+    assert amounts(DAY, DAY + timedelta(days=4)) == {
+        (169, 1): Decimal("0.00024"),
+        (42, 1): 24,
+        (119, 1): 24_000 + 2_400_000,
+    }
+
+
+@pytest.mark.parametrize(("billed", "is_said"), [(7440, False), (74, True), (744_000, True), (9000, False)])
+def test_a_gas_bill_a_hundred_times_off_its_readings_is_told_to_staff(subscription, billed, is_said):
+    month = [day_of(10, MIDNIGHT + day * 86400) for day in range(31)]
+    bill = documents.bill(MIDNIGHT, 31 * 86400, (billed, 0, 119), commodity=7)
+    document = store(subscription, service(*series("G", *month, **GAS), bill, kind=1))
+    assert [each["what"] for each in document.summary["remarks"]] == ["gas"] * is_said
+
+
+def test_a_bill_in_therms_is_not_compared_with_cubic_feet(subscription):
+    month = [day_of(10, MIDNIGHT + day * 86400) for day in range(31)]
+    bill = documents.bill(MIDNIGHT, 31 * 86400, (74, 0, 169), commodity=7)
+    assert store(subscription, service(*series("G", *month, **GAS), bill, kind=1)).summary["remarks"] == []
+
+
+@pytest.mark.parametrize(
+    ("slug", "edition"), [("cecony", "v1"), ("cecony", "v2"), ("oru", "v1"), ("oru", "v2"), ("pge", "")]
+)
+def test_every_utility_that_delivers_gas_declares_its_unit_and_where_it_says_so(slug, edition):
+    gas = utilities.get(slug).gas(ApplicationInformation(utility=slug, edition=edition))
+    assert gas.unit
+    assert gas.source
+    assert gas.is_confirmed == (slug == "pge")
+
+
+# --- Each object by its own multiplier --------------------------------------------------------------------------------
+
+
+def test_readings_bill_and_line_item_are_each_scaled_by_their_own_multiplier(subscription):
+    """PG&E: readings and bill at 10^-3; here all three differ, as they may (PG&E contract 9.4, Con Edison contract 5.5)."""
+    item = "<amount>2250000</amount><measurement><powerOfTenMultiplier>-1</powerOfTenMultiplier><uom>72</uom><value>5000</value></measurement>"
+    bill = documents.bill(MIDNIGHT, 30 * 86400, (4488, 3, 72), costAdditionalDetailLastPeriod=item)
+    store(subscription, service(*series("E", day_of(842500), powerOfTenMultiplier=-3), bill))
+    assert amounts() == {(72, 1): Decimal("20220")}
+    found = models.UsageSummary.objects.get()
+    assert (found.consumption, found.consumption_multiplier) == (4488, 3)
+    assert found.details[0]["measurement"] == {"powerOfTenMultiplier": -1, "uom": 72, "value": 5000}
+
+
+# --- What may be added ------------------------------------------------------------------------------------------------
+
+
+def test_forward_reverse_net_reactive_and_registers_are_five_series_and_only_amounts_are_added(subscription):
+    content = service(
+        *series("in", day_of(5)),
+        *series("out", day_of(3), flowDirection=19),
+        *series("net", day_of(-2), flowDirection=4),
+        *series("reactive", day_of(7), uom=73),
+        *series("dial", day_of(1000), accumulationBehaviour=1),
+    )
+    store(subscription, content)
+    assert amounts() == {(72, 1): 120, (72, 19): 72, (72, 4): -48, (73, 1): 168}
+    assert models.MeterReading.objects.get(is_register=True).interval_blocks.count() == 1
+
+
+def test_a_register_of_duration_0_beside_deltas_adds_nothing(subscription):
+    dial = lambda meter: block([reading(MIDNIGHT + 60 * i, 90_000 + i, 0) for i in range(60)], meter)  # noqa: E731
+    store(subscription, service(*series("in", day_of(5)), *series("dial", dial, accumulationBehaviour=1)))
+    assert amounts() == {(72, 1): 120}
+    dials = [readings for channel, readings in usage.day_readings(point(), DAY).items() if channel.is_register]
+    assert [len(readings) for readings in dials] == [60]
+
+
+def test_a_temperature_beside_the_energy_is_kept_and_never_added(subscription):
+    store(
+        subscription, service(*series("in", day_of(5)), *series("outdoors", day_of(21), commodity=0, kind=46, uom=23))
+    )
+    assert amounts() == {(72, 1): 120}
+    shown = {channel.uom: readings for channel, readings in usage.day_readings(point(), DAY).items()}
+    assert [each.value for each in shown[23]] == [21] * 24
+
+
+def test_times_of_use_in_reading_types_of_their_own_are_series_of_their_own(subscription):
+    peak = lambda meter: block([reading(MIDNIGHT + 3600 * i, 9) for i in range(16, 21)], meter)  # noqa: E731
+    rest = lambda meter: block([reading(MIDNIGHT + 3600 * i, 2) for i in range(16)], meter)  # noqa: E731
+    store(subscription, service(*series("peak", peak, tou=1), *series("rest", rest, tou=2)))
+    totals = usage.daily_totals(point(), DAY, NEXT)
+    assert {channel.tou: days[0].value for channel, days in totals.items()} == {1: 45, 2: 32}
+
+
+@pytest.mark.parametrize("code", ["tou", "cpp", "consumptionTier", "phase", "dataQualifier"])
+def test_a_code_that_does_not_apply_says_no_more_than_one_that_is_absent(subscription, code):
+    store(subscription, service(*series("A", day_of(5))))
+    store(subscription, service(*series("B", day_of(6, MIDNIGHT + 86400), **{code: 0})))
+    assert models.MeterReading.objects.count() == 1
+    assert links.identity(resources.ReadingType(uom=0)) == "uom=0"
+
+
+# --- How long a reading lasts -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_readings_of_a_day_that_start_every_hour_last_an_hour(subscription, order):
+    readings = [reading(MIDNIGHT + 3600 * i, 100 + i, 86400) for i in range(24)][::order]
+    document = store(subscription, documents.feed(block(readings)))
+    row = models.IntervalBlock.objects.get()
+    assert (row.interval_length, row.count, row.total) == (3600, 24, sum(range(100, 124)))
+    assert not models.IntervalReading.objects.exists()
+    ((days),) = usage.daily_totals(point(), DAY, NEXT).values()
+    assert days == [usage.DayTotal(DAY, row.total, None, 24, True)]
+    why = "it lasts longer than until the next one (that time was taken)"
+    assert document.summary["remarks"] == [{"what": "reading", "why": why, "count": 24}]
+
+
+def test_rolling_demand_and_registers_may_overlap(subscription):
+    rolling = lambda meter: block([reading(MIDNIGHT + 300 * i, i, 900) for i in range(12)], meter)  # noqa: E731
+    document = store(subscription, service(*series("kw", rolling, uom=38, kind=8, accumulationBehaviour=6)))
+    assert document.summary["remarks"] == []
+    assert {each.duration for each in usage.day_readings(point(), DAY).popitem()[1] if each.value is not None} == {900}
+
+
+# --- What it is called and what it measures ---------------------------------------------------------------------------
+
+
+def test_a_service_that_contradicts_its_units_is_reported_and_numbers_keep_the_unit_of_their_reading_type(subscription):
+    document = store(subscription, service(*series("A", day_of(5)), kind=1))
+    assert point().service_kind == 1
+    assert amounts() == {(72, 1): 120}
+    why = "it is gas, and has readings of electricity"
+    assert document.summary["remarks"] == [{"what": "ServiceCategory", "why": why, "count": 1}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "codes"), [(0, {}), (1, GAS), (1, {"commodity": 7, "uom": 169}), (2, {"commodity": 9, "uom": 128})]
+)
+def test_a_service_that_agrees_is_not_reported(subscription, kind, codes):
+    assert store(subscription, service(*series("A", day_of(5), **codes), kind=kind)).summary["remarks"] == []
+
+
+# --- Clocks -----------------------------------------------------------------------------------------------------------
+
+SAID = "<dstEndRule>{end}</dstEndRule><dstOffset>{dst}</dstOffset><dstStartRule>{start}</dstStartRule><tzOffset>{tz}</tzOffset>"
+
+
+def local_time(tz=-18000, dst=3600, start="360E2000", end="B40E2000"):
+    return documents.local_time(SAID.format(tz=tz, dst=dst, start=start, end=end))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"tz": -28800}, "its time zone is -28800 seconds from UTC, that of America/New_York is -18000"),
+        ({"tz": 18000}, "its time zone is 18000 seconds from UTC, that of America/New_York is -18000"),
+        ({"dst": 0}, "it says that clocks do not change, unlike those of America/New_York"),
+        ({"start": "3E0E2000", "end": "AE0E2000"}, "its clocks change on other days than those of America/New_York"),
+    ],
+)
+def test_local_time_parameters_that_contradict_the_utilitys_zone_are_counted_for_staff(subscription, said, words):
+    content = documents.bare_feed(local_time(**said), documents.usage_point(), *series("A", day_of(5)))
+    document = store(subscription, content, dialect=Dialect(time_zone="America/New_York"))
+    assert document.summary["remarks"] == [{"what": "LocalTimeParameters", "why": words, "count": 1}]
+    assert models.IntervalBlock.objects.get().local_date == DAY
+
+
+@pytest.mark.parametrize("said", [{}, {"start": "B60E", "end": ""}, {"tz": "", "dst": ""}], ids=str)
+def test_local_time_parameters_that_agree_or_cannot_be_read_are_not_counted(subscription, said):
+    content = documents.bare_feed(local_time(**said), documents.usage_point(), *series("A", day_of(5)))
+    assert store(subscription, content, dialect=Dialect(time_zone="America/Toronto")).summary["remarks"] == []
+
+
+@pytest.mark.parametrize("year", [2023, 2024, 2026, 2027])
+def test_the_american_rules_are_the_days_on_which_clocks_change(year):
+    said = resources.LocalTimeParameters(resources.Entry(), -28800, 3600, "360E2000", "B40E2000")
+    assert zones.contradiction(said, "America/Los_Angeles", year) == ""
+    assert zones.contradiction(replace(said, tz_offset=-25200), "America/Phoenix", year) != ""
