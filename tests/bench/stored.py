@@ -1,0 +1,78 @@
+"""What the measured processes do with the database: store a document, look at sizes. Django is set up here."""
+
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.db import connection
+
+from espi import ingest, models
+from portal.models import User
+from tests.bench.measure import Sample, measuring
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+READINGS = ("espi_intervalblock", "espi_intervalreading", "espi_intervalrevision")
+_SIZE = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relname LIKE ANY(%s)"
+# The WAL records that touch a table of documents, an index of one, or the place where PostgreSQL puts long values.
+_WAL_OF_DOCUMENTS = """
+    WITH RECURSIVE touched (oid) AS (
+        SELECT oid FROM pg_class WHERE relkind = 'r' AND relname LIKE 'espi_document%%'
+        UNION SELECT unnest(array[reltoastrelid, indexrelid]) FROM touched JOIN pg_class USING (oid)
+            LEFT JOIN pg_index ON indrelid = pg_class.oid
+    ), records AS (
+        SELECT DISTINCT start_lsn, record_length FROM pg_get_wal_block_info(%s::pg_lsn, %s::pg_lsn, false)
+        JOIN pg_class USING (relfilenode) JOIN touched ON touched.oid = pg_class.oid
+    ) SELECT coalesce(sum(record_length), 0) FROM records"""
+
+
+def store(path: str, subscription: int | None = None) -> Sample:
+    """Store a document under a subscription, a new one unless it is named; with what it cost the database."""
+    kept = _subscription() if subscription is None else models.Subscription.objects.get(pk=subscription)
+    before = _one("SELECT pg_current_wal_insert_lsn()")
+    with measuring(session()) as sample:
+        document = ingest.store(Path(path), subscription=kept, now=NOW)
+    after = _one("SELECT pg_current_wal_insert_lsn()")
+    sample.told = {
+        "subscription": kept.pk,
+        "readings": document.summary["readings"],
+        "refused": sum(each["count"] for each in document.summary["refused"]),
+        "wal": int(_one("SELECT pg_wal_lsn_diff(%s, %s)", after, before)),
+        "wal_of_documents": _wal_of_documents(before, after),
+        "size": size(*READINGS),
+        "size_of_documents": size("espi_document%"),
+    }
+    return sample
+
+
+def _wal_of_documents(before: object, after: object) -> int:
+    """Bytes; 0 where the server does not let us look (pg_walinspect is for its owner)."""
+    can_look = _one("SELECT count(*) FROM pg_extension WHERE extname = 'pg_walinspect'")
+    return int(_one(_WAL_OF_DOCUMENTS, before, after)) if can_look and before != after else 0
+
+
+def session() -> int:
+    """The process of our database session."""
+    connection.ensure_connection()
+    return int(connection.connection.info.backend_pid)
+
+
+def size(*tables: str) -> int:
+    """Bytes of tables with all their indexes and long values; names may hold `%`."""
+    return int(_one(_SIZE, list(tables)) or 0)
+
+
+def sizes() -> Sample:
+    with measuring() as sample:
+        sample.told = {"size": size(*READINGS), "size_of_documents": size("espi_document%")}
+    return sample
+
+
+def _subscription() -> models.Subscription:
+    user = User.objects.create_user(f"{secrets.token_hex(8)}@example.com")
+    return models.Subscription.objects.create(retail_customer=user, utility="cecony", time_zone="America/New_York")
+
+
+def _one(statement: str, *arguments: object) -> object:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, arguments)
+        return cursor.fetchone()[0]
