@@ -75,6 +75,16 @@ def number(text: str | None) -> int | Decimal | None:
     return Decimal(stripped) if _DECIMAL.fullmatch(stripped) else None
 
 
+def exact(value: int, exponent: int) -> str:
+    """`value` times 10 ** `exponent` as a plain decimal: no exponent, no thousands, no zeros at the end of a fraction."""
+    if exponent >= 0:
+        return f"{value}{'0' * exponent}" if value else "0"
+    digits = str(abs(value)).rjust(1 - exponent, "0")
+    whole, fraction = digits[:exponent], digits[exponent:].rstrip("0")
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
 def epoch(text: str | None) -> int | None:
     """Epoch seconds of an instant written in seconds, in milliseconds or with a fraction; None if out of range."""
     found = number(text)

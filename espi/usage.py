@@ -20,6 +20,7 @@ holds all of them. Where one channel came in two interval lengths for the same h
 A day of DayTotal is absent when nothing is known of it: absent is not zero.
 """
 
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from espi import enums, models
 
 # A day is at most 25 hours long (26 leaves room for zones that change by two); longer readings are not a day's.
 LONGEST_DAY = 26 * 3600
+_BILLS_AT_ONCE = 100
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())  # a nonsense duration must not break a calendar
 
@@ -44,11 +46,13 @@ _LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())  # a nonsense durati
 class Channel:
     """One series of a usage point: what its numbers are, and from which local day to which they are here.
 
+    `public_id` stays the same for as long as the channel is here, and cannot be guessed.
     `first_date` and `last_date` are the days on which the first and the last reading begin, `end_date` is the last day
     that a reading covers: later than `last_date` where readings are longer than a day (`is_long`: all of them are).
     """
 
     id: int
+    public_id: uuid.UUID
     channel: str
     commodity: int | None
     kind: int | None
@@ -57,6 +61,8 @@ class Channel:
     flow_direction: int | None
     currency: int | None
     tou: int | None
+    cpp: int | None
+    consumption_tier: int | None
     is_register: bool
     first_date: date | None
     last_date: date | None
@@ -134,10 +140,32 @@ def channels(usage_point: models.UsagePoint) -> list[Channel]:
     rows = list(models.MeterReading.objects.filter(usage_point=usage_point).select_related("reading_type"))
     held = _held([row.pk for row in rows])
     zone = ZoneInfo(usage_point.time_zone)
-    found = [_channel(row, held[row.pk], zone) for row in rows]
+    found = [_channel(usage_point, row, held[row.pk], zone) for row in rows]
     return sorted(
         found, key=lambda channel: (channel.is_register, channel.is_reverse, channel.uom or 0, channel.channel)
     )
+
+
+def reading_types(usage_point: models.UsagePoint) -> dict[int, models.ReadingType]:
+    """What the utility said of the numbers of each channel, by `Channel.id`."""
+    rows = models.MeterReading.objects.filter(usage_point=usage_point).select_related("reading_type")
+    return {row.pk: row.reading_type for row in rows}
+
+
+def bills(
+    usage_point: models.UsagePoint, start_date: date | None = None, end_date: date | None = None
+) -> Iterator[models.UsageSummary]:
+    """The bills whose period begins on these local days (None: no limit), oldest first, a few at a time."""
+    zone = ZoneInfo(usage_point.time_zone)
+    rows = models.UsageSummary.objects.filter(usage_point=usage_point)
+    if start_date:
+        rows = rows.filter(start__gte=day_start(start_date, zone))
+    if end_date:
+        rows = rows.filter(start__lt=day_start(end_date, zone))
+    last = 0
+    while piece := list(rows.filter(start__gt=last).order_by("start")[:_BILLS_AT_ONCE]):
+        yield from piece
+        last = piece[-1].start
 
 
 def coverage(usage_point: models.UsagePoint, *, known: Sequence[Channel] | None = None) -> tuple[date, date] | None:
@@ -269,10 +297,13 @@ def _end_date(rows: Sequence[_Held], zone: ZoneInfo) -> date:
     return max(last, datetime.fromtimestamp(min(ends, _LATEST) - 1, zone).date()) if ends > 0 else last
 
 
-def _channel(row: models.MeterReading, held: Sequence[_Held], zone: ZoneInfo) -> Channel:
+def _channel(
+    usage_point: models.UsagePoint, row: models.MeterReading, held: Sequence[_Held], zone: ZoneInfo
+) -> Channel:
     kind = row.reading_type
     return Channel(
         id=row.pk,
+        public_id=uuid.uuid5(usage_point.public_id, f"MeterReading/{row.pk}"),
         channel=row.channel,
         commodity=kind.commodity,
         kind=kind.kind,
@@ -281,6 +312,8 @@ def _channel(row: models.MeterReading, held: Sequence[_Held], zone: ZoneInfo) ->
         flow_direction=kind.flow_direction,
         currency=kind.currency,
         tou=kind.tou,
+        cpp=kind.cpp,
+        consumption_tier=kind.consumption_tier,
         is_register=row.is_register,
         first_date=min((each.first for each in held), default=None),
         last_date=max((each.last for each in held), default=None),

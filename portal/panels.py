@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from espi import enums, marks, models, usage
+from espi import enums, marks, models, usage, words
 from espi.usage import Channel
 from portal import charts
 from portal.charts import Slot, Value
@@ -22,7 +22,6 @@ CLOCKS = 7200  # seconds; a period of whole times 86400 s ends an hour off midni
 MOST_ROWS = 40  # a month, or a day with a few gaps
 COST_UNIT = -5  # costs are hundred-thousandths
 UNIT_ORDER = (72, 169, 119, 42)
-CURRENCIES = {36: "AUD", 124: "CAD", 554: "NZD", 826: "GBP", 840: "USD", 978: "EUR"}
 QUANTITIES = {38: "Power", 61: "Apparent power", 71: "Apparent energy", 73: "Reactive energy", 29: "Voltage"}
 DETAIL = {"year": "month", "month": "day", "week": "day"}
 
@@ -454,7 +453,7 @@ def currency_code(number: int | None) -> str:
     """`USD` for 840; words for a code we do not know, and for none."""
     if number is None:
         return "currency not stated"
-    return CURRENCIES.get(number, f"currency number {number}")
+    return words.CURRENCIES.get(number, f"currency number {number}")
 
 
 # --- Bills ------------------------------------------------------------------------------------------------------------
