@@ -22,7 +22,8 @@ _RESCALED = (
     """UPDATE espi_intervalrevision SET old_value = old_value * %(by)s, new_value = new_value * %(by)s
     WHERE meter_reading_id = %(id)s""",
 )
-_TYPE_FIELDS = [field.name for field in fields(resources.ReadingType) if field.name != "entry"]
+_NOT_KEPT = {"entry", "interharmonic", "argument", "extra"}
+_TYPE_FIELDS = [field.name for field in fields(resources.ReadingType) if field.name not in _NOT_KEPT]
 
 
 class NotStorable(ValueError):

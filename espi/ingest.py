@@ -57,6 +57,7 @@ _NO_MONEY: dict[str, Any] = {
 Source = BinaryIO | Path | bytes
 _CHUNK = 1 << 20
 _CELLS_AT_ONCE = 60_000
+_MOST_NAMES = 200
 _LOCK = 0x45535049  # "ESPI": first half of the advisory lock's key
 
 
@@ -211,6 +212,7 @@ class _Ingest:
         self.written = storage.Written()
         self.said: Counter[str] = Counter()
         self.other: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
         self.refused: Counter[tuple[str, str]] = Counter()
         self.remarks: Counter[tuple[str, str]] = Counter()
         self.bills: list[resources.UsageSummary] = []
@@ -240,7 +242,8 @@ class _Ingest:
             "revised": self.written.revised,
         }
         told = {"refused": _listed(self.refused), "remarks": _listed(self.remarks)}
-        return counts | outcome | told | {"other": dict(sorted(self.other.items()))}
+        kept = {"other": dict(sorted(self.other.items())), "unknown": dict(sorted(self.unknown.items()))}
+        return counts | outcome | told | kept
 
     def _is_ours(self, resource: resources.Resource) -> bool:
         if _belongs(resource, self.rules):
@@ -262,22 +265,35 @@ class _Ingest:
                 self.local_times.append(resource)
             case resources.Refused():
                 self.refused[resource.what, resource.why] += 1
+            case resources.Unknown():
+                self._take_unknown(resource)
+            case resources.CustomerResource():
+                self._take_other(resource.noun, is_customer=True)
             case resources.Other():
-                self._take_other(resource)
+                self._take_other(resource.name, is_customer=resource.is_customer)
             case resources.UsageSummary():
                 self._take_bill(resource)
             case resources.IntervalBlock():
                 self._take_block(resource)
+            case resources.ElectricPowerQualitySummary() | resources.ProgramIdMappings() | resources.ServiceStatus():
+                self.other[type(resource).__name__] += 1
+            case resources.BatchList() | resources.Authorization() | resources.ApplicationInformation():
+                self.other[type(resource).__name__] += 1
 
     def _note_time(self, entry: resources.Entry) -> None:
         if entry.published_at and (self.published_at is None or entry.published_at > self.published_at):
             self.published_at = entry.published_at
 
-    def _take_other(self, resource: resources.Other) -> None:
-        if resource.is_customer and not self.rules.accepts & {CUSTOMER, resource.name}:
-            self._refuse_kind(resource.name)
+    def _take_other(self, name: str, *, is_customer: bool) -> None:
+        if is_customer and not self.rules.accepts & {CUSTOMER, name}:
+            self._refuse_kind(name)
         else:
-            self.other[resource.name] += 1
+            self.other[name] += 1
+
+    def _take_unknown(self, resource: resources.Unknown) -> None:
+        """Names are the file's own: so many are told apart, and the rest counted together."""
+        path = resource.path if len(self.unknown) < _MOST_NAMES or resource.path in self.unknown else "more"
+        self.unknown[path] += 1
 
     def _take_bill(self, bill: resources.UsageSummary) -> None:
         self.said["summaries"] += 1

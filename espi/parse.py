@@ -1,18 +1,28 @@
 """Atom entries -> resources: what the document says, in its order. Pure functions over bytes; no database.
 
-The element is picked by namespace and name, never by position. Unknown elements are skipped, unknown resources counted.
+A resource is picked by namespace and name, never by position, and in any mixture of small and capital letters. Each of
+its elements is either in a typed field, or among what else it said, or counted as refused.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 from lxml import etree
 
-from espi import atom, numbers, resources
+from espi import atom, customer_resources, elements, numbers, resources, shapes
+from espi.elements import Said
 
-_E = f"{{{atom.ESPI}}}"
-_WRAPPERS = {"intervalBlocks", "intervalBlock", "IntervalBlock", "IntervalBlocks"}  # their blocks are read already
+_BLOCKS = {"intervalblocks", "intervalblock"}  # these are read already
+_OURS = (atom.ESPI, atom.CUSTOMER)
+_OF_ENTRY = {"id", "link", "published", "updated", "title"}  # stand inside the content too (Essex contract, 5.4)
+# Of a resource; as JSON it takes several times the room.
+_IS_TOO_LARGE = etree.XPath(
+    "count(descendant::*) > 20000 or string-length() > 1000000 or descendant-or-self::*/@*[string-length() > 10000]"
+)
 _HUNDRED_THOUSANDTHS = 5
+
+_Reader = Callable[[resources.Entry, Any], Iterable[resources.Resource]]
 
 
 def read(source: BinaryIO) -> Iterator[resources.Resource]:
@@ -21,7 +31,7 @@ def read(source: BinaryIO) -> Iterator[resources.Resource]:
     for parcel in atom.read(source):
         parcels += 1
         for resource in _resources(parcel):
-            understood += not isinstance(resource, resources.Refused)
+            understood += not isinstance(resource, resources.Refused | resources.Unknown)
             yield resource
     if parcels and not understood:
         raise atom.NothingUnderstood("None of the file's entries is Green Button (ESPI) data.")
@@ -29,32 +39,71 @@ def read(source: BinaryIO) -> Iterator[resources.Resource]:
 
 def _resources(parcel: atom.Parcel) -> Iterator[resources.Resource]:
     for element in parcel.payloads:
-        resource = _resource(parcel.entry, element)
-        if resource is not None:
-            yield resource
+        yield from _read(parcel.entry, element)
     for is_lower_camel, columns in parcel.blocks:
         yield resources.IntervalBlock(parcel.entry, columns, is_lower_camel)
     if parcel.text and not parcel.payloads and not parcel.blocks:
         yield resources.Refused(parcel.entry, "entry", "its content is text where an element should be")
 
 
-def _resource(entry: resources.Entry, element: etree._Element) -> resources.Resource | None:
-    name = etree.QName(element)
-    if name.namespace not in (atom.ESPI, atom.CUSTOMER) or name.localname in _WRAPPERS:
-        return None
-    reader = _READERS.get(name.localname) if name.namespace == atom.ESPI else None
-    if reader is None:
-        return resources.Other(entry, name.localname, name.namespace == atom.CUSTOMER)
-    return reader(entry, element)
+def _read(entry: resources.Entry, element: etree._Element) -> Iterator[resources.Resource]:
+    namespace, _, name = element.tag[1:].rpartition("}")
+    if namespace not in _OURS:
+        if namespace != atom.ATOM or name not in _OF_ENTRY:
+            yield resources.Unknown(entry, element.tag[:200])
+        return
+    known = _NOUNS.get((namespace, name.lower()))
+    if known is not None:
+        yield from _resource(entry, element, *known)
+    elif name.lower() not in _BLOCKS:
+        yield resources.Other(entry, name, namespace == atom.CUSTOMER)
 
 
-def _usage_point(entry: resources.Entry, element: etree._Element) -> resources.UsagePoint:
-    kind = _code(element, "ServiceCategory/kind")
-    return resources.UsagePoint(entry, service_kind=kind, status=_code(element, "status"))
+def _resource(
+    entry: resources.Entry, element: etree._Element, noun: str, shape: shapes.Shape, reader: _Reader
+) -> Iterator[resources.Resource]:
+    if not len(element) and noun == "MeterReading":  # one for each block of a daily feed, and it says nothing
+        yield resources.MeterReading(entry)
+        return
+    if _IS_TOO_LARGE(element):
+        yield resources.Refused(entry, noun, "it holds more than can be kept")
+        return
+    said = elements.as_json(element, integers=noun not in customer_resources.NOUNS)
+    for path in elements.unknown(said, shape, noun):
+        yield resources.Unknown(entry, path[:200])
+    yield from reader(entry, said)
 
 
-def _meter_reading(entry: resources.Entry, element: etree._Element) -> resources.MeterReading:
-    return resources.MeterReading(entry)
+# --- Usage ------------------------------------------------------------------------------------------------------------
+
+
+def usage_point(entry: resources.Entry, said: Any) -> resources.UsagePoint:
+    """A UsagePoint from what was said of it (`espi.elements`): in one document, or in several."""
+    told = Said(said)
+    return resources.UsagePoint(
+        entry,
+        service_kind=told.code("ServiceCategory/kind"),
+        status=told.code("status"),
+        role_flags=told.text("roleFlags", 16),
+        tariff_profile=told.text("serviceDeliveryPoint/tariffProfile"),
+        connection_state=told.text("connectionState", 32),
+        ami_billing_ready=told.text("amiBillingReady", 32),
+        phase_code=told.code("phaseCode"),
+        read_cycle=told.text("readCycle"),
+        said=Said(said).rest,
+    )
+
+
+def _usage_point(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
+    yield usage_point(entry, said)
+
+
+def _meter_reading(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
+    """It has no fields of its own: what it holds all the same is kept with the document."""
+    for name in Said(said).rest:
+        if name.lower() in shapes.METER_READING:
+            yield resources.Unknown(entry, f"MeterReading/{name}")
+    yield resources.MeterReading(entry)
 
 
 _READING_TYPE = {
@@ -74,91 +123,105 @@ _READING_TYPE = {
     "consumption_tier": "consumptionTier",
     "currency": "currency",
 }
+_LENGTHS = range(1, 2**31)
 
 
-def _reading_type(entry: resources.Entry, element: etree._Element) -> resources.ReadingType:
-    codes = {field: _code(element, name) for field, name in _READING_TYPE.items()}
-    length = numbers.integer(_text(element, "intervalLength"), within=range(1, 2**31))
-    return resources.ReadingType(entry, interval_length=length, **codes)
-
-
-def _local_time(entry: resources.Entry, element: etree._Element) -> resources.LocalTimeParameters:
-    return resources.LocalTimeParameters(
+def _reading_type(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
+    told = Said(said)
+    codes = {field: told.code(name) for field, name in _READING_TYPE.items()}
+    yield resources.ReadingType(
         entry,
-        tz_offset=numbers.integer(_text(element, "tzOffset"), within=range(-86400, 86401)),
-        dst_offset=numbers.integer(_text(element, "dstOffset"), within=range(-86400, 86401)),
-        dst_start_rule=_text(element, "dstStartRule")[:16],
-        dst_end_rule=_text(element, "dstEndRule")[:16],
+        interval_length=told.integer("intervalLength", _LENGTHS),
+        interharmonic=_ratio(told, "interharmonic"),
+        argument=_ratio(told, "argument"),
+        extra=told.rest,
+        **codes,
     )
 
+
+def _ratio(told: Said, name: str) -> str:
+    """A RationalNumber as `numerator/denominator`; "" where it is none."""
+    paths = [f"{name}/numerator", f"{name}/denominator"]
+    found = [numbers.integer(told.peek(path)) for path in paths]
+    if None in found:
+        return ""
+    for path in paths:
+        told.drop(path)
+    return "/".join(map(str, found))
+
+
+_OFFSETS = range(-86400, 86401)
+
+
+def _local_time(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
+    told = Said(said)
+    yield resources.LocalTimeParameters(
+        entry,
+        tz_offset=told.integer("tzOffset", _OFFSETS),
+        dst_offset=told.integer("dstOffset", _OFFSETS),
+        dst_start_rule=told.text("dstStartRule", 16),
+        dst_end_rule=told.text("dstEndRule", 16),
+        extra=told.rest,
+    )
+
+
+# --- Bills ------------------------------------------------------------------------------------------------------------
 
 # Con Edison V1's names for a bill (its contract, 5.3); amounts there are dollars, energy is kilowatt-hours.
-_V1_SUMMARY = {"electricBilledAmount", "electricConsumption", "serviceClass"}
-_SUMMARY = {
-    "billingPeriod",
-    "billLastPeriod",
-    "billToDate",
-    "costAdditionalLastPeriod",
-    "costAdditionalDetailLastPeriod",
-    "currency",
-    "overallConsumptionLastPeriod",
-    "qualityOfReading",
-    "statusTimeStamp",
-    "commodity",
-    "tariffProfile",
-}
+_V1_SUMMARY = ("electricBilledAmount", "electricConsumption", "serviceClass")
 
 
-def _usage_summary(entry: resources.Entry, element: etree._Element) -> resources.UsageSummary:
-    is_v1 = any(element.find(_E + name) is not None for name in _V1_SUMMARY)
-    consumption = _v1_consumption(element) if is_v1 else _measurement(element, "overallConsumptionLastPeriod")
-    told = _SUMMARY | _V1_SUMMARY if is_v1 else _SUMMARY
-    return resources.UsageSummary(
+def _usage_summary(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
+    told = Said(said)
+    is_v1 = any(told.peek(name) for name in _V1_SUMMARY)
+    consumption = _v1_consumption(told) if is_v1 else _measurement(told, "overallConsumptionLastPeriod")
+    yield resources.UsageSummary(
         entry,
-        start=numbers.epoch(_text(element, "billingPeriod/start")),
-        duration=numbers.integer(_text(element, "billingPeriod/duration"), within=range(1, numbers.LONGEST)),
-        end=numbers.local_time(_text(element, "billToDate")),
-        bill_last_period=_dollars(element, "electricBilledAmount") if is_v1 else _money(element, "billLastPeriod"),
-        bill_to_date=_money(element, "billToDate"),
-        cost_additional_last_period=_money(element, "costAdditionalLastPeriod"),
-        currency=_code(element, "currency"),
+        start=told.epoch("billingPeriod/start"),
+        duration=told.integer("billingPeriod/duration", range(1, numbers.LONGEST)),
+        end=told.take("billToDate", numbers.local_time),
+        bill_last_period=told.take("electricBilledAmount", _dollars) if is_v1 else told.integer("billLastPeriod"),
+        bill_to_date=told.integer("billToDate"),
+        cost_additional_last_period=told.integer("costAdditionalLastPeriod"),
+        currency=told.code("currency"),
         **consumption,
-        quality=_code(element, "qualityOfReading"),
-        status_timestamp=_timestamp(_text(element, "statusTimeStamp")),
-        commodity=_code(element, "commodity"),
-        tariff_profile=(_text(element, "serviceClass" if is_v1 else "tariffProfile"))[:255],
-        details=[_as_json(each) for each in element.findall(_E + "costAdditionalDetailLastPeriod")],
-        extra={key: value for key, value in _children(element).items() if key not in told},
+        quality=told.code("qualityOfReading"),
+        status_timestamp=told.take("statusTimeStamp", _timestamp),
+        commodity=told.code("commodity"),
+        tariff_profile=told.text("serviceClass" if is_v1 else "tariffProfile"),
+        details=told.all("costAdditionalDetailLastPeriod"),
+        extra=told.rest,
     )
 
 
-def _measurement(element: etree._Element, name: str) -> dict[str, Any]:
+def _measurement(told: Said, name: str) -> dict[str, Any]:
     """A SummaryMeasurement, with its own multiplier and unit: not those of the readings."""
-    value = numbers.number(_text(element, f"{name}/value"))
-    multiplier = _code(element, f"{name}/powerOfTenMultiplier") or 0
-    return _consumption(value, multiplier, _code(element, f"{name}/uom"))
+    value, multiplier = numbers.number(told.peek(f"{name}/value")), told.peek(f"{name}/powerOfTenMultiplier")
+    found = _consumption(value, numbers.integer(multiplier or "0"))
+    if found:
+        told.drop(f"{name}/value")
+        told.drop(f"{name}/powerOfTenMultiplier")
+        found["consumption_uom"] = told.code(f"{name}/uom")
+    return found
 
 
-def _v1_consumption(element: etree._Element) -> dict[str, Any]:
-    return _consumption(numbers.number(_text(element, "electricConsumption")), 3, 72)
+def _v1_consumption(told: Said) -> dict[str, Any]:
+    found = told.take("electricConsumption", lambda text: _consumption(numbers.number(text), 3) or None)
+    return found | {"consumption_uom": 72} if found else {}
 
 
-def _consumption(value: Any, multiplier: int, uom: int | None) -> dict[str, Any]:
-    if value is None or multiplier not in numbers.MULTIPLIERS:
+def _consumption(value: int | Decimal | None, multiplier: int | None) -> dict[str, Any]:
+    if value is None or multiplier is None or multiplier not in numbers.MULTIPLIERS:
         return {}
     while value != int(value):
-        value, multiplier = value.scaleb(1), multiplier - 1
+        value, multiplier = Decimal(value).scaleb(1), multiplier - 1
     if int(value) not in numbers.INT64:
         return {}
-    return {"consumption": int(value), "consumption_multiplier": multiplier, "consumption_uom": uom}
+    return {"consumption": int(value), "consumption_multiplier": multiplier}
 
 
-def _money(element: etree._Element, name: str) -> int | None:
-    return numbers.integer(_text(element, name))
-
-
-def _dollars(element: etree._Element, name: str) -> int | None:
-    found = numbers.number(_text(element, name))
+def _dollars(text: str) -> int | None:
+    found = numbers.number(text)
     if found is None:
         return None
     exact = numbers.EXACT.multiply(found, 10**_HUNDRED_THOUSANDTHS)
@@ -170,48 +233,128 @@ def _timestamp(text: str) -> Any:
     return numbers.from_epoch(seconds) if seconds is not None else numbers.instant(text)
 
 
-def _children(element: etree._Element) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for child in element.iterchildren("{*}*"):
-        name = etree.QName(child).localname
-        value = _as_json(child)
-        found[name] = [*_listed(found[name]), value] if name in found else value
-    return found
+# --- The rest of the usage schema -------------------------------------------------------------------------------------
+
+_QUALITIES = (
+    "flickerPlt",
+    "flickerPst",
+    "harmonicVoltage",
+    "longInterruptions",
+    "mainsVoltage",
+    "measurementProtocol",
+    "powerFrequency",
+    "rapidVoltageChanges",
+    "shortInterruptions",
+    "supplyVoltageDips",
+    "supplyVoltageImbalance",
+    "supplyVoltageVariations",
+    "tempOvervoltage",
+)
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _quality_summary(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
+    told = Said(said)
+    found = {name: told.integer(name) for name in _QUALITIES}
+    yield resources.ElectricPowerQualitySummary(
+        entry,
+        start=told.epoch("summaryInterval/start"),
+        duration=told.integer("summaryInterval/duration", range(numbers.LONGEST)),
+        values={name: value for name, value in found.items() if value is not None},
+        extra=told.rest,
+    )
 
 
-def _as_json(element: etree._Element) -> Any:
-    """An element as JSON: its children by name, or its text; integers as integers, all else as the text it is."""
-    if len(element):
-        return _children(element)
-    text = (element.text or "").strip()
-    found = numbers.integer(text)
-    return found if found is not None and str(found) == text else text
+_CODES = range(2**31)
 
 
-def _text(element: etree._Element, path: str) -> str:
-    found = element.findtext("/".join(_E + name for name in path.split("/")))
-    return (found or "").strip()
+def _program_ids(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
+    mappings = []
+    for each in Said(said).all("programIdMapping"):
+        told = Said(each)
+        kind, code = told.text("tOUorCPPorConsumptionTier", 32), told.integer("code", _CODES)
+        if code is None:
+            yield resources.Refused(entry, "ProgramIdMapping", "its code is no number")
+        else:
+            mappings.append(resources.ProgramIdMapping(kind, code, told.text("name"), told.text("note")))
+    yield resources.ProgramIdMappings(entry, tuple(mappings))
 
 
-def _code(element: etree._Element, path: str) -> int | None:
-    return numbers.integer(_text(element, path), within=numbers.INT16)
+def _service_status(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
+    yield resources.ServiceStatus(entry, Said(said).code("currentStatus"))
 
 
-_READERS: dict[str, Callable[[resources.Entry, etree._Element], resources.Resource]] = {
-    "UsagePoint": _usage_point,
-    "usagePoint": _usage_point,
-    "MeterReading": _meter_reading,
-    "meterReading": _meter_reading,
-    "ReadingType": _reading_type,
-    "readingType": _reading_type,
-    "LocalTimeParameters": _local_time,
-    "localTimeParameters": _local_time,
-    "UsageSummary": _usage_summary,
-    "usageSummary": _usage_summary,
-    "ElectricPowerUsageSummary": _usage_summary,
-    "electricPowerUsageSummary": _usage_summary,
+def _batch_list(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
+    yield resources.BatchList(entry, _texts(Said(said), "resources"))
+
+
+def _authorization(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
+    told = Said(said)
+    told.drop("accessToken")  # 2012
+    yield resources.Authorization(
+        entry,
+        status=told.text("status", 16),
+        scope=told.text("scope", 4096),
+        resource_uri=told.text("resourceURI", 2048) or told.text("resource", 2048),
+        authorization_uri=told.text("authorizationURI", 2048),
+        customer_resource_uri=told.text("customerResourceURI", 2048),
+        authorized_period=_period(told, "authorizedPeriod"),
+        published_period=_period(told, "publishedPeriod"),
+        expires_at=told.integer("expires_at"),
+        extra=told.rest,
+    )
+
+
+def _period(told: Said, name: str) -> tuple[int | None, int | None]:
+    return told.integer(f"{name}/start"), told.integer(f"{name}/duration")
+
+
+_SECRETS = ("client_secret", "registration_access_token", "dataCustodianThirdPartySecret")
+
+
+def _application_information(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
+    told = Said(said)
+    for name in _SECRETS:
+        told.all(name)
+    yield resources.ApplicationInformation(
+        entry,
+        data_custodian_id=told.text("dataCustodianId"),
+        client_id=told.text("client_id"),
+        status=told.text("dataCustodianApplicationStatus", 16),
+        redirect_uris=_texts(told, "redirect_uri"),
+        notify_uri=told.text("thirdPartyNotifyUri", 2048),
+        scope_selection_uri=told.text("thirdPartyScopeSelectionScreenURI", 2048),
+        portal_uri=told.text("thirdPartyUserPortalScreenURI", 2048),
+        scopes=_texts(told, "scope"),
+        extra=told.rest,
+    )
+
+
+def _texts(told: Said, name: str) -> tuple[str, ...]:
+    found = (Said(each).peek(elements.TEXT) for each in told.all(name))
+    return tuple(text for text in found if text)
+
+
+_USAGE: dict[str, tuple[shapes.Shape, _Reader]] = {
+    "UsagePoint": (shapes.USAGE_POINT, _usage_point),
+    "MeterReading": (shapes.METER_READING, _meter_reading),
+    "ReadingType": (shapes.READING_TYPE, _reading_type),
+    "LocalTimeParameters": (shapes.LOCAL_TIME, _local_time),
+    "UsageSummary": (shapes.USAGE_SUMMARY, _usage_summary),
+    "ElectricPowerUsageSummary": (shapes.USAGE_SUMMARY, _usage_summary),
+    "ElectricPowerQualitySummary": (shapes.QUALITY_SUMMARY, _quality_summary),
+    "ProgramIdMappings": (shapes.PROGRAM_IDS, _program_ids),
+    "ServiceStatus": (shapes.SERVICE_STATUS, _service_status),
+    "BatchList": (shapes.BATCH_LIST, _batch_list),
+    "Authorization": (shapes.AUTHORIZATION, _authorization),
+    "ApplicationInformation": (shapes.APPLICATION_INFORMATION, _application_information),
+}
+_CUSTOMER: dict[str, tuple[shapes.Shape, _Reader]] = {
+    "LocalTimeParameters": (shapes.LOCAL_TIME, _local_time),  # UtilityAPI's customer feed (Essex contract, 5)
+    "BatchList": (shapes.BATCH_LIST, _batch_list),
+    **customer_resources.READERS,
+}
+_NOUNS = {
+    (namespace, noun.lower()): (noun, *how)
+    for namespace, nouns in ((atom.ESPI, _USAGE), (atom.CUSTOMER, _CUSTOMER))
+    for noun, how in nouns.items()
 }

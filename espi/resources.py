@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 
@@ -60,11 +60,18 @@ def urlsplit_leniently(href: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class UsagePoint:
-    """UsagePoint: its ServiceCategory/kind and status."""
+    """UsagePoint: codes as sent, and in `said` each of its elements by name (see `espi.elements`)."""
 
     entry: Entry
     service_kind: int | None
     status: int | None
+    role_flags: str = ""
+    tariff_profile: str = ""
+    connection_state: str = ""
+    ami_billing_ready: str = ""
+    phase_code: int | None = None
+    read_cycle: str = ""
+    said: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,10 @@ class MeterReading:
 
 @dataclass(frozen=True, slots=True)
 class ReadingType:
-    """ReadingType: each code as sent, None where it is absent or no number."""
+    """ReadingType: each code as sent, None where it is absent or no number.
+
+    `interharmonic` and `argument` are `numerator/denominator`; `extra` holds what else was said.
+    """
 
     entry: Entry = Entry()
     commodity: int | None = None
@@ -95,6 +105,9 @@ class ReadingType:
     cpp: int | None = None
     consumption_tier: int | None = None
     currency: int | None = None
+    interharmonic: str = ""
+    argument: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,7 @@ class LocalTimeParameters:
     dst_offset: int | None
     dst_start_rule: str
     dst_end_rule: str
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -167,12 +181,105 @@ class UsageSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class ElectricPowerQualitySummary:
+    """ElectricPowerQualitySummary: `start` in epoch seconds, `duration` in seconds, `values` by the standard's names."""
+
+    entry: Entry
+    start: int | None
+    duration: int | None
+    values: dict[str, int] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class ProgramIdMapping(NamedTuple):
+    """What a code of a reading's `tou`, `cpp` or `consumptionTier` (`kind`) means to people."""
+
+    kind: str
+    code: int
+    name: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramIdMappings:
+    """ProgramIdMappings: one entry for all codes of a data custodian (PG&E contract, 9.3)."""
+
+    entry: Entry
+    mappings: tuple[ProgramIdMapping, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """ServiceStatus: 1 means that the data custodian works normally, 0 that it does not."""
+
+    entry: Entry
+    current_status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchList:
+    """BatchList: URLs as written."""
+
+    entry: Entry
+    resources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """Authorization, without any token. Periods are (start, duration) as sent: in seconds, or PG&E's milliseconds."""
+
+    entry: Entry
+    status: str
+    scope: str
+    resource_uri: str
+    authorization_uri: str
+    customer_resource_uri: str
+    authorized_period: tuple[int | None, int | None]
+    published_period: tuple[int | None, int | None]
+    expires_at: int | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationInformation:
+    """ApplicationInformation: how a data custodian has us registered, without the secrets in it."""
+
+    entry: Entry
+    data_custodian_id: str
+    client_id: str
+    status: str
+    redirect_uris: tuple[str, ...]
+    notify_uri: str
+    scope_selection_uri: str
+    portal_uri: str
+    scopes: tuple[str, ...]
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerResource:
+    """A resource of the Retail Customer schema: its noun, and in `said` each of its elements by name, texts as texts."""
+
+    entry: Entry
+    noun: str
+    said: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """A resource that is counted and kept with its document; `is_customer`: of the Retail Customer schema."""
 
     entry: Entry
     name: str
     is_customer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An element that we have no name for, by its path from its resource: `UsagePoint/colour`. It is counted."""
+
+    entry: Entry
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,5 +292,20 @@ class Refused:
 
 
 Resource = (
-    UsagePoint | MeterReading | ReadingType | LocalTimeParameters | IntervalBlock | UsageSummary | Other | Refused
+    UsagePoint
+    | MeterReading
+    | ReadingType
+    | LocalTimeParameters
+    | IntervalBlock
+    | UsageSummary
+    | ElectricPowerQualitySummary
+    | ProgramIdMappings
+    | ServiceStatus
+    | BatchList
+    | Authorization
+    | ApplicationInformation
+    | CustomerResource
+    | Other
+    | Unknown
+    | Refused
 )

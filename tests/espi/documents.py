@@ -27,6 +27,11 @@ def espi(name, inner=""):
     return f'<{name} xmlns="{ESPI}">{inner}</{name}>'
 
 
+def customer(name, inner=""):
+    """A resource of the Retail Customer schema."""
+    return f'<{name} xmlns="{ESPI}/customer">{inner}</{name}>'
+
+
 def reading_type(href=f"{BASE}/ReadingType/1", **codes):
     told = {
         "accumulationBehaviour": 4,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from espi import atom, parse, resources
 from tests.espi import documents, samples
-from tests.espi.documents import BASE, MIDNIGHT, block, entry, espi, reading
+from tests.espi.documents import BASE, METER, MIDNIGHT, POINT, block, entry, espi, reading
 
 NAMESPACE = "{http://naesb.org/espi}"
 NAMES = ("IntervalReading", "intervalReading")
@@ -290,5 +290,182 @@ def test_a_con_edison_v1_bill_is_in_dollars_and_kilowatt_hours():
 
 
 def test_what_is_not_understood_is_named_and_counted():
-    found = read(documents.bare_feed(entry(espi("ServiceStatus", "<currentStatus>1</currentStatus>"), f"{BASE}/x")))
-    assert Counter(each.name for each in found) == {"ServiceStatus": 1}
+    found = read(documents.bare_feed(entry(espi("Weather", "<sky>blue</sky>"), f"{BASE}/x")))
+    assert Counter(each.name for each in found) == {"Weather": 1}
+
+
+# --- Everything a resource says -----------------------------------------------------------------------------------------
+
+
+def said_by(*elements_, noun="UsagePoint"):
+    (found,) = [each for each in read(espi(noun, "".join(elements_)).encode()) if type(each).__name__ == noun]
+    return found
+
+
+def unknown(content):
+    return [each.path for each in read(content) if isinstance(each, resources.Unknown)]
+
+
+def test_a_usage_point_is_read_whole():
+    found = said_by(
+        "<roleFlags>0081</roleFlags><ServiceCategory><kind>0</kind></ServiceCategory><status>1</status>",
+        "<serviceDeliveryPoint><name>Front</name><tariffProfile>E-TOU-C</tariffProfile></serviceDeliveryPoint>",
+        "<amiBillingReady>billingApproved</amiBillingReady><connectionState>connected</connectionState>",
+        "<estimatedLoad><powerOfTenMultiplier>3</powerOfTenMultiplier><uom>38</uom><value>12</value></estimatedLoad>",
+        "<isSdp>true</isSdp><phaseCode>769</phaseCode><readCycle>Q</readCycle><readRoute>0007</readRoute>",
+        "<pnodeRefs><pnodeRef><apnodeType>SP</apnodeType><ref>N1</ref></pnodeRef><pnodeRef><ref>N2</ref></pnodeRef></pnodeRefs>",
+    )
+    assert (found.service_kind, found.status, found.role_flags, found.phase_code) == (0, 1, "0081", 769)
+    assert (found.tariff_profile, found.read_cycle) == ("E-TOU-C", "Q")
+    assert (found.ami_billing_ready, found.connection_state) == ("billingApproved", "connected")
+    assert found.said["estimatedLoad"] == {"powerOfTenMultiplier": 3, "uom": 38, "value": 12}
+    assert found.said["pnodeRefs"]["pnodeRef"] == [{"apnodeType": "SP", "ref": "N1"}, {"ref": "N2"}]
+    assert (found.said["readRoute"], found.said["isSdp"]) == ("0007", "true")
+    assert found.said["serviceDeliveryPoint"]["name"] == "Front"
+
+
+def test_capital_letters_are_written_as_the_utility_pleases():
+    found = said_by(
+        "<serviceCategory><Kind>1</Kind></serviceCategory><ServiceDeliveryPoint><tariffProfile>R1</tariffProfile>"
+        "</ServiceDeliveryPoint>"
+    )
+    assert (found.service_kind, found.tariff_profile) == (1, "R1")
+    v1 = espi("usagePoint", "<ServiceCategory><kind>0</kind></ServiceCategory>").encode()
+    assert [type(each) for each in read(v1)] == [resources.UsagePoint]
+    assert unknown(v1) == []
+
+
+def test_a_reading_type_is_read_whole():
+    ratios = "<{0}><numerator>{1}</numerator><denominator>{2}</denominator></{0}>"
+    found = said_by(
+        "<commodity>1</commodity><consumptionTier>2</consumptionTier><cpp>1</cpp><measuringPeriod>7</measuringPeriod>",
+        ratios.format("interharmonic", 1, 5),
+        ratios.format("argument", "half", 2),
+        noun="ReadingType",
+    )
+    assert (found.commodity, found.consumption_tier, found.cpp, found.measuring_period) == (1, 2, 1, 7)
+    assert found.interharmonic == "1/5"
+    assert (found.argument, found.extra) == ("", {"argument": {"numerator": "half", "denominator": 2}})
+
+
+def test_what_is_no_code_is_no_field_and_is_kept_as_it_was_said():
+    found = said_by("<kind>energy</kind><uom>72</uom><tou>99999</tou>", noun="ReadingType")
+    assert (found.kind, found.uom, found.tou) == (None, 72, None)
+    assert found.extra == {"kind": "energy", "tou": 99999}
+
+
+def test_what_a_bill_says_beside_its_fields_is_kept():
+    measured = "<{0}><powerOfTenMultiplier>-3</powerOfTenMultiplier><uom>{1}</uom><value>{2}</value></{0}>"
+    found = said_by(
+        "<billingPeriod><duration>86400</duration><start>1709280000</start></billingPeriod>",
+        measured.format("overallConsumptionLastPeriod", 72, 5).replace("</o", "<readingTypeRef>r</readingTypeRef></o"),
+        measured.format("peakDemand", 38, 4200),
+        measured.format("previousDayNetConsumption", 72, -7),
+        "<ratchetDemandPeriod><duration>1</duration></ratchetDemandPeriod>",
+        "<billingChargeSource><agencyName>CCA</agencyName></billingChargeSource>",
+        noun="UsageSummary",
+    )
+    assert (found.consumption, found.consumption_multiplier, found.consumption_uom) == (5, -3, 72)
+    assert found.extra == {
+        "overallConsumptionLastPeriod": {"readingTypeRef": "r"},
+        "peakDemand": {"powerOfTenMultiplier": -3, "uom": 38, "value": 4200},
+        "previousDayNetConsumption": {"powerOfTenMultiplier": -3, "uom": 72, "value": -7},
+        "ratchetDemandPeriod": {"duration": 1},
+        "billingChargeSource": {"agencyName": "CCA"},
+    }
+
+
+def test_a_power_quality_summary_is_read():
+    inner = "<flickerPlt>1</flickerPlt><mainsVoltage>5</mainsVoltage><tempOvervoltage>no</tempOvervoltage>"
+    period = "<summaryInterval><duration>86400</duration><start>1709280000</start></summaryInterval>"
+    found = said_by(inner, period, noun="ElectricPowerQualitySummary")
+    assert (found.start, found.duration) == (1709280000, 86400)
+    assert found.values == {"flickerPlt": 1, "mainsVoltage": 5}
+    assert found.extra == {"tempOvervoltage": "no"}
+
+
+def test_names_of_times_of_use_are_read():
+    one = "<programIdMapping><tOUorCPPorConsumptionTier>tou</tOUorCPPorConsumptionTier><code>{}</code><name>{}</name></programIdMapping>"
+    content = espi("ProgramIdMappings", one.format(1, "SPK") + one.format("x", "?") + one.format(2, "SOP")).encode()
+    refused, found = read(content)
+    assert (refused.what, refused.why) == ("ProgramIdMapping", "its code is no number")
+    assert [(each.kind, each.code, each.name) for each in found.mappings] == [("tou", 1, "SPK"), ("tou", 2, "SOP")]
+
+
+def test_the_resources_of_the_exchange_are_read_without_their_secrets():
+    told = said_by("<currentStatus>1</currentStatus>", noun="ServiceStatus")
+    assert told.current_status == 1
+    listed = said_by("<resources> https://a.example/1 </resources><resources>b</resources>", noun="BatchList")
+    assert listed.resources == ("https://a.example/1", "b")
+    allowed = said_by(
+        "<authorizedPeriod><duration>10</duration><start>20</start></authorizedPeriod><status>1</status>"
+        "<scope>FB=4</scope><resourceURI>r</resourceURI><accessToken>s3cret</accessToken><token_type>Bearer</token_type>",
+        noun="Authorization",
+    )
+    assert (allowed.status, allowed.scope, allowed.authorized_period) == ("1", "FB=4", (20, 10))
+    assert allowed.extra == {"token_type": "Bearer"}
+    ours = said_by(
+        "<client_secret>s3cret</client_secret><registration_access_token>s3cret</registration_access_token>"
+        "<redirect_uri>https://a.example/1</redirect_uri><redirect_uri>https://a.example/2</redirect_uri>"
+        "<scope>FB=1</scope><client_name>We</client_name>",
+        noun="ApplicationInformation",
+    )
+    assert ours.redirect_uris == ("https://a.example/1", "https://a.example/2")
+    assert (ours.scopes, ours.extra) == (("FB=1",), {"client_name": "We"})
+    assert "s3cret" not in repr((allowed, ours))
+
+
+def test_an_element_without_a_name_in_the_standard_is_kept_and_told_by_its_path():
+    inner = """<ServiceCategory><kind>0</kind><colour shade="7">blue</colour></ServiceCategory><extension><any>1</any></extension>
+      <o:roof xmlns:o="http://o.example/">flat</o:roof>loose words"""
+    content = espi("UsagePoint", inner).encode()
+    assert unknown(content) == [
+        "UsagePoint/ServiceCategory/colour",
+        "UsagePoint/{http://o.example/}roof",
+        "UsagePoint/#text",
+    ]
+    found = next(each for each in read(content) if isinstance(each, resources.UsagePoint))
+    assert found.said["ServiceCategory"]["colour"] == {"@shade": "7", "#text": "blue"}
+    assert found.said["{http://o.example/}roof"] == "flat"
+    assert (found.said["extension"], found.said["#text"]) == ({"any": 1}, "loose words")
+
+
+def test_what_stands_in_an_entry_beside_its_resource_is_told_too():
+    inner = (
+        espi("MeterReading", "<batchItemInfo><name>01</name></batchItemInfo>") + '<o:note xmlns:o="http://o.example/"/>'
+    )
+    assert unknown(documents.bare_feed(entry(inner, METER))) == [
+        "MeterReading/batchItemInfo",
+        "{http://o.example/}note",
+    ]
+
+
+def test_type_noise_is_no_element_of_its_own():
+    noise = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="xsd:int"'
+    content = espi("UsagePoint", f"<status {noise}>1</status>").encode()
+    assert unknown(content) == []
+    assert read(content)[0].status == 1
+
+
+@pytest.mark.parametrize("inner", ["<a/>" * 20_001, f"<a>{'x' * 1_000_001}</a>", f'<a b="{"x" * 10_001}"/>'])
+def test_a_resource_that_would_fill_the_memory_is_refused_alone(inner):
+    found = read(documents.bare_feed(entry(espi("UsagePoint", inner), POINT), documents.hours(1)))
+    assert [type(each) for each in found] == [resources.Refused, resources.IntervalBlock]
+
+
+def test_customer_data_are_texts():
+    inner = "<customerName>Ann</customerName><Organisation><streetAddress><postalCode>10001</postalCode></streetAddress></Organisation>"
+    (found,) = read(
+        documents.bare_feed(entry(documents.customer("Customer", inner), f"{BASE}/RetailCustomer/9/Customer/1"))
+    )
+    assert (found.noun, found.said["customerName"]) == ("Customer", "Ann")
+    assert found.said["Organisation"] == {"streetAddress": {"postalCode": "10001"}}
+
+
+def test_con_edison_v1_tells_an_account_and_its_place_in_one():
+    inner = """<accountNumber>0410</accountNumber><mainAddress><streetDetail>1 EXAMPLE ST APT 2</streetDetail>
+      <cityDetail>NEW YORK</cityDetail><stateDetail>NY</stateDetail><postalCode>01001</postalCode></mainAddress>"""
+    account, place = read(documents.bare_feed(entry(documents.customer("retailCustomer", inner))))
+    assert (account.noun, account.said) == ("CustomerAccount", {"accountNumber": "0410"})
+    assert place.noun == "ServiceLocation"
+    assert place.said["mainAddress"]["postalCode"] == "01001"
