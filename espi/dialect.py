@@ -47,6 +47,8 @@ class Dialect:
     differs between utilities, so it is known only where one declares it.
     `gas_units`: units that a utility's gas numbers are really in, by the `uom` that its ReadingTypes name;
     `gas_bill_units` the same of its bills, which may be in others.
+    `provisional_path`: a segment of links and addresses below which all readings are provisional; they are stored with
+    the quality RAW, and give way to any other, whichever came first.
     `default_currency` is the ISO 4217 number of amounts that name none.
     `usage_points`: by what a usage point is known again. "id", its last path segment, within a utility that numbers all
     of its own; "address", host and path of its link, for files that may come from anywhere: many give the first meter of
@@ -58,6 +60,7 @@ class Dialect:
     link_units: Mapping[str, Unit] = field(default_factory=lambda: ELECTRIC_WORDS)
     gas_units: Mapping[int, Unit] = field(default_factory=dict)
     gas_bill_units: Mapping[int, Unit] = field(default_factory=dict)
+    provisional_path: str = ""
     default_currency: int | None = None
     usage_points: Literal["id", "address"] = "id"
 

@@ -93,6 +93,10 @@ class QualityOfReading(IntEnum):
     REVENUE_QUALITY = 19
 
 
+# Not validated yet: a later reading of the same time takes its place, whichever arrived first.
+PROVISIONAL = QualityOfReading.RAW
+
+
 class ItemKind(IntEnum):
     """LineItem/itemKind of a bill."""
 

@@ -24,7 +24,15 @@ from espi import describe as description
 from espi.atom import DocumentRefused
 from espi.channels import Channel, Channels, NotStorable, OtherTimeZone, short
 from espi.dialect import ELECTRIC_WORDS, STANDARD, Dialect
-from espi.enums import ADDABLE_UNITS, CUBIC_FEET, AccumulationKind, CommodityKind, MeasurementKind, ServiceKind
+from espi.enums import (
+    ADDABLE_UNITS,
+    CUBIC_FEET,
+    PROVISIONAL,
+    AccumulationKind,
+    CommodityKind,
+    MeasurementKind,
+    ServiceKind,
+)
 from espi.packing import Publication
 
 __all__ = [
@@ -96,7 +104,9 @@ def store(
     then whatever tells of a customer has to name it. Raises OtherSubscription, and DocumentRefused in plain words, with
     nothing stored. `now` is aware UTC.
     """
-    rules = _Rules(dialect, accepts, expected_subscription_id, others, must_name or others == "skip", now)
+    is_provisional = bool(dialect.provisional_path) and f"/{dialect.provisional_path}/" in url
+    must_name = must_name or others == "skip"
+    rules = _Rules(dialect, accepts, expected_subscription_id, others, must_name, now, is_provisional)
     with _opened(source) as file, transaction.atomic():
         lock(subscription)
         sha256, size = _digest(file)
@@ -162,6 +172,7 @@ class _Rules:
     others: Literal["refuse", "skip"]
     must_name: bool
     now: datetime
+    is_provisional: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """What decides how bytes are understood: the same bytes under the same rules change nothing."""
@@ -170,6 +181,7 @@ class _Rules:
             "time_zone": self.dialect.time_zone,
             "values": self.dialect.interval_values,
             "gas": _units(self.dialect),
+            "provisional": self.is_provisional,
             "subscription_id": self.expected_subscription_id,
         }
 
@@ -357,7 +369,7 @@ class _Ingest:
 
     def _store_block(self, block: resources.IntervalBlock, source: links.Source) -> None:
         kind = source.reading_type
-        columns = self._with_durations(block.columns, kind)
+        columns = self._marked(block.entry, self._with_durations(block.columns, kind))
         channel = self.channels.channel(source, _span(columns))
         # Blocks may come without their ReadingType (bulk files; PG&E's FB 19): what was said of the channel holds.
         multiplier = (kind or channel.row.reading_type).power_of_ten_multiplier or 0
@@ -393,6 +405,13 @@ class _Ingest:
                 )
                 durations = [step] * len(durations)
         return columns if durations is columns.durations else replace(columns, durations=durations)
+
+    def _marked(self, entry: resources.Entry, columns: resources.Columns) -> resources.Columns:
+        """With the quality RAW where all is provisional, whatever quality is told there."""
+        path = self.rules.dialect.provisional_path
+        if not path or not (self.rules.is_provisional or any(f"/{path}/" in href for href in entry.hrefs)):
+            return columns
+        return replace(columns, qualities=[int(PROVISIONAL)] * len(columns.starts))
 
     def _scaled(self, columns: resources.Columns, channel: Channel, multiplier: int) -> resources.Columns:
         columns = replace(columns, values=self.channels.fit(channel, columns.values, multiplier, self._write))

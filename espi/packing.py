@@ -3,7 +3,7 @@
 What fits no grid becomes a Single: months, 0 seconds, less than a minute, starts beside the grid, lengths that do not
 divide the day.
 
-Of two statements about the same time the one published later holds. Of two published at once in one document the one
+Of two statements about the same time one that is provisional gives way; of two alike the one published later holds. Of two published at once in one document the one
 read last holds; in two documents, the greater one: so what holds in the end does not depend on which came here first.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from espi import numbers
+from espi.enums import PROVISIONAL
 from espi.resources import Columns
 from espi.usage import day_start
 
@@ -50,6 +51,11 @@ class Said(NamedTuple):
     def content(self) -> tuple[int | None, ...]:
         """All but when and where it was said."""
         return self[:6]
+
+    @property
+    def is_provisional(self) -> bool:
+        """Not validated yet."""
+        return self.quality == PROVISIONAL
 
 
 @dataclass(slots=True)
@@ -250,8 +256,11 @@ class _Cutter:
 def holds(new: Said, old: Said, *, is_told: bool = True) -> bool:
     """Whether `new` stands in place of `old`, both about one time and both with a value.
 
-    `is_told`: whether the new one's document says when it was published. Said again without a time, it is no news.
+    What is provisional stands in place of nothing but what is provisional too. `is_told`: whether the new one's document
+    says when it was published. Said again without a time, it is no news.
     """
+    if new.is_provisional != old.is_provisional:
+        return old.is_provisional
     if new.content == old.content and not is_told:
         return False
     if old.published_at is None or new.published_at is None or new.published_at != old.published_at:
@@ -259,6 +268,16 @@ def holds(new: Said, old: Said, *, is_told: bool = True) -> bool:
     if new.document_id == old.document_id:
         return True
     return _rank(new) > _rank(old)
+
+
+def differs(one: Said, other: Said) -> bool:
+    """Whether two statements about one time belong side by side into the audit trail.
+
+    A provisional reading that is confirmed has not been corrected.
+    """
+    if one.is_provisional != other.is_provisional:
+        return one.value != other.value
+    return one.content != other.content
 
 
 def _rank(said: Said) -> tuple[tuple[bool, int], ...]:
@@ -297,7 +316,7 @@ def merge(old: Day, new: Day) -> tuple[Day, list[Change], int]:
         if after.value is None:
             continue
         added += before.value is None
-        if before.value is not None and before.content != after.content:
+        if before.value is not None and differs(before, after):
             lost = before if cell is after else after
             start = new.start + index * new.interval_length
             changes.append(Change(new.meter_reading_id, start, new.interval_length, lost, cell))

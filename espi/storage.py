@@ -200,7 +200,7 @@ def _merge_singles(
         key, old = row[:3], Said._make(row[4:])
         new = singles[key]
         is_held = packing.holds(new.said, old, is_told=new.is_told)
-        if old.content != new.said.content:
+        if packing.differs(old, new.said):
             changes.append(Change._make((*key, old, new.said) if is_held else (*key, new.said, old)))
         if is_held:
             updates.append((*new.said, *key))

@@ -74,11 +74,12 @@ def unit_of(uom: int | None) -> Unit:
 class Value:
     """What was measured in one slot. `cost` is in units of the currency.
 
-    Of a sum (`is_sum`) some readings may be estimated, revised or, if it is `partial`, missing.
+    Of a sum (`is_sum`) some readings may be estimated, provisional, revised or, if it is `partial`, missing.
     """
 
     amount: Decimal
     estimated: bool = False
+    provisional: bool = False
     revised: bool = False
     partial: bool = False
     cost: Decimal | None = None
@@ -88,7 +89,12 @@ class Value:
     def notes(self) -> list[str]:
         """What has to be known beside the number."""
         part = "partly " if self.is_sum else ""
-        words = ((f"{part}estimated", self.estimated), (f"{part}revised", self.revised), ("incomplete", self.partial))
+        words = (
+            (f"{part}estimated", self.estimated),
+            (f"{part}provisional", self.provisional),
+            (f"{part}revised", self.revised),
+            ("incomplete", self.partial),
+        )
         return [word for word, applies in words if applies]
 
 
@@ -245,7 +251,7 @@ def value_bar(slot: Slot, name: str, value: Value, sign: Decimal, scale: Scale, 
     x, width = place(slot, scale, Decimal("0.12"))
     zero, end = scale.y(Decimal(0)), scale.y(sign * value.amount)
     top, height = min(zero, end), max(1, abs(zero - end))
-    kind = f"{name}-estimated" if value.estimated else name
+    kind = f"{name}-estimated" if value.estimated else f"{name}-provisional" if value.provisional else name
     mark = (top - 5 if end <= zero else top + height + 5) if value.revised else None
     middle = percent((scale.x(slot.start) + scale.x(slot.end)) / 2)
     return Bar(x, width, top, height, kind, f"{slot.label}: {in_words(name, value, unit)}", mark, middle)

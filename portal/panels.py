@@ -226,6 +226,7 @@ def measured_in_day(
                     reading.value,
                     reading.cost,
                     estimated=reading.quality in marks.ESTIMATED,
+                    provisional=reading.quality == enums.PROVISIONAL,
                     revised=start in revised[channel.id],
                 )
     return found
@@ -235,7 +236,7 @@ def measured_by_days(
     usage_point: models.UsagePoint, period: Period, zone: ZoneInfo, channels: Sequence[Channel]
 ) -> Measured:
     """The sums of each local day."""
-    estimated, revised = day_marks(usage_point, period, zone)
+    marked = day_marks(usage_point, period, zone)
     found: Measured = {}
     for channel, days in usage.daily_totals(usage_point, period.first, period.end, known=channels).items():
         found[channel] = {
@@ -243,8 +244,7 @@ def measured_by_days(
                 channel,
                 day.value,
                 day.cost,
-                estimated=day.date in estimated.get(channel.id, ()),
-                revised=day.date in revised.get(channel.id, ()),
+                **{word: day.date in held.get(channel.id, ()) for word, held in marked.items()},
                 partial=not day.is_complete,
                 is_sum=day.count > 1,
             )
@@ -257,18 +257,17 @@ def measured_by_months(
     usage_point: models.UsagePoint, period: Period, zone: ZoneInfo, channels: Sequence[Channel]
 ) -> Measured:
     """The sums of each local month."""
-    estimated, revised = day_marks(usage_point, period, zone)
+    marked = day_marks(usage_point, period, zone)
     ends = {first: (instant(first, zone), instant(end, zone)) for first, end in period.months}
     found: Measured = {}
     for channel, months in usage.monthly_totals(usage_point, period.first, period.end, known=channels).items():
-        marked = [{day.replace(day=1) for day in days.get(channel.id, ())} for days in (estimated, revised)]
+        held = {word: {day.replace(day=1) for day in days.get(channel.id, ())} for word, days in marked.items()}
         found[channel] = {
             ends[month.month]: value_of(
                 channel,
                 month.value,
                 month.cost,
-                estimated=month.month in marked[0],
-                revised=month.month in marked[1],
+                **{word: month.month in with_it for word, with_it in held.items()},
                 partial=not (month.is_complete or month.from_long_readings),
                 is_sum=True,
             )
@@ -286,13 +285,11 @@ MEASURED = {
 }
 
 
-def day_marks(
-    usage_point: models.UsagePoint, period: Period, zone: ZoneInfo
-) -> tuple[Mapping[int, set[date]], Mapping[int, set[date]]]:
-    """The local days with estimated readings, and those with revised ones, by channel."""
+def day_marks(usage_point: models.UsagePoint, period: Period, zone: ZoneInfo) -> Mapping[str, Mapping[int, set[date]]]:
+    """The local days with estimated, provisional and revised readings: by word of Value, then by channel."""
     starts = marks.revised_starts(usage_point, period.first, period.end)
     revised = {pk: {datetime.fromtimestamp(each, zone).date() for each in found} for pk, found in starts.items()}
-    return marks.estimated_days(usage_point, period.first, period.end), revised
+    return {**marks.marked_days(usage_point, period.first, period.end), "revised": revised}
 
 
 def value_of(channel: Channel, raw: int, cost: int | None, **marks: bool) -> Value:
@@ -393,6 +390,7 @@ def together(values: Iterable[Value | None]) -> Value | None:
     return Value(
         amount=sum((value.amount for value in known), Decimal(0)),
         estimated=any(value.estimated for value in known),
+        provisional=any(value.provisional for value in known),
         revised=any(value.revised for value in known),
         partial=any(value.partial for value in known),
         is_sum=True,

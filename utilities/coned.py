@@ -35,6 +35,8 @@ from utilities.base import (
 from utilities.oauth import TokenDialect
 
 V1, V2 = "v1", "v2"
+# Its own tree of resources; "not billing quality" (version 4.4 of the document), 45 minutes behind the meter.
+REAL_TIME = "RealTime"
 USAGE_POINT = 3  # the place of its id in Subscription/{s}/UsagePoint/{u}
 
 # Onboarding 2.1.1, step 5: "The Share My Data system will accept ONLY the above scope strings." Byte for byte.
@@ -296,7 +298,7 @@ class ConEdison(Utility):
 
     def dialect(self, app: ApplicationInformation) -> Dialect:
         """Edition 1 writes kilowatt-hours with a decimal point; edition 2 has ReadingTypes."""
-        standard = super().dialect(app)
+        standard = replace(super().dialect(app), provisional_path=REAL_TIME)
         return replace(standard, interval_values="decimal_kwh") if app.edition == V1 else standard
 
     # --- What to ask for ---
@@ -350,7 +352,7 @@ class ConEdison(Utility):
         if re.fullmatch(r"Subscription/[^/]+/UsagePoint/[^/]+", here):
             return f"{here}/MeterReading"
         if re.fullmatch(r"Subscription/[^/]+/UsagePoint/[^/]+/MeterReading/[^/]+", here):
-            return f"RealTime/{here}/IntervalBlock"
+            return f"{REAL_TIME}/{here}/IntervalBlock"
         return ""
 
 

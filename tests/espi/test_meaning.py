@@ -236,6 +236,70 @@ def test_rolling_demand_and_registers_may_overlap(subscription):
     assert {each.duration for each in usage.day_readings(point(), DAY).popitem()[1] if each.value is not None} == {900}
 
 
+# --- Provisional ------------------------------------------------------------------------------------------------------
+
+V1 = "https://api.coned.com/gbc/v1/resource"
+BATCH = f"{V1}/Batch/Download?requestId=1&responseId=2"
+REAL_TIME = f"{V1}/RealTime/Subscription/976/UsagePoint/4100000001/MeterReading/MR_1/IntervalBlock"
+
+
+def real_time(*values, start=MIDNIGHT):
+    return documents.v1_feed(documents.v1_entry("KWH", values, start)).replace(b"/resource/", b"/resource/RealTime/")
+
+
+def batch(*values, start=MIDNIGHT):
+    return documents.v1_feed(documents.v1_entry("KWH", values, start))
+
+
+def stored():
+    """[(value in kWh, quality)] of the first readings of the day."""
+    row = models.IntervalBlock.objects.get()
+    values = [value and Decimal(value).scaleb(row.meter_reading.power_of_ten_multiplier - 3) for value in row.values]
+    qualities = row.qualities or [None] * len(values)
+    return [(value, quality) for value, quality in zip(values, qualities, strict=True) if value is not None]
+
+
+def arrive(subscription, *contents):
+    for minutes, (url, content) in enumerate(contents):
+        store(subscription, content, url=url, dialect=dialect_of("cecony", "v1"), now=NOW + timedelta(minutes=minutes))
+
+
+def test_real_time_readings_of_con_edison_v1_are_stored_as_provisional(subscription):
+    arrive(subscription, (REAL_TIME, real_time("0.2", "0.3")))
+    assert stored() == [(Decimal("0.2"), 14), (Decimal("0.3"), 14)]
+
+
+def test_they_are_so_by_their_address_too_where_their_links_do_not_say_it(subscription):
+    arrive(subscription, (REAL_TIME, batch("0.2")))
+    assert stored() == [(Decimal("0.2"), 14)]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (0, 2, 1), (2, 1, 0)])
+def test_the_checked_reading_stands_in_whatever_order_it_and_the_provisional_ones_arrive(subscription, order):
+    """The second of the day is checked; the third is known from real time only, and its later value holds."""
+    arrived = [
+        (BATCH, batch("0.21", "0.31")),
+        (REAL_TIME, real_time("0.2", "0.31", "0.4")),
+        (REAL_TIME, real_time("0.2", "0.31", "0.4", "0.5")),
+    ]
+    arrive(subscription, *[arrived[place] for place in order])
+    assert stored() == [(Decimal("0.21"), None), (Decimal("0.31"), None), (Decimal("0.4"), 14), (Decimal("0.5"), 14)]
+    lost = models.IntervalRevision.objects.values_list("old_value", "old_quality", "new_quality").distinct()
+    assert list(lost) == [(200_000, 14, None)]
+
+
+def test_of_two_provisional_readings_the_later_holds(subscription):
+    arrive(subscription, (REAL_TIME, real_time("0.2")), (REAL_TIME, real_time("0.25")))
+    assert stored() == [(Decimal("0.25"), 14)]
+
+
+def test_a_provisional_single_gives_way_too(subscription):
+    odd = MIDNIGHT + 7
+    arrive(subscription, (BATCH, batch("0.21", start=odd)), (REAL_TIME, real_time("0.2", start=odd)))
+    found = models.IntervalReading.objects.get()
+    assert (found.value, found.quality) == (210_000, None)
+
+
 # --- What it is called and what it measures ---------------------------------------------------------------------------
 
 

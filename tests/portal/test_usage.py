@@ -222,6 +222,26 @@ def test_estimated_and_revised_readings_are_marked_in_every_view(point):
         assert shown[label].startswith("Partly estimated, partly revised")
 
 
+def test_provisional_readings_are_marked_in_every_view_until_checked_ones_replace_them(point):
+    channel = rows.channel(point)
+    rows.day(channel, "2025-07-01", [1000] * 24, qualities=[17] * 20 + [14] * 4)
+    IntervalRevision.objects.create(
+        meter_reading=channel,
+        start=rows_start("2025-07-01", 2),
+        duration=3600,
+        old_value=5,
+        old_quality=14,
+        new_value=1000,
+    )
+    document = page(point, "?period=day&date=2025-07-01")
+    assert [row[2] for row in table(document)[18:22]] == ["", "", "Provisional", "Provisional"]
+    assert table(document)[2][2] == ""
+    assert "Outlined: provisional" in words(document.xpath("//figcaption")[0])
+    for view, label in (("month", "Tue 1 July"), ("year", "July 2025")):
+        shown = {row[0]: row[2] for row in table(page(point, f"?period={view}&date=2025-07-01"))}
+        assert shown[label].startswith("Partly provisional")
+
+
 def rows_start(day, hour):
     return int(datetime.fromisoformat(f"{day}T{hour:02}:00:00-04:00").timestamp())
 
