@@ -5,6 +5,7 @@ from typing import Any
 
 import environ
 from csp import constants as csp
+from kombu.entity import Queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -157,6 +158,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = "UTC"
+# What a person waits for, files and history, and what nobody waits for: `celery worker --queues` names those it serves.
+CELERY_TASK_QUEUES = [Queue(name) for name in ("interactive", "downloads", "housekeeping")]
+CELERY_TASK_DEFAULT_QUEUE = "interactive"
+CELERY_TASK_ROUTES = {"portal.tasks.purge": {"queue": "housekeeping"}}
 # A sweep that waited in the queue longer than until the next one has nothing to add.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "portal.tasks.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}},

@@ -70,13 +70,17 @@ class AuthorizationParameters:
 
 @dataclass(frozen=True)
 class PlannedRequest:
-    """A request to make. `kind` and `token_class` as in FetchJob; the window is aware UTC, its end exclusive."""
+    """A request to make. `kind` and `token_class` as in FetchJob; the window is aware UTC, its end exclusive.
+
+    `data`: the part of a connection's plan that it serves, where that is not the kind itself.
+    """
 
     kind: str
     url: str
     token_class: str = "access"  # noqa: S105 - a class of tokens, not a token
     window_start: datetime | None = None
     window_end: datetime | None = None
+    data: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 import uuid
 
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import MD5
 
 from espi.fields import EncryptedBinaryField
 from espi.models.authorization import ApplicationInformation, Authorization, Subscription
@@ -52,6 +54,7 @@ class FetchJob(models.Model):
         DOWNLOAD = "download", "A file that was announced"
         AUTHORIZATION = "authorization", "State of an authorization"
         REVOCATION = "revocation", "Telling the utility that the customer stopped"
+        RECONCILIATION = "reconciliation", "All authorizations, as the utility lists them"
 
     class TokenClass(models.TextChoices):
         ACCESS = "access", "Customer's access token"
@@ -66,12 +69,26 @@ class FetchJob(models.Model):
         FAILED = "failed", "Failed"
         SUPERSEDED = "superseded", "Superseded"
 
+    class Priority(models.IntegerChoices):
+        """Lower first. A history comes in portions: the n-th has HISTORY + n, so that everybody's first comes first."""
+
+        WAITED_FOR = 0, "A person waits for it"
+        FIRST_DATA = 10, "First data of a new connection"
+        ANNOUNCED = 20, "A file the utility keeps for two days"
+        DAILY = 30, "News"
+        HISTORY = 40, "Earlier data, portion by portion"
+        UPKEEP = 90, "Nobody waits for it"
+
     OPEN = (State.DUE, State.RUNNING, State.AWAITING_NOTIFICATION)
 
     application_information = models.ForeignKey(ApplicationInformation, on_delete=models.CASCADE)
     authorization = models.ForeignKey(Authorization, on_delete=models.CASCADE, null=True, related_name="fetch_jobs")
     notification = models.ForeignKey("Notification", on_delete=models.SET_NULL, null=True, related_name="fetch_jobs")
     kind = models.CharField(max_length=16, choices=Kind.choices)
+    data = models.CharField(
+        max_length=16, blank=True, db_default="", help_text="The part of the connection's plan that it serves."
+    )
+    priority = models.SmallIntegerField(default=Priority.DAILY, db_default=Priority.DAILY, help_text="Lower first.")
     token_class = models.CharField(max_length=16, choices=TokenClass.choices, default=TokenClass.ACCESS)
     url = models.CharField(max_length=2048)
     window_start = models.DateTimeField(null=True)
@@ -81,6 +98,10 @@ class FetchJob(models.Model):
     attempts = models.SmallIntegerField(default=0)
     not_before = models.DateTimeField()
     lease_expires_at = models.DateTimeField(null=True)
+    woken_at = models.DateTimeField(null=True, editable=False, help_text="When the sweep last sent a wake-up for it.")
+    asked_again = models.BooleanField(
+        default=False, db_default=False, help_text="Its result was lost, or never came, and was asked for once more."
+    )
     claim = models.UUIDField(null=True, editable=False, help_text="Of the worker that runs it; each one has its own.")
     accepted_at = models.DateTimeField(
         null=True, help_text="When the utility first answered that it prepares the data."
@@ -92,7 +113,31 @@ class FetchJob(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["state", "not_before"], name="fetchjob_due")]
+        constraints = [
+            models.UniqueConstraint(
+                "application_information",
+                "authorization",
+                "kind",
+                MD5("url"),
+                condition=Q(state__in=["due", "running", "awaiting_notification"]),
+                nulls_distinct=False,
+                name="one_open_job_per_request",
+            ),
+        ]
+        # Of a million rows few are open: every question the engine asks has an index over those alone.
+        indexes = [
+            models.Index(
+                fields=["application_information", "not_before"],
+                condition=Q(state__in=["due", "awaiting_notification"]),
+                name="fetchjob_due",
+            ),
+            models.Index(fields=["lease_expires_at"], condition=Q(state="running"), name="fetchjob_running"),
+            models.Index(
+                fields=["application_information", "authorization"],
+                condition=Q(state__in=["running", "awaiting_notification"]),
+                name="fetchjob_asked",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.state}"

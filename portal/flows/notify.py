@@ -37,6 +37,7 @@ DEEPEST = 20  # levels of a webhook's JSON; UtilityAPI's have four
 INDENTED_LIMIT = 2 * BODY_LIMIT  # characters
 IDENTIFIER = re.compile(r"[!-~]{1,255}")  # of a subscription or authorization
 FILE_LIFE = timedelta(hours=48)  # Con Edison keeps an announced file this long; an older announcement is a new one
+SWEEP_LIMIT, RESOLVED_AT_ONCE = 1000, 10
 RESOLVE = "portal.resolve_notifications"
 LOCK_SPACE = 0x6E6F7469  # "noti": first half of the advisory lock's key
 
@@ -249,6 +250,7 @@ def jobs_of_url(notification: Notification, url: str, now: datetime) -> list[Fet
         authorization=owner(app, url),
         notification=notification,
         kind=kind,
+        priority=FetchJob.Priority.ANNOUNCED,
         token_class=utility.token_class(app, url),
         url=url,
         not_before=now,
@@ -324,9 +326,9 @@ def job_of_event(notification: Notification, event: dict[str, Any], now: datetim
 def sweep() -> int:
     """Wake workers up for notifications that were kept and not yet resolved; how many."""
     received = Notification.objects.filter(state=Notification.State.RECEIVED).order_by("received_at")
-    ids = list(received.values_list("pk", flat=True)[: fetch.SWEEP_LIMIT])
-    for first in range(0, len(ids), fetch.BATCH):
-        if not wake(ids[first : first + fetch.BATCH]):
+    ids = list(received.values_list("pk", flat=True)[:SWEEP_LIMIT])
+    for first in range(0, len(ids), RESOLVED_AT_ONCE):
+        if not wake(ids[first : first + RESOLVED_AT_ONCE]):
             break
     return len(ids)
 

@@ -63,6 +63,7 @@ def programs(here: Place, environment: dict[str, str]) -> list[supervisor.Progra
     debug = ["--reload"] if environment.get("DEBUG", "").lower() in ("1", "true", "yes", "on") else []
     ports = ["--port", str(here.sandbox_port), "--tls-port", str(here.sandbox_tls_port)]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    worker = [*CELERY, "worker", "--pool", "prefork", *quiet, "--loglevel", "INFO"]
     words = {
         "web": [
             "-m",
@@ -77,7 +78,9 @@ def programs(here: Place, environment: dict[str, str]) -> list[supervisor.Progra
             *debug,
         ],
         "sandbox": ["-m", "utilities.sandbox", "serve", *ports],
-        "worker": [*CELERY, "worker", "--pool", "prefork", "--concurrency", "2", *quiet, "--loglevel", "INFO"],
+        # Two, so that a large file never keeps a person waiting.
+        "worker": [*worker, "-n", "worker@%h", "-c", "1", "--queues", "interactive,housekeeping"],
+        "downloads": [*worker, "-n", "downloads@%h", "-c", "2", "--queues", "downloads,interactive"],
         "beat": [*CELERY, "beat", "--pidfile=", "--loglevel", "INFO"],
     }
     own = {"web": {"BROKER_SOCKET_TIMEOUT": "0.5"}}

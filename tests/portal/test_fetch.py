@@ -14,7 +14,7 @@ import utilities
 from espi import client, ingest, session
 from espi.models import Authorization, Document, FetchJob, IntervalBlock
 from portal.flows import fetch, withdraw
-from portal.flows.fetch import calling, claiming
+from portal.flows.fetch import asking, calling, claiming
 from portal.flows.fetch import tasks as running_tasks
 from tests.portal import rows, standin
 from tests.portal.rows import ESSEX, NOW, PGE, V1, V2
@@ -23,6 +23,7 @@ from utilities.base import PlannedRequest
 pytestmark = pytest.mark.django_db
 BATCH = f"{V1}/Batch/Subscription/976"
 FILE = f"{V1}/Batch/Download?requestId=1&responseId=2&subscriptionId=976"
+Priority = FetchJob.Priority
 HOUR, SECOND, MIB = timedelta(hours=1), timedelta(seconds=1), 1024 * 1024
 OK = (200, standin.feed(), {})
 
@@ -534,7 +535,7 @@ def test_the_first_requests_are_asked_for_once(held, django_capture_on_commit_ca
         (job,) = fetch.enqueue_first(held, now=NOW)
         assert fetch.enqueue_first(held, now=NOW) == []
     assert (job.kind, job.state, job.url.startswith(BATCH)) == ("usage", "due", True)
-    publish.assert_called_once_with(fetch.RUN_JOBS, job_ids=[job.pk], countdown=0)
+    publish.assert_called_once_with(fetch.RUN_JOBS, queue="interactive", job_ids=[job.pk], countdown=0, expires=0)
 
 
 def test_real_time_data_of_con_edison_v1_are_found_by_following_its_links(utility):
@@ -713,18 +714,69 @@ def test_a_utility_that_cannot_be_told_is_a_failure_in_words(held, utility):
     assert job.reason.startswith("We could not end the sharing on the utility's side. ")
 
 
-def test_the_sweep_wakes_workers_for_what_is_due_in_batches(held):
-    due = [rows.job(held, BATCH, not_before=NOW - timedelta(seconds=number)) for number in range(23)]
-    lapsed = rows.job(held, BATCH, state="running", lease_expires_at=NOW - timedelta(seconds=1))
-    rows.job(held, BATCH, not_before=NOW + timedelta(seconds=1))
-    rows.job(held, BATCH, state="running", lease_expires_at=NOW + timedelta(seconds=1))
-    rows.job(held, BATCH, state="done")
-    awaiting(held)
+def numbered(held, count, **more):
+    return [rows.job(held, f"{BATCH}?part={more.get('priority', 0)}-{number}", **more) for number in range(count)]
+
+
+def swept(now=NOW):
+    """(queue, ids) of every message of a sweep."""
     with patch("portal.flows.fetch.waking.publish") as publish:
-        assert fetch.sweep(NOW) == 24
-    batches = [call.kwargs["job_ids"] for call in publish.call_args_list]
-    assert [len(batch) for batch in batches] == [10, 10, 4]
-    assert {id_ for batch in batches for id_ in batch} == {job.pk for job in (*due, lapsed)}
+        count = fetch.sweep(now)
+    sent = [(call.kwargs["queue"], call.kwargs["job_ids"]) for call in publish.call_args_list]
+    assert count == sum(len(ids) for _, ids in sent)
+    return sent
+
+
+def test_the_sweep_wakes_workers_for_what_is_due_in_batches_and_queues(held):
+    waited_for = numbered(held, 23, priority=Priority.FIRST_DATA)
+    due = numbered(held, 101, priority=Priority.DAILY)
+    upkeep = numbered(held, 1, priority=Priority.UPKEEP)
+    lapsed = rows.job(held, f"{BATCH}?lapsed", state="running", lease_expires_at=NOW - timedelta(seconds=1))
+    rows.job(held, f"{BATCH}?later", not_before=NOW + timedelta(seconds=1))
+    rows.job(held, f"{BATCH}?runs", state="running", lease_expires_at=NOW + timedelta(seconds=1))
+    rows.job(held, f"{BATCH}?done", state="done")
+    awaiting(held)
+    sent = swept()
+    assert [len(ids) for queue, ids in sent if queue == "interactive"] == [10, 10, 3]
+    assert [len(ids) for queue, ids in sent if queue == "downloads"] == [1, 100, 1]
+    assert [ids for queue, ids in sent if queue == "housekeeping"] == [[upkeep[0].pk]]
+    assert {id_ for _, ids in sent for id_ in ids} == {job.pk for job in (*waited_for, *due, *upkeep, lapsed)}
+
+
+def test_f45_what_one_sweep_woke_another_leaves_alone_until_the_message_must_be_lost(held):
+    (job,) = numbered(held, 1)
+    assert swept() == [("downloads", [job.pk])]
+    assert swept(NOW + 15 * SECOND) == []
+    assert swept(NOW + 45 * SECOND) == [("downloads", [job.pk])]
+
+
+def test_a_long_history_of_one_customer_stands_behind_everybodys_first_data(held):
+    parts = [PlannedRequest("usage", f"{BATCH}?part={number}") for number in range(60)]
+    long = fetch.enqueue_planned(held, parts, now=NOW, of_history=True)
+    other = rows.authorization(held.application_information, "977")
+    first, second = fetch.enqueue_planned(other, parts[:2], now=NOW + SECOND, of_history=True)
+    woken = [id_ for _, ids in swept(NOW + 2 * SECOND) for id_ in ids]
+    assert woken[:2] == [long[0].pk, first.pk]
+    assert woken.index(second.pk) == 3
+    assert max(job.priority for job in long) < Priority.UPKEEP
+
+
+@pytest.mark.django_db(transaction=True)
+def test_f45_two_who_ask_for_the_same_at_the_same_instant_make_one_job(held):
+    planned = [PlannedRequest("usage", f"{BATCH}?part={number}") for number in range(2)]
+    ours = [asking.planned_job(held, each, None, NOW) for each in planned]
+    elsewhere(lambda: fetch.enqueue_planned(held, planned[:1], now=NOW))
+    made = fetch.enqueue(ours)
+    assert [job.url for job in made] == [planned[1].url]
+    assert FetchJob.objects.count() == 2
+
+
+def test_a_failed_job_is_not_tried_again_while_the_same_is_being_asked_for(held):
+    failed = rows.job(held, BATCH, state="failed")
+    rows.job(held, BATCH)
+    assert not fetch.retry(failed.pk, now=NOW)
+    failed.refresh_from_db()
+    assert failed.state == "failed"
 
 
 def test_a_broker_that_is_away_never_reaches_the_web_request(held):

@@ -19,14 +19,12 @@ from portal.flows.fetch.asking import (
 from portal.flows.fetch.claiming import Lease, Taken, claim
 from portal.flows.fetch.running import run
 from portal.flows.fetch.storing import accepted_kinds, standing_authorization
-from portal.flows.fetch.sweeping import BATCH, SWEEP_LIMIT, sweep
+from portal.flows.fetch.sweeping import sweep
 from portal.flows.fetch.tasks import run_fetch_jobs
 from portal.flows.fetch.waking import RUN_JOBS, publish, wake
 
 __all__ = [
-    "BATCH",
     "RUN_JOBS",
-    "SWEEP_LIMIT",
     "Lease",
     "Taken",
     "accepted_kinds",

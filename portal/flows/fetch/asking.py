@@ -1,17 +1,20 @@
 """Asking: jobs are made here, and tried again or cancelled by staff."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 import utilities
 from espi.models import Authorization, FetchJob, Notification
-from portal.flows.fetch.waking import wake
+from portal.flows.fetch.waking import INTERACTIVE, queue_of, wake
 from utilities.base import PlannedRequest
 
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
+Priority = FetchJob.Priority
 
 
 def enqueue_first(
@@ -23,7 +26,7 @@ def enqueue_first(
     """
     app = authorization.application_information
     planned = utilities.get(app.utility).first_requests(app, authorization, now)
-    return enqueue_planned(authorization, planned, now=now, notification=notification)
+    return enqueue_planned(authorization, planned, now=now, notification=notification, of_history=True)
 
 
 def begin(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
@@ -38,11 +41,26 @@ def enqueue_planned(
     *,
     now: datetime,
     notification: Notification | None = None,
+    of_history: bool = False,
 ) -> list[FetchJob]:
-    """Jobs for requests a utility planned, except for those already on their way."""
+    """Jobs for requests a utility planned, except for those already on their way.
+
+    `of_history`: the first portion is the first data somebody waits for; the others follow, each behind everybody's earlier.
+    """
     running = set(authorization.fetch_jobs.filter(state__in=FetchJob.OPEN).values_list("url", flat=True))
     wanted = {request.url: request for request in planned if request.url not in running}
-    return enqueue([planned_job(authorization, each, notification, now) for each in wanted.values()])
+    jobs = [planned_job(authorization, each, notification, now) for each in wanted.values()]
+    return enqueue(ranked(jobs) if of_history else jobs)
+
+
+def ranked(jobs: list[FetchJob]) -> list[FetchJob]:
+    """The same jobs; of each kind the first is first data, the n-th the n-th portion of a history."""
+    so_far: Counter[str] = Counter()
+    for job in jobs:
+        portion = so_far[job.data]
+        job.priority = min(Priority.HISTORY + portion, Priority.UPKEEP - 1) if portion else Priority.FIRST_DATA
+        so_far[job.data] += 1
+    return jobs
 
 
 def planned_job(
@@ -53,6 +71,7 @@ def planned_job(
         authorization=authorization,
         notification=notification,
         kind=request.kind,
+        data=request.data or request.kind,
         token_class=request.token_class,
         url=request.url,
         window_start=request.window_start,
@@ -62,7 +81,11 @@ def planned_job(
 
 
 def enqueue_status(
-    authorization: Authorization, *, now: datetime, notification: Notification | None = None
+    authorization: Authorization,
+    *,
+    now: datetime,
+    notification: Notification | None = None,
+    priority: int = FetchJob.Priority.WAITED_FOR,
 ) -> list[FetchJob]:
     """A job that asks the utility how this authorization stands; none where it gave no address to ask, or one waits."""
     app, url = authorization.application_information, authorization.authorization_uri
@@ -75,6 +98,7 @@ def enqueue_status(
                 authorization=authorization,
                 notification=notification,
                 kind=Kind.AUTHORIZATION,
+                priority=priority,
                 token_class=utilities.get(app.utility).token_class(app, url),
                 url=url,
                 not_before=now,
@@ -104,6 +128,7 @@ def enqueue_revocation(authorization: Authorization, *, now: datetime) -> list[F
         application_information=app,
         authorization=authorization,
         kind=Kind.REVOCATION,
+        priority=Priority.WAITED_FOR,
         token_class=TokenClass.CLIENT,
         url=authorization.authorization_uri,
         not_before=now,
@@ -113,9 +138,18 @@ def enqueue_revocation(authorization: Authorization, *, now: datetime) -> list[F
 
 def enqueue(jobs: Sequence[FetchJob]) -> list[FetchJob]:
     """Save jobs; after the commit wake a worker for each. A broker that is away changes nothing: the sweep will."""
-    saved = FetchJob.objects.bulk_create(jobs)
-    transaction.on_commit(lambda: all(wake([job.pk]) for job in saved), robust=True)
+    saved = saved_once(jobs)
+    transaction.on_commit(lambda: all(wake([job.pk], queue=queue_of(job.priority)) for job in saved), robust=True)
     return saved
+
+
+def saved_once(jobs: Sequence[FetchJob]) -> list[FetchJob]:
+    """The rows that were made; not those for which somebody asked at the same instant (one open job per request)."""
+    try:
+        with transaction.atomic():
+            return FetchJob.objects.bulk_create(jobs)
+    except IntegrityError:
+        return [job for each in jobs for job in saved_once([each])] if len(jobs) > 1 else []
 
 
 def retry(job_id: int, *, now: datetime) -> bool:
@@ -125,12 +159,23 @@ def retry(job_id: int, *, now: datetime) -> bool:
     """
     shared = Q(authorization=None) | Q(authorization__status=Authorization.Status.ACTIVE) | Q(kind=Kind.REVOCATION)
     mine = FetchJob.objects.filter(pk=job_id)
-    fresh = {"attempts": 0, "held_up_since": None, "accepted_at": None, "finished_at": None, "not_before": now}
+    fresh: dict[str, Any] = {
+        "attempts": 0,
+        "held_up_since": None,
+        "accepted_at": None,
+        "finished_at": None,
+        "not_before": now,
+    }
+    fresh |= {"asked_again": False, "priority": Priority.WAITED_FOR}
     if not mine.filter(shared).exists():
         return False
-    if not mine.filter(state__in=[State.FAILED, State.DUE]).update(state=State.DUE, **fresh):
+    try:
+        with transaction.atomic():
+            if not mine.filter(state__in=[State.FAILED, State.DUE]).update(state=State.DUE, **fresh):
+                return False
+    except IntegrityError:  # the same is being asked for already
         return False
-    transaction.on_commit(lambda: wake([job_id]), robust=True)
+    transaction.on_commit(lambda: wake([job_id], queue=INTERACTIVE), robust=True)
     return True
 
 

@@ -15,7 +15,7 @@ from portal.flows.fetch.calling import download, owner, private_file, with_token
 from portal.flows.fetch.claiming import MOST_ATTEMPTS, Clock, Lease, Taken, claim, gave_up, held
 from portal.flows.fetch.judging import Result, later, result_of
 from portal.flows.fetch.storing import follow_up, store, store_bulk
-from portal.flows.fetch.waking import wake
+from portal.flows.fetch.waking import queue_of, wake
 from utilities.base import Utility
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,8 @@ def finish(job: FetchJob, result: Result, now: datetime) -> None:
         setattr(job, name, value)
     pause = (job.not_before - now).total_seconds()
     if result.state == State.DUE and pause <= WAKE_UP_WITHIN:
-        transaction.on_commit(lambda: wake([job.pk], max(pause, 1)), robust=True)
+        queue = queue_of(job.priority)
+        transaction.on_commit(lambda: wake([job.pk], queue=queue, countdown=max(pause, 1)), robust=True)
     log.info("job %s of %s: %s", job.pk, job.application_information.utility, job.state)
 
 
