@@ -28,12 +28,14 @@ _PARSER = {
     "recover": False,
     "remove_comments": True,
     "remove_pis": True,
+    "collect_ids": False,  # every xml:id would be remembered to the end of the file
 }
 _CHUNK = 32 * 1024
 _SPAN = (
     2 * 1024 * 1024
 )  # bytes without the end of an entry after which its tree is looked at; they make 110 MiB of tree
 _MOST_NODES = 400_000  # of a tree: elements, attributes, texts
+_MOST_TEXT = 16 * 1024 * 1024  # characters of a tree, in texts and in attributes
 _MOST_EQUALS = 500_000  # signs "=" in an entry: declarations of namespaces are no nodes
 _MOST_BLOCKS = 200_000  # IntervalBlocks in an entry: more than five years of quarter-hours, each in its own
 _MOST_READINGS = 1_000_000  # in an entry: nine years of five-minute readings
@@ -44,10 +46,16 @@ _TOO_LARGE = (
     "or month."
 )
 _NODES = etree.XPath("count(//node()) + count(//@*)")
+_TEXT = etree.XPath("string-length(/)")
+_ATTRIBUTES = etree.XPath("//@*", smart_strings=False)
 
 
 class DocumentRefused(ValueError):
     """A document that cannot be taken in; the message says why in words a customer understands."""
+
+
+class CutOff(DocumentRefused):
+    """Green Button data that break off before their root element ends: the rest was lost on the way."""
 
 
 class NothingUnderstood(DocumentRefused):
@@ -68,6 +76,7 @@ class Parcel:
 class _Feed:
     """What the feed says of itself before its entries, and what of the document is still in memory."""
 
+    head: bytes = b""  # of the file
     published_at: datetime | None = None
     entries: int = 0
     strangers: int = 0
@@ -92,7 +101,7 @@ class _Feed:
         if self.span > self.next_look:
             self.next_look += _SPAN
             self._take_readings()
-            if self.place is None or int(_NODES(self.place)) > _MOST_NODES:  # type: ignore[arg-type]
+            if self.place is None or _is_large(self.place):
                 raise DocumentRefused(_TOO_LARGE)
 
     def end_block(self, element: etree._Element) -> None:
@@ -110,6 +119,11 @@ class _Feed:
         self.entries += 1
         self.readings = 0
         return blocks
+
+    @property
+    def seems_ours(self) -> bool:
+        """Whether the file names a namespace of ours near its beginning, in any encoding."""
+        return any(name.encode() in self.head.replace(b"\0", b"") for name in (ATOM, ESPI, CUSTOMER))
 
     def start_span(self) -> None:
         """Nothing is in the tree any more."""
@@ -130,19 +144,36 @@ def read(source: BinaryIO) -> Iterator[Parcel]:
     """Every entry of a feed, a single entry, or a bare resource. The elements are valid until the next step.
 
     Raises DocumentRefused when it is not well-formed XML, holds a document type declaration, is not ESPI, or has an
-    entry too large to be read in 512 MiB of memory.
+    entry too large to be read in 512 MiB of memory; CutOff when it is ESPI that breaks off.
     """
     feed = _Feed()
     parser = etree.XMLPullParser(events=("start", "end"), tag=(_ENTRY, *_BLOCKS), **_PARSER)  # type: ignore[arg-type]
     try:
         while chunk := source.read(_CHUNK):
+            feed.head = feed.head or chunk
             parser.feed(chunk)
             yield from _parcels(parser, feed)
             feed.grow(chunk)
-        root = parser.close()
     except etree.XMLSyntaxError as error:
         raise DocumentRefused(_not_well_formed(error, feed)) from None
-    yield from _rest(root, feed)
+    yield from _rest(_close(parser, feed), feed)
+
+
+def _close(parser: etree.XMLPullParser, feed: _Feed) -> etree._Element | None:
+    """The root. Unless a mistake inside the file has shown by now, what is missing at its end was lost."""
+    mistakes = [*parser.feed_error_log.filter_from_fatals()]
+    try:
+        return parser.close()
+    except etree.XMLSyntaxError as error:
+        kind = CutOff if feed.seems_ours and not mistakes else DocumentRefused
+        raise kind(_not_well_formed(mistakes[0] if mistakes else error, feed)) from None
+
+
+def _is_large(place: etree._Element) -> bool:
+    """Whether the tree that holds an element would take more than some 200 MiB of memory."""
+    if int(_NODES(place)) > _MOST_NODES or int(_TEXT(place)) > _MOST_TEXT:  # type: ignore[arg-type]
+        return True
+    return sum(map(len, _ATTRIBUTES(place))) > _MOST_TEXT  # type: ignore[arg-type]
 
 
 def _parcels(parser: etree.XMLPullParser, feed: _Feed) -> Iterator[Parcel]:
@@ -248,9 +279,14 @@ _NO_BEGINNING = (
 )  # whatever it holds, no "<" begins it: a picture, an archive, a table
 
 
-def _not_well_formed(error: etree.XMLSyntaxError, feed: _Feed) -> str:
+def _not_well_formed(error: Any, feed: _Feed) -> str:
+    """In words, of an XMLSyntaxError or of an entry of an error log."""
     where = f" after {feed.last_href[:200]}" if feed.last_href else ""
-    line, column = error.position
-    reason = (error.msg or "it is empty").partition(", line ")[0][:200]
-    kind = "This is not a Green Button file (it is not XML). " if error.code == _NO_BEGINNING else ""  # type: ignore[attr-defined]
+    is_logged = not isinstance(error, etree.XMLSyntaxError)
+    line, column = (error.line, error.column) if is_logged else error.position
+    message = error.message if is_logged else error.msg
+    reason = (message or "it is empty").partition(", line ")[0].strip()[:200]
+    no_xml = not is_logged and error.code == _NO_BEGINNING
+    kind = "This is not a Green Button file (it is not XML). " if no_xml else ""
+    kind = kind or ("" if feed.seems_ours else "This is not a Green Button file. ")
     return f"{kind}The file is not well-formed XML: {reason} (line {line}, column {column}{where})."

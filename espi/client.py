@@ -1,6 +1,5 @@
 """GET one resource: its bytes go to a file, its outcome is named after who can do something about it."""
 
-import re
 import ssl
 import time
 import zlib
@@ -119,8 +118,8 @@ def get(
 ) -> Answer:
     """The resource at `url`, written to `into`, inflated. Raises a TryLater or a NeedsAttention for everything else.
 
-    `into` must be readable too, and is at fault-free end positioned behind what was written. No message holds the
-    query of the URL or a header we sent.
+    An answer without a length ends where the connection does: whether a document is whole, only its reader can tell.
+    No message holds the query of the URL or a header we sent.
     """
     with Deadline(deadline_seconds) as deadline:
         try:
@@ -286,7 +285,7 @@ def _decoder(response: requests.Response) -> _Plain | _Gunzip:
 def _receive(
     response: requests.Response, into: BinaryIO, deadline: Deadline, max_bytes: int, max_wire_bytes: int
 ) -> Answer:
-    start, wire, size = into.tell(), 0, 0
+    wire, size = 0, 0
     if response.status_code == 200:
         decoder = _decoder(response)
         for chunk in _chunks(response.raw, deadline):
@@ -296,8 +295,8 @@ def _receive(
                 _limit(size, wire, max_bytes, max_wire_bytes)
                 into.write(piece)
         size += into.write(decoder.finish()) if wire else 0
-        if not _length_was_declared(response) and not _ends_its_document(into, start):
-            raise Incomplete("the connection was closed before the document ended")
+        if not wire and not any(name in response.headers for name in ("Content-Length", "Transfer-Encoding")):
+            raise Incomplete("the connection was closed before anything arrived")
     content_type = response.headers.get("Content-Type", "")[:255]
     return Answer(response.status_code, content_type, size, wire, _transaction(response))
 
@@ -321,22 +320,3 @@ def _chunks(raw: Any, deadline: Deadline) -> Iterator[bytes]:
             since, received = time.monotonic(), 0
     if deadline.expired:  # shutting the socket down looks like the end of an answer without a length
         raise Incomplete("the answer was not complete in time")
-
-
-def _length_was_declared(response: requests.Response) -> bool:
-    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-    return chunked or response.headers.get("Content-Length", "").strip().isdigit()
-
-
-def _ends_its_document(into: BinaryIO, start: int) -> bool:
-    """True if what was written is no XML, or is XML up to the end tag of its root."""
-    end = into.tell()
-    into.seek(start)
-    head = into.read(8192)
-    into.seek(max(start, end - 512))
-    tail = into.read()
-    root = re.search(rb"<([A-Za-z_][\w.:-]*)", head)
-    if root is None:
-        return True
-    name = re.escape(root[1])
-    return re.search(rb"(</" + name + rb"|<" + name + rb"\s[^<>]*/)\s*>\s*(<!--.*-->\s*)*\Z", tail) is not None

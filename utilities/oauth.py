@@ -298,7 +298,7 @@ def _error_code(answer: bytes) -> str:
     """The OAuth error code an answer holds, wherever it stands: an object, a JSON string or plain text (PG&E §10)."""
     try:
         said = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     if isinstance(said, dict) and isinstance(said.get("error"), str):
         return said["error"] if said["error"] in ERROR_CODES else ""

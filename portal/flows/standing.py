@@ -32,9 +32,14 @@ class NotYet(NotAnAuthorization):
 
 
 def read(authorization: Authorization, body: bytes, *, now: datetime) -> str:
-    """Do what an Authorization resource says; returns it in words. Raises NotAnAuthorization, changing nothing."""
+    """Do what an Authorization resource says; returns it in words. Changes nothing where it raises.
+
+    Raises NotAnAuthorization, and atom.CutOff for one that breaks off.
+    """
     try:
         found = authorizations.read(body)
+    except atom.CutOff:
+        raise
     except atom.DocumentRefused as error:
         raise NotAnAuthorization(f"The utility's answer could not be read. {error}") from None
     ids = {authorization.utility_authorization_id, authorization.utility_subscription_id} - {""}

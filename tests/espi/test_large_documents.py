@@ -62,6 +62,15 @@ TOO_LARGE = {
     "namespaces": (FEED, "<entry>", ('<a xmlns:b="u" xmlns:c="u" xmlns:d="u"/>', 1_000_000), "</entry>", END),
     "empty blocks": (FEED, "<entry><content>", ("<e:IntervalBlock/>", 3_000_000), "</content></entry>", END),
     "entries in an entry": (FEED, "<entry>", (f"<x>{POINT}<y/></x>", 400_000), "</entry>", END),
+    "long texts": (FEED, "<entry>", ("<a>" + "x" * 50_000 + "</a>", 9000), "</entry>", END),
+    "long attributes": (FEED, "<entry>", ('<a b="' + "x" * 50_000 + '"/>', 9000), "</entry>", END),
+    "long texts in an open reading": (
+        FEED,
+        OPEN_BLOCK + "<IntervalReading>",
+        ("<a>" + "x" * 50_000 + "</a>", 9000),
+        "</IntervalReading>" + END_BLOCK,
+        END,
+    ),
     "readings of one block": (FEED, OPEN_BLOCK, ("<IntervalReading/>", 1_500_000), END_BLOCK, END),
 }
 
@@ -81,6 +90,12 @@ def test_d01_hundreds_of_thousands_of_entries_without_data_are_not_looked_at_one
 
 def test_d01_what_stands_beside_entries_does_not_add_up():
     peak, _, refused, _ = measured(FEED, (f"<x>{POINT}<a/><a/></x>", 150_000), END)
+    assert (refused, peak < 128) == ("", True)
+
+
+def test_d01_the_ids_of_entries_that_are_gone_are_forgotten():
+    named = f'<entry xml:id="{"x" * 50_000}"><content><e:UsagePoint/></content></entry>'
+    peak, _, refused, _ = measured(FEED, (named, 7000), END)
     assert (refused, peak < 128) == ("", True)
 
 

@@ -194,6 +194,7 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (client.Refused, refused),
     (session.AddressRefused, unproven),
     (session.CertificateUnusable, our_credentials),
+    (atom.CutOff, incomplete),
     (atom.DocumentRefused, failed("The file could not be used. {}")),
     (standing.NotYet, not_yet),
     (standing.NotAnAuthorization, failed("{}")),

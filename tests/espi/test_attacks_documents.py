@@ -1,0 +1,225 @@
+"""Attack cases D01-D12 and D16: what a utility, or somebody in its place, may send.
+
+Here they go the whole way: a real socket where the utility would be, the worker's flow, PostgreSQL; where memory is at
+stake, a process of its own. Parts of them stand beside the code they are about, named by the same ids: `test_client`,
+`test_session`, `test_parse`, `test_large_documents`, `test_ingest`.
+"""
+
+import gzip
+import zlib
+from io import BytesIO
+
+import pytest
+from django.apps import apps
+
+from espi import atom, parse
+from espi.models import IntervalBlock
+from portal.flows import fetch
+from tests import fresh
+from tests.espi import documents
+from tests.portal import rows
+from tests.portal.rows import NOW
+from tests.raw_server import raw_server, response, says, trickles
+
+MIB = 1024 * 1024
+MEMORY = 512  # MiB: what a worker may take, whatever the file
+FEED = documents.feed(documents.hours(24))
+FILE = "Batch/Download?requestId=1&responseId=2&subscriptionId=976"
+RECORDS = {"ApplicationInformation", "Authorization", "AuthorizationRequest", "Subscription", "FetchJob"}
+
+
+@pytest.fixture
+def utility(settings):
+    """A program that says what it is told to at the address of Con Edison's first edition, in place of the sandbox."""
+    with raw_server(b"") as server:
+        settings.SANDBOX_BASE_URL = server.url
+        yield server
+
+
+@pytest.fixture
+def held(db):
+    return rows.authorization(rows.registration())
+
+
+def resource(path=FILE):
+    from django.conf import settings
+
+    return f"{settings.SANDBOX_BASE_URL}/api.coned.com/gbc/v1/resource/{path}"
+
+
+def run(job, now=NOW):
+    fetch.run(job.pk, now=now)
+    job.refresh_from_db()
+    return job
+
+
+def fetched(utility, held, said):
+    """A file that was announced, after one attempt to get it from a utility that says this."""
+    utility.script = said if callable(said) else says(said)
+    return run(rows.job(held, resource(), kind="download"))
+
+
+def sized(body, *headers, status="200 OK"):
+    return response(body, f"Content-Length: {len(body)}", *headers, status=status)
+
+
+def nothing_is_stored():
+    """No table of the standard holds a row, but those of the connection and its jobs."""
+    models = [model for model in apps.get_app_config("espi").get_models() if model.__name__ not in RECORDS]
+    return not [model.__name__ for model in models if model.objects.exists()]
+
+
+# --- D01: bombs -------------------------------------------------------------------------------------------------------
+
+
+def inflating_to(size, piece=b"\0" * MIB):
+    """gzip of so many bytes, made without holding them."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return b"".join([packer.compress(piece) for _ in range(size // len(piece))] + [packer.flush()])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_d01_a_gzip_bomb_is_stopped_within_the_memory_of_a_worker(utility, held):
+    bomb = inflating_to(300 * MIB)
+    assert len(bomb) < 310_000
+    utility.script = says(sized(bomb, "Content-Encoding: gzip"))
+    job = rows.job(held, resource(), kind="download")
+    assert fresh.attempts([job.pk], NOW) < MEMORY / 2
+    job.refresh_from_db()
+    assert (job.state, job.reason) == ("failed", "The file is larger than we accept.")
+    assert nothing_is_stored()
+
+
+CODED = {
+    "stacked": sized(gzip.compress(gzip.compress(FEED)), "Content-Encoding: gzip, gzip"),
+    "gzip that is none": sized(FEED, "Content-Encoding: gzip"),
+    "deflate": sized(zlib.compress(FEED), "Content-Encoding: deflate"),
+    "gzip that does not say so": sized(gzip.compress(FEED)),
+    "gzip in gzip": sized(gzip.compress(gzip.compress(FEED)), "Content-Encoding: gzip"),
+}
+
+
+@pytest.mark.parametrize("said", CODED.values(), ids=CODED)
+def test_d01_what_is_coded_otherwise_than_we_asked_fails_in_words(utility, held, said):
+    job = fetched(utility, held, said)
+    assert (job.state, nothing_is_stored()) == ("failed", True)
+    assert "compressed" in job.reason or "gzip" in job.reason or "not XML" in job.reason
+
+
+# --- D02, D03: slow and short -----------------------------------------------------------------------------------------
+
+
+SLOW = {
+    "the body": trickles(sized(FEED), 0.02),
+    "the head": trickles(b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 5000, 0.02),
+    "nothing but patience": trickles(b"HTTP/1.1 100 Continue\r\n\r\n" * 500, 0.01),
+    "the trailer": trickles(response(b"2\r\n<a\r\n0\r\n" + b"X: y\r\n" * 500, "Transfer-Encoding: chunked"), 0.01),
+}
+
+
+@pytest.mark.parametrize("script", SLOW.values(), ids=SLOW)
+def test_d02_bytes_that_trickle_are_given_up_when_the_time_is_over_and_tried_again(utility, held, monkeypatch, script):
+    monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", 0.5)
+    job = fetched(utility, held, script)
+    assert (job.state, job.reason) == ("due", "The utility's answer was cut off; we keep trying.")
+    assert nothing_is_stored()
+
+
+CHUNK = f"{len(FEED):x}\r\n".encode() + FEED
+SHORT = {
+    "short of its length": response(FEED[:-200], f"Content-Length: {len(FEED)}"),
+    "longer than its length": response(FEED, f"Content-Length: {len(FEED) - 200}"),
+    "cut in a chunk": response(CHUNK[:-200], "Transfer-Encoding: chunked"),
+    "without the last chunk": response(CHUNK + b"\r\n", "Transfer-Encoding: chunked"),
+    "whole chunks, half a file": response(b"64\r\n" + FEED[:100] + b"\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+    "closed without a length": response(FEED[:-200]),
+    "closed between two entries": response(FEED[: FEED.rindex(b"<entry>")]),
+    "closed after the head": response(b""),
+    "gzip cut short": sized(gzip.compress(FEED)[:-12], "Content-Encoding: gzip"),
+    "gzip of half a file": sized(gzip.compress(FEED[:-200]), "Content-Encoding: gzip"),
+    "UTF-16 cut short": response(FEED.decode().encode("utf-16")[:-200]),
+}
+
+
+@pytest.mark.parametrize("said", SHORT.values(), ids=SHORT)
+def test_d03_a_file_that_ends_early_stores_nothing_and_is_fetched_again(utility, held, said):
+    job = fetched(utility, held, said)
+    assert (job.state, job.attempts, job.reason) == ("due", 0, "The utility's answer was cut off; we keep trying.")
+    assert nothing_is_stored()
+    utility.script = says(sized(FEED))
+    assert run(job, job.not_before).state == "done"
+    assert IntervalBlock.objects.get().count == 24
+
+
+def test_d03_what_tells_how_a_permission_stands_is_asked_again_too(utility, held):
+    answer = f'<entry xmlns="{documents.ATOM}"><content><Authorization xmlns="{documents.ESPI}"><status>0</status>'
+    utility.script = says(response(answer.encode()))
+    job = run(rows.job(held, resource("Authorization/a976"), kind="authorization"))
+    held.refresh_from_db()
+    assert (job.state, held.status) == ("due", "active")
+
+
+WHOLE = {
+    "a feed": documents.feed(documents.hours(3)),
+    "UTF-16": documents.feed(documents.hours(3)).decode().encode("utf-16"),
+    "Con Edison V1": documents.v1_feed(documents.v1_entry("KWH", ["1.5"] * 3)),
+    "a bare block": documents.espi("IntervalBlock", documents.reading(documents.MIDNIGHT, 5)).encode(),
+}
+
+
+def reads(content):
+    return list(parse.read(BytesIO(content)))
+
+
+@pytest.mark.parametrize("content", WHOLE.values(), ids=WHOLE)
+def test_d03_wherever_a_document_breaks_off_it_is_told_from_one_that_is_wrong(content):
+    assert reads(content)
+    for length in range(100, len(content)):
+        with pytest.raises(atom.CutOff):
+            reads(content[:length])
+
+
+def test_d03_a_document_that_is_wrong_is_not_taken_for_one_that_breaks_off():
+    content = documents.feed(documents.hours(3))
+    for wrong in (
+        content.replace(b"</entry>", b"</entri>", 1),
+        content.replace(b"<value>101", b"<value>&nothing;", 1),
+        content.replace(b"<title>", b"<title>\x01", 1),
+        content + b"<more/>",
+        b"<html><body><p>Sign in",
+        b"",
+    ):
+        with pytest.raises(atom.DocumentRefused) as caught:
+            reads(wrong)
+        assert not isinstance(caught.value, atom.CutOff)
+
+
+# --- D04: what is no Green Button data ------------------------------------------------------------------------------------
+
+SIGN_IN = (
+    b"<!doctype html><html><head><title>Sign in</title></head><body><form><input name=user><br></form></body></html>"
+)
+OTHERS = {
+    "a login page": sized(SIGN_IN, "Content-Type: text/html"),
+    "a page in well-formed XHTML": sized(b'<html xmlns="http://www.w3.org/1999/xhtml"><body>Sign in</body></html>'),
+    "a page cut short": response(b"<html><body><p>Sign in"),
+    "JSON": sized(b'{"error": "maintenance"}', "Content-Type: application/json"),
+    "a JSON list": sized(b"[]"),
+    "plain text": sized(b"Service unavailable"),
+    "an empty body": sized(b""),
+    "white space": sized(b"\r\n\r\n"),
+    "a picture": sized(b"\x89PNG\r\n\x1a\n" + bytes(200)),
+}
+
+
+@pytest.mark.parametrize("said", OTHERS.values(), ids=OTHERS)
+def test_d04_a_200_that_is_no_green_button_data_is_a_failure_in_words(utility, held, said):
+    job = fetched(utility, held, said)
+    assert (job.state, nothing_is_stored()) == ("failed", True)
+    assert job.reason.startswith("The file could not be used. ")
+    assert any(words in job.reason for words in ("not a Green Button file", "not Green Button (ESPI)", "is empty"))
+
+
+def test_d04_a_204_is_done_with_no_readings(utility, held):
+    job = fetched(utility, held, response(b"", status="204 No Content"))
+    assert (job.state, job.reason, nothing_is_stored()) == ("done", "The utility has no data for this period.", True)
