@@ -7,14 +7,17 @@ stake, a process of its own. Parts of them stand beside the code they are about,
 
 import gzip
 import zlib
+from base64 import b64encode
 from io import BytesIO
+from random import Random
 
 import pytest
 from django.apps import apps
 
 from espi import atom, parse
-from espi.models import IntervalBlock
+from espi.models import Document, IntervalBlock
 from portal.flows import fetch
+from portal.flows.fetch import calling
 from tests import fresh
 from tests.espi import documents
 from tests.portal import rows
@@ -90,6 +93,31 @@ def test_d01_a_gzip_bomb_is_stopped_within_the_memory_of_a_worker(utility, held)
     assert nothing_is_stored()
 
 
+def entries_of_noise(size):
+    """An honest feed that no compression makes smaller, and as long as asked for."""
+    entry = b'<entry><content><e:ServiceStatus xmlns:e="%s"><e:x>%s</e:x></e:ServiceStatus></content></entry>'
+    yield FEED.removesuffix(b"</feed>")
+    for number in range(size // 120_000):
+        yield entry % (documents.ESPI.encode(), b64encode(Random(number).randbytes(90_000)))
+    yield b"</feed>"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_d01_a_long_document_that_cannot_be_compressed_fits_a_worker(utility, held):
+    def script(connection):
+        connection.sendall(response(b"", "Transfer-Encoding: chunked"))
+        for part in entries_of_noise(70 * MIB):
+            connection.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+        connection.sendall(b"0\r\n\r\n")
+
+    utility.script = script
+    job = rows.job(held, resource(), kind="download")
+    assert fresh.attempts([job.pk], NOW) < MEMORY
+    job.refresh_from_db()
+    assert (job.state, job.reason) == ("done", "")
+    assert Document.objects.get().size > 69 * MIB
+
+
 CODED = {
     "stacked": sized(gzip.compress(gzip.compress(FEED)), "Content-Encoding: gzip, gzip"),
     "gzip that is none": sized(FEED, "Content-Encoding: gzip"),
@@ -119,7 +147,7 @@ SLOW = {
 
 @pytest.mark.parametrize("script", SLOW.values(), ids=SLOW)
 def test_d02_bytes_that_trickle_are_given_up_when_the_time_is_over_and_tried_again(utility, held, monkeypatch, script):
-    monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", 0.5)
+    monkeypatch.setattr(calling, "DOWNLOAD_SECONDS", 0.5)
     job = fetched(utility, held, script)
     assert (job.state, job.reason) == ("due", "The utility's answer was cut off; we keep trying.")
     assert nothing_is_stored()
