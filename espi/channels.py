@@ -5,15 +5,18 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import DataError, connection, transaction
 
-from espi import enums, links, models, numbers, packing, resources, zones
+from espi import enums, links, models, numbers, packing, resources, successions, zones
 
 _SMALLEST_MULTIPLIER = -18
+_ENOUGH = 8  # readings that are not both 0, to tell two meters apart
+_DAYS_COMPARED = 3
 _RESCALED = (
     """UPDATE espi_intervalblock SET total = total * %(by)s, "values" = ARRAY(
         SELECT value * %(by)s FROM unnest("values") WITH ORDINALITY AS each (value, place) ORDER BY place
@@ -84,7 +87,7 @@ class Channels:
             self._usage_points[usage_point_id] = row
         return self._usage_points[usage_point_id]
 
-    def settle(self) -> None:
+    def settle(self, document: models.Document) -> None:
         """Make every usage point of the document, note all that it said of them, and keep the ids it used."""
         for usage_point_id in self.directory.usage_points:
             self._bring_up_to_date(self.usage_point(usage_point_id), usage_point_id)
@@ -94,6 +97,14 @@ class Channels:
             unique_fields=["usage_point", "resource_id"],
             update_fields=["meter_reading"],
         )
+        if self.directory.dialect.is_per_meter:
+            for channel in self._channels.values():
+                self._settle_meters(channel.row, document)
+
+    def _settle_meters(self, row: models.MeterReading, document: models.Document) -> None:
+        told = {each: span for each, span in self._spans[row.pk].items() if each}
+        if told:
+            successions.settle(row, successions.widen(row, told), set(told), document)
 
     @property
     def zone_names(self) -> set[str]:
@@ -120,8 +131,9 @@ class Channels:
                 found.add(("ServiceCategory", f"it is {_named(said)}, and has readings of {_named(told)}"))
         return found
 
-    def channel(self, source: links.Source, span: tuple[int, int]) -> Channel:
-        """The channel of a block that covers `span` (epoch seconds). Raises NotStorable for an unknown unit."""
+    def channel(self, source: links.Source, columns: resources.Columns) -> Channel:
+        """The channel of a block with these readings, durations known. Raises NotStorable for an unknown unit."""
+        span = _span(columns)
         point = self.usage_point(source.usage_point_id)
         meter_reading_id = short(source.meter_reading_id)
         base = _channel_name(source, meter_reading_id)
@@ -131,7 +143,7 @@ class Channels:
         if known and (source.reading_type is None or known.row.channel.partition("#")[0] == base):
             found = known
         else:
-            found = self._unoccupied(point, base, source, span, known)
+            found = self._unoccupied(point, base, source, columns, known)
             self._remember(point, meter_reading_id, found, known)
         self._widen(found, meter_reading_id, span)
         return found
@@ -245,18 +257,29 @@ class Channels:
             self._new_aliases[point.pk, meter_reading_id] = alias
 
     def _unoccupied(
-        self, point: models.UsagePoint, base: str, source: links.Source, span: tuple[int, int], known: Channel | None
+        self,
+        point: models.UsagePoint,
+        base: str,
+        source: links.Source,
+        columns: resources.Columns,
+        known: Channel | None,
     ) -> Channel:
-        """The first of base, base#2, base#3 ... to which no other MeterReading of this document gave the same hours.
+        """The first of base, base#2, base#3 ... to which no other MeterReading gave the same hours.
 
-        PG&E lists a MeterReading per meter of a service, each with the same ReadingType (its contract, 9.2).
+        PG&E lists a MeterReading per meter of a service, each with the same ReadingType (its contract, 9.2); it has given
+        all of them new ids twice: then the readings tell which is which.
         """
+        span = _span(columns)
         for ordinal in range(1, 1000):
             name = base if ordinal == 1 else f"{base}#{ordinal}"
             channel = self._named(point, name, source, known if ordinal == 1 else None)
             others = self._spans[channel.row.pk]
             own = short(source.meter_reading_id)
-            if not any(_overlap(span, other) for key, other in others.items() if key != own):
+            if any(_overlap(span, other) for key, other in others.items() if key != own):
+                continue
+            if not (
+                known is None and self.directory.dialect.is_per_meter and _is_another_meters(channel, source, columns)
+            ):
                 return channel
         raise NotStorable("more meters of one kind than can be told apart")
 
@@ -272,6 +295,41 @@ class Channels:
         spans = self._spans[channel.row.pk]
         before = spans.get(meter_reading_id, span)
         spans[meter_reading_id] = (min(before[0], span[0]), max(before[1], span[1]))
+
+
+def _is_another_meters(channel: Channel, source: links.Source, columns: resources.Columns) -> bool:
+    """Whether most readings differ from those that the channel holds of the same times: a correction changes few."""
+    multiplier = (source.reading_type.power_of_ten_multiplier if source.reading_type else None) or 0
+    stored = _stored(channel, columns)
+    pairs = [
+        (stored[start], packing.quantity(value, multiplier))
+        for start, value in zip(columns.starts, columns.values, strict=True)
+        if start in stored and (stored[start] or value)
+    ]
+    same = sum(one == other for one, other in pairs)
+    return len(pairs) >= _ENOUGH and same * 2 < len(pairs)
+
+
+def _stored(channel: Channel, columns: resources.Columns) -> dict[int, Decimal]:
+    """{start: quantity} of what the channel holds of the days on which these readings begin, a few of them."""
+    first = datetime.fromtimestamp(min(columns.starts), channel.zone).date()
+    blocks = models.IntervalBlock.objects.filter(
+        meter_reading=channel.row,
+        interval_length=columns.durations[0] or 0,
+        local_date__gte=first,
+        local_date__lt=first + timedelta(days=_DAYS_COMPARED),
+    )
+    return {
+        block.start + index * block.interval_length: packing.quantity(value, channel.multiplier)
+        for block in blocks
+        for index, value in enumerate(block.values)
+        if value is not None
+    }
+
+
+def _span(columns: resources.Columns) -> tuple[int, int]:
+    ends = map(sum, zip(columns.starts, columns.durations, strict=True))  # type: ignore[arg-type]
+    return min(columns.starts), max(max(ends), max(columns.starts) + 1)
 
 
 def _without_instants(meter_reading_id: str) -> str:

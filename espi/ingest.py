@@ -370,7 +370,7 @@ class _Ingest:
     def _store_block(self, block: resources.IntervalBlock, source: links.Source) -> None:
         kind = source.reading_type
         columns = self._marked(block.entry, self._with_durations(block.columns, kind))
-        channel = self.channels.channel(source, _span(columns))
+        channel = self.channels.channel(source, columns)
         # Blocks may come without their ReadingType (bulk files; PG&E's FB 19): what was said of the channel holds.
         multiplier = (kind or channel.row.reading_type).power_of_ten_multiplier or 0
         columns = self._scaled(columns, channel, multiplier)
@@ -440,7 +440,7 @@ class _Ingest:
 
     def _finish(self) -> None:
         self._write()
-        self.channels.settle()
+        self.channels.settle(self.document)
         for bill in self.bills:
             self._store_bill(bill)
         for local_time in self.local_times:
@@ -516,11 +516,6 @@ def _step(starts: list[int]) -> int:
     steps = {later - earlier for earlier, later in itertools.pairwise(ordered)}
     least = min(steps, default=0)
     return least if least and all(step % least == 0 for step in steps) else 0
-
-
-def _span(columns: resources.Columns) -> tuple[int, int]:
-    ends = map(sum, zip(columns.starts, columns.durations, strict=True))  # type: ignore[arg-type]
-    return min(columns.starts), max(max(ends), max(columns.starts) + 1)
 
 
 def _costs_fit(columns: resources.Columns) -> bool:

@@ -366,6 +366,11 @@ def _or_none(column: list[Any]) -> list[Any] | None:
     return column if any(each is not None for each in column) else None
 
 
+def quantity(value: int | Decimal, multiplier: int) -> Decimal:
+    """What a value counts, exactly."""
+    return numbers.EXACT.scaleb(Decimal(value), multiplier)
+
+
 def fitting_multiplier(values: Sequence[int | Decimal], multiplier: int) -> int:
     """A multiplier at which every value is an integer; with digits to spare where there are decimals."""
     digits = [-int(value.as_tuple().exponent) for value in values if isinstance(value, Decimal)]

@@ -39,6 +39,7 @@ from espi.models import (
     FetchJob,
     Notification,
     Subscription,
+    Succession,
     UsagePoint,
 )
 from portal.flows import fetch, notify, registrations
@@ -367,6 +368,28 @@ class UsagePointAdmin(ReadOnly):
     list_filter = ("service_kind",)
     search_fields = ("public_id", "subscription__retail_customer__email")
     list_select_related = ("subscription",)
+
+
+@admin.register(Succession)
+class SuccessionAdmin(ReadOnly):
+    """Meters that followed each other in one history, and why we think so. Their numbers are masked."""
+
+    hidden = ("earlier_id", "later_id")
+    more = ("before", "after")
+    list_display = ("usage_point", "before", "after", "reason", "found_at")
+    list_filter = ("reason",)
+    search_fields = ("usage_point__public_id", "usage_point__subscription__retail_customer__email")
+    list_select_related = ("usage_point",)
+
+    @admin.display(description="Before")
+    def before(self, succession: Succession) -> str:
+        """What the utility called it."""
+        return masked(succession.earlier_id)
+
+    @admin.display(description="After")
+    def after(self, succession: Succession) -> str:
+        """What it calls it since."""
+        return masked(succession.later_id)
 
 
 @admin.register(Consent)

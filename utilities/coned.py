@@ -298,7 +298,8 @@ class ConEdison(Utility):
 
     def dialect(self, app: ApplicationInformation) -> Dialect:
         """Edition 1 writes kilowatt-hours with a decimal point; edition 2 has ReadingTypes."""
-        standard = replace(super().dialect(app), provisional_path=REAL_TIME)
+        # "One MeterReading, one IntervalBlock; one UsagePoint, one meter" (version 4.4 of the document, data model).
+        standard = replace(super().dialect(app), provisional_path=REAL_TIME, is_per_meter=True)
         return replace(standard, interval_values="decimal_kwh") if app.edition == V1 else standard
 
     # --- What to ask for ---

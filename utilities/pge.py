@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from urllib.parse import parse_qs, quote, urlsplit
 
 from espi import client
+from espi.dialect import Dialect
 from espi.models import ApplicationInformation, Authorization
 from espi.scope import Scope
 from utilities.addresses import Addresses
@@ -167,6 +169,10 @@ class PGE(Utility):
     def gas(self, app: ApplicationInformation) -> Gas:
         """As every file says itself."""
         return GAS
+
+    def dialect(self, app: ApplicationInformation) -> Dialect:
+        """Since 2023 each meter of a service agreement has a MeterReading of its own (developer page, release notes)."""
+        return replace(super().dialect(app), is_per_meter=True)
 
     # --- Tokens ---
 

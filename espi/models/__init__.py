@@ -2,6 +2,7 @@
 
 from espi.models.authorization import ApplicationInformation, Authorization, AuthorizationRequest, Subscription
 from espi.models.exchange import Document, DocumentPart, FetchJob, Notification
+from espi.models.identity import MeterSpan, Succession
 from espi.models.usage import (
     IntervalBlock,
     IntervalReading,
@@ -27,9 +28,11 @@ __all__ = [
     "LocalTimeParameters",
     "MeterReading",
     "MeterReadingAlias",
+    "MeterSpan",
     "Notification",
     "ReadingType",
     "Subscription",
+    "Succession",
     "UsagePoint",
     "UsageSummary",
 ]

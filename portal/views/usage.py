@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 import utilities
 from espi import usage
 from espi.models import UsagePoint
-from portal import panels, periods
+from portal import history, panels, periods
 from portal.flows.overview import SERVICE_NAMES
 
 
@@ -55,6 +55,7 @@ def page(point: UsagePoint, period: periods.Period, channels: Sequence[usage.Cha
         "period": period,
         "period_names": periods.NAMES,
         "covered": usage.coverage(point, known=channels),
+        "changes": history.changes(point),
         "panels": panels.panels(point, period, channels),
         "bills": panels.bills(
             point, default_currency=currency, days_late=utility.bills_begin_days_late if utility else 0

@@ -6,7 +6,7 @@ import lxml.html
 import pytest
 from django.test import Client
 
-from espi.models import IntervalReading, IntervalRevision, UsageSummary
+from espi.models import IntervalReading, IntervalRevision, Succession, UsageSummary
 from portal import periods
 from tests.portal import rows
 
@@ -280,6 +280,19 @@ def test_a_meter_that_was_swapped_is_one_picture(point):
     assert {row[0]: row[1] for row in table(document)}["Tue 1 July"] == "38"
 
 
+def test_the_page_says_since_when_another_meter_measures_and_how_we_know(point):
+    at = rows_start("2025-07-01", 10)
+    for name in ("in", "out"):
+        channel = rows.channel(point, name)
+        rows.day(channel, "2025-07-01", [1000] * 24)
+        known = {"usage_point": point, "meter_reading": channel, "earlier_id": "M1", "later_id": "M2"}
+        Succession.objects.create(**known, at=at, reason="replaced")
+    Succession.objects.create(usage_point=point, earlier_id="M2", later_id="M3", at=at + 86400, reason="renumbered")
+    first, second = (words(note) for note in page(point).xpath("//p[@class='notice']"))
+    assert first.startswith("Since 1 July 2025, 10:00, another meter measures here. Your utility lists both")
+    assert second.startswith("Since 2 July 2025, 10:00, your utility lists this meter under another number.")
+
+
 def test_two_meters_side_by_side_are_two_pictures_because_their_sum_may_count_twice(point):
     for name in ("one", "two"):
         channel = rows.channel(point, name)
@@ -405,7 +418,7 @@ def test_the_page_of_two_years_of_quarter_hours_asks_the_database_little(
     client = Client()
     client.force_login(ada)
     client.get(f"/usage/{point.public_id}")
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         answer = client.get(f"/usage/{point.public_id}?period={period}&date=2025-02-28")
     assert answer.status_code == 200
     assert lxml.html.fromstring(answer.content).xpath("//figure")

@@ -1,0 +1,71 @@
+"""What followed what in one history: found when documents are stored, told on pages.
+
+Of a MeterReading that is one meter's (Dialect.is_per_meter) another id is another meter, or another number of it. Where a
+document lists both, one after the other, the meter was replaced; otherwise all we know is that the id changed.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from espi import models, numbers
+
+Span = tuple[int, int]
+Reason = models.Succession.Reason
+
+
+class Note(NamedTuple):
+    """Something that a page says of a usage point: since when (aware UTC), and why."""
+
+    at: datetime
+    reason: str
+
+
+def notes(usage_point: models.UsagePoint) -> list[Note]:
+    """Oldest first; what happened to several channels at once is said once."""
+    rows = models.Succession.objects.filter(usage_point=usage_point).order_by("at").values_list("at", "reason")
+    return [Note(numbers.from_epoch(at), reason) for at, reason in dict.fromkeys(rows)]
+
+
+def widen(channel: models.MeterReading, told: Mapping[str, Span]) -> list[models.MeterSpan]:
+    """Note from when to when readings came under each id; all that is known of the channel, oldest first."""
+    known = {row.resource_id: row for row in models.MeterSpan.objects.filter(meter_reading=channel)}
+    for resource_id, (first, last) in told.items():
+        row = known.get(resource_id)
+        if row is None:
+            row = models.MeterSpan(meter_reading=channel, resource_id=resource_id, first_start=first, last_end=last)
+        elif row.first_start <= first and last <= row.last_end:
+            continue
+        row.first_start, row.last_end = min(row.first_start, first), max(row.last_end, last)
+        row.save()
+        known[resource_id] = row
+    return sorted(known.values(), key=lambda row: (row.first_start, row.last_end))
+
+
+def settle(
+    channel: models.MeterReading, spans: Iterable[models.MeterSpan], together: set[str], document: models.Document
+) -> None:
+    """Keep one Succession for each id that readings of a channel went on under. `together`: the ids of one document.
+
+    Two ids that were both in use at one time are one meter's, numbered anew: nothing to tell.
+    """
+    known = {(row.earlier_id, row.later_id): row for row in models.Succession.objects.filter(meter_reading=channel)}
+    for earlier, later in itertools.pairwise(spans):
+        if later.first_start < earlier.last_end:
+            continue
+        ids = (earlier.resource_id, later.resource_id)
+        row = known.pop(ids, None) or models.Succession(
+            usage_point_id=channel.usage_point_id,
+            meter_reading=channel,
+            earlier_id=ids[0],
+            later_id=ids[1],
+            reason=Reason.RENUMBERED,
+            document=document,
+        )
+        reason = Reason.REPLACED if together.issuperset(ids) else row.reason
+        if (row.at, row.reason) != (later.first_start, reason) or row.pk is None:
+            row.at, row.reason = later.first_start, reason
+            row.save()
+    for row in known.values():
+        row.delete()
