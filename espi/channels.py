@@ -1,6 +1,7 @@
 """The usage points and channels of one subscription: found or made, whatever ids the utility uses today."""
 
 import hashlib
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -25,8 +26,8 @@ _RESCALED = (
     """UPDATE espi_intervalrevision SET old_value = old_value * %(by)s, new_value = new_value * %(by)s
     WHERE meter_reading_id = %(id)s""",
 )
-_NOT_KEPT = {"entry", "interharmonic", "argument", "extra"}
-_TYPE_FIELDS = [field.name for field in fields(resources.ReadingType) if field.name not in _NOT_KEPT]
+_TYPE_FIELDS = [field.name for field in fields(resources.ReadingType) if field.name != "entry"]
+_SELDOM_TOLD = {"interharmonic", "argument", "extra"}
 
 
 class NotStorable(ValueError):
@@ -194,7 +195,6 @@ class Channels:
         told: dict[str, Any] = {"time_zone": self.zone_name(usage_point_id, is_final=True)}
         if said:
             told["service_kind"] = said.service_kind if row.service_kind is None else row.service_kind
-            told["status"] = row.status if said.status is None else said.status
             told["title"] = row.title or said.entry.title[:500]
         changed = [name for name, value in told.items() if getattr(row, name) != value]
         for name in changed:
@@ -373,8 +373,13 @@ def reading_type(kind: resources.ReadingType) -> models.ReadingType:
         raise NotStorable(f"an impossible multiplier ({kind.power_of_ten_multiplier})")
     told = {name: getattr(kind, name) for name in _TYPE_FIELDS}
     told["power_of_ten_multiplier"] = kind.power_of_ten_multiplier or 0
-    signature = hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()
+    signed = [(name, _signed(value)) for name, value in sorted(told.items()) if value or name not in _SELDOM_TOLD]
+    signature = hashlib.sha256(repr(signed).encode()).hexdigest()
     return models.ReadingType.objects.get_or_create(signature=signature, defaults=told)[0]
+
+
+def _signed(value: Any) -> Any:
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
 
 
 def short(text: str) -> str:

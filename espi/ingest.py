@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from espi import archive, bills, gas, links, models, packing, parse, resources, storage, zones
 from espi import describe as description
 from espi.atom import DocumentRefused
-from espi.channels import Channel, Channels, NotStorable, OtherTimeZone, short
+from espi.channels import Channel, Channels, NotStorable, OtherTimeZone
 from espi.dialect import ELECTRIC_WORDS, STANDARD, Dialect
 from espi.enums import (
     ADDABLE_UNITS,
@@ -34,6 +34,7 @@ from espi.enums import (
     ServiceKind,
 )
 from espi.packing import Publication
+from espi.particulars import Particulars
 
 __all__ = [
     "ALL",
@@ -51,6 +52,7 @@ __all__ = [
 USAGE = "IntervalBlock"
 BILLS = "UsageSummary"
 CONSUMPTION = "UsageSummary/overallConsumptionLastPeriod"  # of a bill, its period and energy but no money
+QUALITY = "ElectricPowerQualitySummary"
 CUSTOMER = "Customer"
 ALL = frozenset({USAGE, BILLS, CUSTOMER})
 
@@ -223,6 +225,8 @@ class _Ingest:
         self.batch = storage.Batch(document.pk)
         self.written = storage.Written()
         self.said: Counter[str] = Counter()
+        self.particulars = Particulars(document)
+        self.resources: Counter[str] = Counter()
         self.other: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
         self.refused: Counter[tuple[str, str]] = Counter()
@@ -254,8 +258,8 @@ class _Ingest:
             "revised": self.written.revised,
         }
         told = {"refused": _listed(self.refused), "remarks": _listed(self.remarks)}
-        kept = {"other": dict(sorted(self.other.items())), "unknown": dict(sorted(self.unknown.items()))}
-        return counts | outcome | told | kept
+        by_name = {"resources": self.resources, "other": self.other, "unknown": self.unknown}
+        return counts | outcome | told | {name: dict(sorted(found.items())) for name, found in by_name.items()}
 
     def _is_ours(self, resource: resources.Resource) -> bool:
         if _belongs(resource, self.rules):
@@ -271,10 +275,12 @@ class _Ingest:
         match resource:
             case resources.UsagePoint():
                 self.said["usage_points"] += 1
+                self._take_usage_point(resource)
             case resources.MeterReading():
                 self.said["meter_readings"] += 1
             case resources.LocalTimeParameters():
                 self.local_times.append(resource)
+                self.particulars.local_time(resource, self._publication(resource.entry))
             case resources.Refused():
                 self.refused[resource.what, resource.why] += 1
             case resources.Unknown():
@@ -287,10 +293,28 @@ class _Ingest:
                 self._take_bill(resource)
             case resources.IntervalBlock():
                 self._take_block(resource)
-            case resources.ElectricPowerQualitySummary() | resources.ProgramIdMappings() | resources.ServiceStatus():
-                self.other[type(resource).__name__] += 1
-            case resources.BatchList() | resources.Authorization() | resources.ApplicationInformation():
-                self.other[type(resource).__name__] += 1
+            case resources.ElectricPowerQualitySummary():
+                self._take_quality(resource)
+            case resources.ProgramIdMappings():
+                self.resources["ProgramIdMappings"] += 1
+                self.particulars.program_ids(resource, self._publication(resource.entry))
+            case resources.ServiceStatus() | resources.BatchList():
+                self.resources[type(resource).__name__] += 1
+            case resources.Authorization() | resources.ApplicationInformation():
+                self.resources[type(resource).__name__] += 1
+
+    def _take_usage_point(self, said: resources.UsagePoint) -> None:
+        key = self.directory.written_usage_point(said.entry)
+        self.particulars.usage_point(said, key, self._publication(said.entry))
+
+    def _take_quality(self, said: resources.ElectricPowerQualitySummary) -> None:
+        if not self.rules.accepts & {USAGE, QUALITY}:
+            self._refuse_kind(QUALITY)
+        elif said.start is None:
+            self.refused[QUALITY, "an interval without a start between 1990 and 2100"] += 1
+        else:
+            self.resources[QUALITY] += 1
+            self.particulars.quality(said, self._publication(said.entry))
 
     def _note_time(self, entry: resources.Entry) -> None:
         if entry.published_at and (self.published_at is None or entry.published_at > self.published_at):
@@ -443,8 +467,7 @@ class _Ingest:
         self.channels.settle(self.document)
         for bill in self.bills:
             self._store_bill(bill)
-        for local_time in self.local_times:
-            self._store_local_time(local_time)
+        self.particulars.store(self.channels, self.directory)
         self._cross_check()
 
     def _cross_check(self) -> None:
@@ -471,17 +494,6 @@ class _Ingest:
         )
         self.said[f"summaries_{outcome}"] += 1
 
-    def _store_local_time(self, said: resources.LocalTimeParameters) -> None:
-        told: dict[str, Any] = {
-            "tz_offset": said.tz_offset,
-            "dst_offset": said.dst_offset,
-            "dst_start_rule": said.dst_start_rule,
-            "dst_end_rule": said.dst_end_rule,
-        }
-        key: dict[str, Any] = {"subscription": self.document.subscription, "resource_id": _local_time_id(said.entry)}
-        if not models.LocalTimeParameters.objects.filter(**key, **told).exists():
-            models.LocalTimeParameters.objects.update_or_create(**key, defaults=told)
-
 
 def _is_delta(kind: resources.ReadingType) -> bool:
     """Whether values are amounts of the time they cover, which cannot overlap."""
@@ -493,8 +505,12 @@ def _listed(counted: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
     return [{"what": what, "why": why, "count": n} for (what, why), n in sorted(counted.items())]
 
 
-def _local_time_id(entry: resources.Entry) -> str:
-    return short(entry.resource_id or links.UNNAMED)
+_EVERYBODYS = (
+    resources.ReadingType,
+    resources.LocalTimeParameters,
+    resources.ProgramIdMappings,
+    resources.Unknown,  # an element of one of these; that of another stands beside a resource that is refused
+)
 
 
 def _belongs(resource: resources.Resource, rules: _Rules) -> bool:
@@ -502,7 +518,7 @@ def _belongs(resource: resources.Resource, rules: _Rules) -> bool:
     expected, found = rules.expected_subscription_id or "", links.subscription_id(resource.entry)
     if found and expected:
         return unquote(found) == unquote(expected)
-    return not rules.must_name or isinstance(resource, resources.ReadingType | resources.LocalTimeParameters)
+    return not rules.must_name or isinstance(resource, _EVERYBODYS)
 
 
 def _seem_to_overlap(starts: list[int], duration: int) -> bool:

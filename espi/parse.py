@@ -142,7 +142,7 @@ def _reading_type(entry: resources.Entry, said: Any) -> Iterator[resources.Resou
 def _ratio(told: Said, name: str) -> str:
     """A RationalNumber as `numerator/denominator`; "" where it is none."""
     paths = [f"{name}/numerator", f"{name}/denominator"]
-    found = [numbers.integer(told.peek(path)) for path in paths]
+    found = [numbers.integer(told.peek(path), range(-(2**31), 2**31)) for path in paths]
     if None in found:
         return ""
     for path in paths:

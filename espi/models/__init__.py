@@ -4,12 +4,14 @@ from espi.models.authorization import ApplicationInformation, Authorization, Aut
 from espi.models.exchange import Document, DocumentPart, FetchJob, Notification
 from espi.models.identity import MeterSpan, Succession
 from espi.models.usage import (
+    ElectricPowerQualitySummary,
     IntervalBlock,
     IntervalReading,
     IntervalRevision,
     LocalTimeParameters,
     MeterReading,
     MeterReadingAlias,
+    ProgramIdMapping,
     ReadingType,
     UsagePoint,
     UsageSummary,
@@ -21,6 +23,7 @@ __all__ = [
     "AuthorizationRequest",
     "Document",
     "DocumentPart",
+    "ElectricPowerQualitySummary",
     "FetchJob",
     "IntervalBlock",
     "IntervalReading",
@@ -30,6 +33,7 @@ __all__ = [
     "MeterReadingAlias",
     "MeterSpan",
     "Notification",
+    "ProgramIdMapping",
     "ReadingType",
     "Subscription",
     "Succession",

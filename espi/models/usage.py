@@ -5,6 +5,7 @@ import uuid
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from espi.fields import EncryptedJSONField
 from espi.models.authorization import Subscription
 from espi.models.exchange import Document
 
@@ -18,10 +19,31 @@ class LocalTimeParameters(models.Model):
     dst_offset = models.IntegerField(null=True)
     dst_start_rule = models.CharField(max_length=16, blank=True)
     dst_end_rule = models.CharField(max_length=16, blank=True)
+    extra = models.JSONField(default=dict, help_text="What else was said, by the standard's names.")
+    published_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name_plural = "local time parameters"
         constraints = [models.UniqueConstraint(fields=["subscription", "resource_id"], name="one_local_time_per_id")]
+
+
+class ProgramIdMapping(models.Model):
+    """What a utility calls a code of its readings' `tou`, `cpp` or `consumptionTier`: 6 is "Winter Off Peak" at PG&E."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="program_id_mappings")
+    kind = models.CharField(max_length=32, help_text="tou, cpp or consumptionTier.")
+    code = models.IntegerField()
+    name = models.CharField(max_length=255, blank=True)
+    note = models.CharField(max_length=255, blank=True)
+    published_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["subscription", "kind", "code"], name="one_program_id_mapping_per_code")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.code}"
 
 
 class UsagePoint(models.Model):
@@ -36,6 +58,16 @@ class UsagePoint(models.Model):
     service_kind = models.SmallIntegerField(null=True, help_text="ServiceCategory/kind: 0 electricity, 1 gas, 2 water.")
     status = models.SmallIntegerField(null=True)
     title = models.CharField(max_length=500, blank=True, help_text="atom:title; can hold a street address.")
+    role_flags = models.CharField(max_length=16, blank=True, help_text="Hexadecimal, as sent.")
+    tariff_profile = models.CharField(max_length=255, blank=True, help_text="Of its service delivery point.")
+    connection_state = models.CharField(max_length=32, blank=True)
+    ami_billing_ready = models.CharField(max_length=32, blank=True)
+    phase_code = models.SmallIntegerField(null=True)
+    read_cycle = models.CharField(max_length=255, blank=True)
+    said = EncryptedJSONField(
+        default=dict, editable=False, help_text="Every element of it by the standard's name; some are personal data."
+    )
+    said_at = models.JSONField(default=dict, editable=False, help_text="When each of these was said.")
     time_zone = models.CharField(max_length=64, default="UTC")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -66,6 +98,9 @@ class ReadingType(models.Model):
     cpp = models.SmallIntegerField(null=True)
     consumption_tier = models.SmallIntegerField(null=True)
     currency = models.SmallIntegerField(null=True)
+    interharmonic = models.CharField(max_length=64, blank=True, help_text="numerator/denominator")
+    argument = models.CharField(max_length=64, blank=True, help_text="numerator/denominator")
+    extra = models.JSONField(default=dict, help_text="What else was said, by the standard's names.")
 
 
 class MeterReading(models.Model):
@@ -219,3 +254,22 @@ class UsageSummary(models.Model):
     class Meta:
         verbose_name_plural = "usage summaries"
         constraints = [models.UniqueConstraint(fields=["usage_point", "start"], name="one_summary_per_period_start")]
+
+
+class ElectricPowerQualitySummary(models.Model):
+    """Counts and figures of how good the power was in a period, by the standard's names."""
+
+    usage_point = models.ForeignKey(UsagePoint, on_delete=models.CASCADE, related_name="quality_summaries")
+    resource_id = models.CharField(max_length=255)
+    start = models.BigIntegerField(help_text="Epoch seconds of the summary's interval.")
+    duration = models.BigIntegerField(null=True, help_text="Seconds.")
+    values = models.JSONField(
+        default=dict, help_text="flickerPlt, mainsVoltage, longInterruptions ...: integers as sent."
+    )
+    extra = models.JSONField(default=dict, help_text="What else was said, by the standard's names.")
+    published_at = models.DateTimeField(null=True)
+    document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True)
+
+    class Meta:
+        verbose_name_plural = "electric power quality summaries"
+        constraints = [models.UniqueConstraint(fields=["usage_point", "start"], name="one_quality_summary_per_start")]
