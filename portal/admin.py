@@ -44,7 +44,7 @@ from espi.models import (
 )
 from portal.flows import fetch, notify, registrations
 from portal.logs import redact
-from portal.models import Consent, User, UtilityVisit
+from portal.models import Circuit, Consent, Heartbeat, StaffAlert, User, UtilityVisit
 from portal.views import problems
 from utilities.oauth import UntrustedAddress
 
@@ -489,6 +489,33 @@ class DocumentAdmin(ReadOnly):
     def address(self, document: Document) -> str:
         """Where it came from, without the query."""
         return masked(document.url) or "-"
+
+
+# --- How the work stands ---------------------------------------------------------------------------------------------
+
+
+@admin.register(Circuit)
+class CircuitAdmin(ReadOnly):
+    """Whether each utility is called, and if not, why. Saving new credentials closes one."""
+
+    list_display = ("application_information", "opened_at", "cause", "reason", "probe_at", "outcomes")
+    list_select_related = ("application_information",)
+
+
+@admin.register(StaffAlert)
+class StaffAlertAdmin(ReadOnly):
+    """What staff must look at, or had to."""
+
+    list_display = ("subject", "opened_at", "closed_at", "mailed_at")
+    list_filter = ("application_information",)
+    date_hierarchy = "opened_at"
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(ReadOnly):
+    """Workers and the scheduler, and when each last showed that it is alive."""
+
+    list_display = ("name", "at")
 
 
 # --- People ------------------------------------------------------------------------------------------------------

@@ -3,9 +3,13 @@
 import os
 
 from celery import Celery
+from celery.signals import worker_ready
+
+from portal import heartbeats
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 app = Celery("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["portal"])
+worker_ready.connect(heartbeats.keep_showing)

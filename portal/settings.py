@@ -119,6 +119,7 @@ JOB_LEASE_SECONDS = env.float("JOB_LEASE_SECONDS", default=300)
 JOB_LEASE_RENEWED_EVERY_SECONDS = env.float("JOB_LEASE_RENEWED_EVERY_SECONDS", default=30)
 JOB_WAITS_SECONDS = tuple(env.list("JOB_WAITS_SECONDS", cast=float, default=[30.0, 3600.0]))  # shortest, longest
 REFRESH_CLAIM_SECONDS = env.float("REFRESH_CLAIM_SECONDS", default=60)
+CIRCUIT_PROBE_SECONDS = env.float("CIRCUIT_PROBE_SECONDS", default=60)
 
 # --- Redis: broker, and the cache that every process shares -----------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")  # or unix:///path/to.sock?db=0
@@ -156,7 +157,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": env.float("BROKER_SOCKET_TIMEOUT", default=5.0),
     "socket_connect_timeout": env.float("BROKER_SOCKET_TIMEOUT", default=5.0),
 }
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "portal.beat:Scheduler"
 CELERY_TIMEZONE = "UTC"
 # What a person waits for, files and history, and what nobody waits for: `celery worker --queues` names those it serves.
 CELERY_TASK_QUEUES = [Queue(name) for name in ("interactive", "downloads", "housekeeping")]
@@ -166,6 +167,7 @@ CELERY_TASK_ROUTES = {"portal.tasks.purge": {"queue": "housekeeping"}}
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "portal.tasks.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}},
     "heal": {"task": "portal.flows.returning.heal", "schedule": 60.0, "options": {"expires": 60}},
+    "watch": {"task": "portal.tasks.watch", "schedule": 60.0, "options": {"expires": 60}},
     "purge": {"task": "portal.tasks.purge", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
 }
 
@@ -229,6 +231,10 @@ SESSION_LIMITS = {"customer": (30 * 60, 12 * 3600), "staff": (15 * 60, 8 * 3600)
 # --- Mail --------------------------------------------------------------------------------------------------------
 # Without EMAIL_URL a development portal prints its mail and keeps it under var/mail, so that codes can be read.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"{PORTAL_NAME} <{SUPPORT_EMAIL}>")
+# Who is told, once, that something needs a person: STAFF_EMAILS=ops@example.com,more@example.com
+ADMINS = [("Staff", address) for address in env.list("STAFF_EMAILS", default=[]) if address]
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+EMAIL_SUBJECT_PREFIX = f"[{PORTAL_NAME}] "
 email_url = env.str("EMAIL_URL", default="")  # smtp+tls://user:password@host:587
 if ENVIRONMENT_NAME == "production" or email_url:
     vars().update(env.email_url_config(email_url or "smtp://localhost:25"))

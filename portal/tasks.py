@@ -6,13 +6,13 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from portal.flows import fetch, notify
+from portal.flows import alerts, fetch, notify
 from portal.flows import purge as purging
-from portal.flows.fetch import run_fetch_jobs
+from portal.flows.fetch import probe_credentials, run_fetch_jobs
 from portal.flows.notify import resolve_notifications
 from portal.flows.returning import heal
 
-__all__ = ["heal", "purge", "resolve_notifications", "run_fetch_jobs", "sweep"]
+__all__ = ["heal", "probe_credentials", "purge", "resolve_notifications", "run_fetch_jobs", "sweep", "watch"]
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,12 @@ def sweep(**kwargs: Any) -> None:
     now = timezone.now()
     notify.sweep()
     fetch.sweep(now)
+
+
+@shared_task
+def watch(**kwargs: Any) -> None:
+    """Tell staff what they were not told yet. Every minute."""
+    alerts.send_mails(timezone.now())
 
 
 @shared_task

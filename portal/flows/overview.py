@@ -11,7 +11,8 @@ from django.db.models import Case, Exists, OuterRef, When
 import utilities
 from espi import usage
 from espi.models import Authorization, Document, FetchJob, Subscription, UsagePoint, UsageSummary
-from portal.models import User
+from portal.flows import circuits
+from portal.models import Circuit, User
 
 Status = Authorization.Status
 State = FetchJob.State
@@ -80,7 +81,7 @@ def _newest_authorizations(subscriptions: Iterable[Subscription]) -> dict[int, A
     rows = (
         Authorization.objects.filter(subscription__in=list(subscriptions))
         .exclude(status__in=[Status.PARKED, Status.SUPERSEDED])
-        .select_related("application_information")
+        .select_related("application_information__circuit")
         # A live one says more than a newer one that ended: it still collects.
         .order_by(Case(When(status__in=Authorization.LIVE, then=1), default=0), "created_at")
     )
@@ -146,16 +147,20 @@ def _card(
     if authorization.status in ENDED:
         state, tone, action = ENDED[Status(authorization.status)]
         return Card(subscription, name, state, tone, authorization.status_reason, authorization, meters, action)
-    state, tone, detail = _live(jobs.get(authorization.pk, []), meters)
+    state, tone, detail = _live(
+        jobs.get(authorization.pk, []), meters, circuits.of(authorization.application_information)
+    )
     if not (authorization.data_granted or jobs.get(authorization.pk) or meters):
         detail = _NOTHING_ALLOWED
     return Card(subscription, name, state, tone, detail, authorization, meters, "stop")
 
 
-def _live(jobs: list[FetchJob], meters: list[Meter]) -> tuple[str, str, str]:
+def _live(jobs: list[FetchJob], meters: list[Meter], circuit: Circuit) -> tuple[str, str, str]:
     """State, tone and detail of a connection that is alive. What failed is always said, also beside data."""
     waiting = [job for job in jobs if job.state in (State.DUE, State.RUNNING, State.AWAITING_NOTIFICATION)]
     failed = [job for job in jobs if job.state == State.FAILED]
+    if waiting and circuit.opened_at:
+        return "Paused: we keep trying", "wait", _PAUSED[circuit.cause]
     if any(meter.last_day or meter.has_bills for meter in meters):
         more = f"More is on its way. {waiting[0].reason}" if waiting else ""
         if failed:
@@ -178,6 +183,11 @@ def _sentences(parts: Iterable[str]) -> str:
     return " ".join(part.strip() for part in parts if part.strip())
 
 
+_PAUSED: dict[str, str] = {
+    Circuit.Cause.SERVICE: "Your utility's service does not answer at the moment. Your data will follow.",
+    Circuit.Cause.CREDENTIALS: "Something between your utility and us needs our staff. Your data will follow.",
+    Circuit.Cause.UNPROVEN: "Something between your utility and us needs our staff. Your data will follow.",
+}
 _WITHOUT_DATA = (FetchJob.Kind.AUTHORIZATION, FetchJob.Kind.REVOCATION)
 _NOTHING_ALLOWED = "Your utility allows none of the data you chose, so we have asked for nothing."
 _SOMETHING = "Some of your readings or bills"

@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from django.db import transaction
+from django.utils import timezone
 
 import utilities
 from espi.models import ApplicationInformation
-from portal.flows import tokens
+from portal.flows import circuits, tokens
 from utilities.base import Utility
 from utilities.oauth import UntrustedAddress
 
@@ -73,6 +74,8 @@ def save(app: ApplicationInformation, changed: Collection[str]) -> None:
         app.client_access_token = app.client_access_token_expires_at = None
         fields |= {"client_access_token", "client_access_token_expires_at"}
     app.save(update_fields=fields)
+    if set(changed) & {*tokens.CREDENTIALS, *SECRETS, *FILES, *ADDRESSES}:
+        circuits.mended(app, now=timezone.now())
 
 
 def _checked(utility: Utility, app: ApplicationInformation, field: str, value: object) -> str:

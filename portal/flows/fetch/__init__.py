@@ -20,7 +20,7 @@ from portal.flows.fetch.claiming import Lease, Taken, claim
 from portal.flows.fetch.running import run
 from portal.flows.fetch.storing import accepted_kinds, standing_authorization
 from portal.flows.fetch.sweeping import sweep
-from portal.flows.fetch.tasks import run_fetch_jobs
+from portal.flows.fetch.tasks import probe_credentials, run_fetch_jobs
 from portal.flows.fetch.waking import RUN_JOBS, publish, wake
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "enqueue_planned",
     "enqueue_revocation",
     "enqueue_status",
+    "probe_credentials",
     "publish",
     "retry",
     "run",

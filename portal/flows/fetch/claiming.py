@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection
 from django.db.models import F, Q, QuerySet
 
 from espi.models import FetchJob
+from portal.flows import circuits
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +47,11 @@ def due(now: datetime) -> Q:
 
 
 def claim(job_id: int, *, now: datetime) -> FetchJob | None:
-    """Take a due job for one lease; None when it is not due or somebody else was faster.
+    """Take a due job for one lease; None when it is not due, its circuit is open, or somebody else was faster.
 
     A job that has used up its attempts (a file that kills every worker, say) is closed instead.
     """
-    mine = FetchJob.objects.filter(due(now), pk=job_id)
+    mine = FetchJob.objects.filter(due(now), circuits.closed(), pk=job_id)
     worn_out = mine.filter(attempts__gte=MOST_ATTEMPTS)
     if worn_out.update(state=State.FAILED, finished_at=now, lease_expires_at=None, reason=gave_up("")):
         return None
@@ -62,7 +63,7 @@ def claim(job_id: int, *, now: datetime) -> FetchJob | None:
     }
     if not mine.update(**taken):
         return None
-    related = ("application_information", "authorization__subscription")
+    related = ("application_information__circuit", "authorization__subscription")
     return FetchJob.objects.select_related(*related).filter(claim=taken["claim"]).first()
 
 

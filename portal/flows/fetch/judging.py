@@ -12,15 +12,17 @@ from django.conf import settings
 import utilities
 from espi import atom, client, session
 from espi.models import FetchJob
-from portal.flows import standing, tokens
+from portal.flows import circuits, standing, tokens
 from portal.flows.fetch.asking import enqueue_planned, enqueue_status
 from portal.flows.fetch.calling import owner
+from portal.models import Circuit
 from utilities import oauth
 from utilities.base import PlannedRequest, RevocationRefused
 
 log = logging.getLogger(__name__)
 
 State, Kind = FetchJob.State, FetchJob.Kind
+LONGEST_AT_A_SHUT_DOOR = 300  # seconds
 HELD_UP_FOR = timedelta(days=3)  # a utility that cannot be reached costs no attempt
 SHORTEST_WAIT, LONGEST_WAIT = settings.JOB_WAITS_SECONDS  # between attempts
 LONGEST_RETRY_AFTER = 6 * 3600  # seconds
@@ -44,7 +46,12 @@ class Result:
 
 
 def result_of(error: Exception, job: FetchJob, now: datetime) -> Result:
-    """What becomes of a job after an error: later, or a person is needed. The reason is written for people."""
+    """What becomes of a job after an error: later, or a person is needed. The reason is written for people.
+
+    The registration's circuit learns whether the utility answered at all.
+    """
+    if isinstance(error, ANSWERS):
+        circuits.answered(job.application_information, now=now)
     for kind, judge in JUDGES:
         if isinstance(error, kind):
             return judge(error, job, now)
@@ -63,12 +70,14 @@ def pause(ceiling: float, retry_after: int | None = None) -> timedelta:
     return timedelta(seconds=max(own, min(retry_after or 0, LONGEST_RETRY_AFTER)))
 
 
-def held_up(job: FetchJob, reason: str, now: datetime, retry_after: int | None = None) -> Result:
+def held_up(
+    job: FetchJob, reason: str, now: datetime, retry_after: int | None = None, *, longest: float = LONGEST_WAIT
+) -> Result:
     """The utility's trouble, not the job's: it costs no attempt, and is waited out for three days."""
     since = job.held_up_since or now
     if now - since > HELD_UP_FOR:
         return Result(State.FAILED, f"We tried for {HELD_UP_FOR.days} days without success. {reason}")
-    wait = pause((now - since).total_seconds(), retry_after)
+    wait = pause(min((now - since).total_seconds(), longest), retry_after)
     return Result(State.DUE, reason, now + wait, is_counted=False, held_up_since=since)
 
 
@@ -91,11 +100,18 @@ def throttled(error: Any, job: FetchJob, now: datetime) -> Result:
 
 
 def unavailable(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """Short pauses: the circuit, not each job by itself, keeps us from hammering at a door that is shut."""
+    circuits.failed(job.application_information, str(error), now=now)
     words = "The utility's service is not available at the moment; we keep trying."
-    return held_up(job, words, now, getattr(error, "retry_after", None))
+    return held_up(job, words, now, getattr(error, "retry_after", None), longest=LONGEST_AT_A_SHUT_DOOR)
+
+
+def busy(error: tokens.Busy, job: FetchJob, now: datetime) -> Result:
+    return held_up(job, "Our access is being renewed at this moment.", now)
 
 
 def incomplete(error: Exception, job: FetchJob, now: datetime) -> Result:
+    circuits.failed(job.application_information, str(error), now=now)
     return held_up(job, "The utility's answer was cut off; we keep trying.", now)
 
 
@@ -125,18 +141,19 @@ def refused_to_renew(error: Exception, job: FetchJob, now: datetime) -> Result:
 
 
 def our_credentials(error: Exception, job: FetchJob, now: datetime) -> Result:
-    """A fault of the registration. No customer can mend it, so none is asked to; the job waits for staff."""
+    """A fault of the registration. No customer can mend it, so none is asked to; the open circuit holds the job."""
     words = "The utility does not accept our own credentials. Our staff have to mend this; your data will follow."
-    log.error("credentials refused: registration=%s", job.application_information)
-    return Result(State.DUE, words, now + timedelta(seconds=LONGEST_WAIT), is_counted=False)
+    reason = getattr(error, "reason", "") or str(error)
+    circuits.misconfigured(job.application_information, Circuit.Cause.CREDENTIALS, reason, now=now)
+    return Result(State.DUE, words, now, is_counted=False)
 
 
 def unproven(error: Exception, job: FetchJob, now: datetime) -> Result:
     """A certificate or a network that is not the utility's. Mostly ours to configure; the job waits for staff."""
     words = "We could not prove that we had reached the utility, so nothing was sent. Our staff have to mend this."
     reason = getattr(error, "reason", "") or str(error)
-    log.error("not proven to be the utility: registration=%s reason=%s", job.application_information, reason)
-    return Result(State.DUE, f"{words} ({reason})", now + timedelta(seconds=LONGEST_WAIT), is_counted=False)
+    circuits.misconfigured(job.application_information, Circuit.Cause.UNPROVEN, reason, now=now)
+    return Result(State.DUE, f"{words} ({reason})", now, is_counted=False)
 
 
 def not_yet(error: standing.NotYet, job: FetchJob, now: datetime) -> Result:
@@ -181,6 +198,19 @@ def ended(error: tokens.NotAllowed, job: FetchJob, now: datetime) -> Result:
     return Result(State.FAILED, getattr(error, "reason", ""))
 
 
+# The utility's service is there: it said something, if not what we hoped for.
+ANSWERS = (
+    client.NotReady,
+    client.Throttled,
+    client.Gone,
+    client.Unauthorized,
+    client.WrongTokenClass,
+    oauth.TokenRefused,
+    oauth.TokenThrottled,
+    atom.DocumentRefused,
+    standing.NotAnAuthorization,
+)
+
 JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]], ...] = (
     (client.NotReady, not_ready),
     (client.Throttled, throttled),
@@ -204,7 +234,7 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (oauth.TokenThrottled, throttled),
     (oauth.TokenUnavailable, unavailable),
     (oauth.NoConnection, unavailable),
-    (tokens.Busy, unavailable),
+    (tokens.Busy, busy),
     (oauth.UnprovenServer, unproven),
     (oauth.UntrustedAddress, failed("The address is not one of this utility's. {}")),
     (oauth.TokenError, not_understood),

@@ -8,7 +8,7 @@ from django.db import transaction
 import utilities
 from espi import client
 from espi.models import Authorization, FetchJob
-from portal.flows import standing
+from portal.flows import circuits, standing
 from portal.flows.fetch.announced import NOT_HIS_FILE, another_owner, finish_waiting, match
 from portal.flows.fetch.asking import enqueue_first
 from portal.flows.fetch.calling import download, owner, private_file, with_token
@@ -34,6 +34,7 @@ def run(job_id: int, *, now: datetime) -> FetchJob | None:
     with Lease(job, now) as lease:
         try:
             result = attempt(job, lease)
+            circuits.answered(job.application_information, now=lease.now())
         except Taken:
             return None
         except Exception as error:

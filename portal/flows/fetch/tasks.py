@@ -6,8 +6,9 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from portal.flows.fetch.probing import probe
 from portal.flows.fetch.running import run
-from portal.flows.fetch.waking import RUN_JOBS
+from portal.flows.fetch.waking import PROBE, RUN_JOBS
 
 BATCH_SECONDS = 60  # then no other job is begun: it could not be ended within CELERY_TASK_TIME_LIMIT
 
@@ -20,3 +21,9 @@ def run_fetch_jobs(*, job_ids: list[int], **kwargs: Any) -> None:
         if time.monotonic() - began > BATCH_SECONDS:
             return
         run(job_id, now=timezone.now())
+
+
+@shared_task(name=PROBE)
+def probe_credentials(*, application_information_id: int, **kwargs: Any) -> None:
+    """Whether a utility accepts our credentials again."""
+    probe(application_information_id, now=timezone.now())

@@ -11,6 +11,7 @@ from espi.models import FetchJob
 log = logging.getLogger(__name__)
 
 RUN_JOBS = "portal.run_fetch_jobs"
+PROBE = "portal.probe_credentials"
 EXPIRES_AFTER = 120  # seconds: by then a sweep has found the row
 # The queues (settings.CELERY_TASK_QUEUES): what a person waits for stands behind no download, and no download behind
 # what nobody waits for.

@@ -1,4 +1,4 @@
-"""The portal's own rows: people, what they agreed to, and visits that began at a utility."""
+"""People, what they agreed to, and visits that began at a utility."""
 
 import uuid
 from typing import Any, ClassVar
