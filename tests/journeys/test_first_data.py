@@ -138,6 +138,21 @@ def test_essex_is_asked_the_same_again_until_it_is_ready(world):
     assert len({(row["path"], row["query"]) for row in asked}) == 1
 
 
+def test_a_bulk_file_that_overtakes_the_first_batch_waits_for_it(world):
+    authorization = connect(world, ESSEX)
+    deliver_due(world.sandbox, everything=True)
+    for notification in Notification.objects.filter(channel=Notification.Channel.BATCH_LIST):
+        notify.resolve(notification.pk, now=datetime.now(UTC))
+    bulk = FetchJob.objects.filter(kind="download").latest("pk")
+    fetch.run(bulk.pk, now=datetime.now(UTC))
+    bulk.refresh_from_db()
+    assert (bulk.state, bulk.attempts) == ("due", 0)
+    assert "first data" in bulk.reason
+    assert not IntervalBlock.objects.exists()
+    world.work()
+    assert stored(authorization) == delivered(world)
+
+
 def test_a_token_that_expired_between_asking_and_downloading_is_renewed_once(world):
     authorization = connect(world, CECONY_V1)
     before = len(world.token_requests())

@@ -150,6 +150,7 @@ def platform_app(sandbox: Sandbox, name: str) -> flask.Flask:
     )
     app.url_map.strict_slashes = False
     app.jinja_env.globals["utilities"] = sandbox.utilities
+    app.before_request(lambda: flask.g.setdefault("began", time.monotonic()) and None)
     app.after_request(lambda response: _record(sandbox, response))
     return app
 
@@ -182,6 +183,7 @@ def _record(sandbox: Sandbox, response: flask.Response) -> flask.Response:
         status=response.status_code,
         bytes=response.calculate_content_length() or 0,
         fault=", ".join(facts.get("faults", [])) or None,
+        data={"took": round(time.monotonic() - flask.g.get("began", time.monotonic()), 3)},
     )
     return response
 

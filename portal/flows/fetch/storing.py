@@ -6,13 +6,13 @@ from typing import IO, BinaryIO, cast
 from django.db import transaction
 
 from espi import atom, client, ingest, links
-from espi.models import ApplicationInformation, Authorization, Document, FetchJob
+from espi.models import ApplicationInformation, Authorization, Document, FetchJob, MeterReading
 from portal.flows import continuity, tokens
 from portal.flows.fetch.announced import is_guess
 from portal.flows.fetch.asking import enqueue_planned
 from portal.flows.fetch.calling import owner
 from portal.flows.fetch.claiming import Lease
-from portal.flows.fetch.judging import Result
+from portal.flows.fetch.judging import Result, held_up
 from utilities.base import Utility
 
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
@@ -55,9 +55,23 @@ def store_bulk(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[
         utility_subscription_id__in=named,
     )
     found = list(connections.order_by("pk"))
-    for authorization in found:
+    ready = [authorization for authorization in found if not waits_for_first_data(authorization)]
+    for authorization in ready:
         store(job, authorization, utility, answer, file, clock)
+    if len(ready) < len(found):
+        return held_up(job, "It is read when the first data of its connections are here.", clock.now())
     return Result(State.DONE, f"Read for {len(found)} of the {len(named)} connections it names.")
+
+
+def waits_for_first_data(authorization: Authorization) -> bool:
+    """Whether nothing is known yet of its meters, and will be.
+
+    UtilityAPI's bulk files hold readings without what they measure (contract §4.3): before a batch has said it, nobody
+    knows which channel they belong to, and they would stand beside it a second time.
+    """
+    if MeterReading.objects.filter(usage_point__subscription=authorization.subscription_id).exists():
+        return False
+    return authorization.fetch_jobs.filter(kind=Kind.USAGE, state__in=FetchJob.OPEN).exists()
 
 
 def follow_up(job: FetchJob, utility: Utility, file: IO[bytes], now: datetime) -> list[FetchJob]:
