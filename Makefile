@@ -2,7 +2,7 @@
 # make test   the tests
 # make help   the rest
 .DEFAULT_GOAL := run
-.PHONY: run stop test bench lint format clean help manage
+.PHONY: run stop test chaos bench lint format clean help manage
 .SILENT:
 
 UV_VERSION := 0.13.8
@@ -27,12 +27,7 @@ manage: $(INSTALLED)  ## a manage.py command on the same database: make manage d
 test: $(INSTALLED)  ## the tests; some of them: make test only="tests/espi -k daylight"
 	$(PYTHON) -m pytest $(only)
 
-.venv/.bench: $(INSTALLED)
-	uv=$$(sh portal/local/bootstrap.sh $(UV_VERSION)) && UV_PYTHON_DOWNLOADS=never "$$uv" sync --frozen --quiet --group bench
-	touch $@
-
-bench: .venv/.bench  ## what was promised of speed, memory and space, measured; some of it: make bench only="--only parsing --rounds 9"
-	$(PYTHON) -m tests.bench $(only)
+.PHONY: run stop test chaos bench lint format clean help manage
 
 lint: $(INSTALLED)  ## style, formatting of code and templates, types
 	.venv/bin/ruff check

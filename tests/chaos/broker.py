@@ -51,7 +51,7 @@ def restarted_empty(world: World) -> dict[str, Any]:
     since = time.time()
     held = world.connect(ESSEX)
     world.quiet(60)
-    with world.worker.frozen():
+    with world.frozen_workers():
         jobs = queue(held, 100)
         world.lose_broker()
     world.broker_again()
@@ -86,7 +86,7 @@ def delivered_again(world: World) -> dict[str, Any]:
         held_at.arrival()
         job = running(held)
         for _ in range(5):
-            fetch.run_fetch_job.delay(job_id=job.pk)
+            fetch.wake([job.pk])
         time.sleep(2)
         again = running(held)
         check(again is not None and again.claim == job.claim, "somebody else claimed a job that was held")

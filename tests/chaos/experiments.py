@@ -61,7 +61,9 @@ def perform(each: Experiment, world: World) -> dict[str, Any]:
     except NotSo as error:
         observed = {"found": str(error)} | details(world)
     except Exception as error:
-        observed = {"found": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()[-2000:]} | details(world)
+        observed = {"found": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()[-2000:]} | details(
+            world
+        )
     seconds = round(time.monotonic() - began, 1)
     return {
         "id": each.id,

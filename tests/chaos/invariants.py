@@ -5,6 +5,7 @@ document held, with count and sum; from these the exact set of readings that mus
 with the rows, reading by reading.
 """
 
+import itertools
 import json
 import re
 from collections import Counter, defaultdict
@@ -189,7 +190,7 @@ def one_refresh_in_flight(world: World, since: float) -> dict[str, int]:
             spans[row["authorization"]].append((row["at"] - row["data"].get("took", 0.0), row["at"]))
     for number, each in spans.items():
         each.sort()
-        for (_, ended), (began, _) in zip(each, each[1:], strict=False):
+        for (_, ended), (began, _) in itertools.pairwise(each):
             check(began >= ended - 0.001, f"two token calls at once for authorization {number}")
     for utility in {row["utility"] for row in calls}:
         times = sorted(row["at"] for row in calls if row["utility"] == utility)
@@ -205,7 +206,9 @@ def one_refresh_in_flight(world: World, since: float) -> dict[str, int]:
 def no_secret_outside(world: World) -> dict[str, int]:
     """I6: no token, client secret, code or account number in a log, in Valkey's file or in a table in clear."""
     wanted = known_secrets(world)
-    places = {f"{program.name}'s log": program.text() for program in world.programs.values() if program.name != "sandbox"}
+    places = {
+        f"{program.name}'s log": program.text() for program in world.programs.values() if program.name != "sandbox"
+    }
     places |= {path.name: path.read_bytes().decode("latin-1") for path in world.valkey.directory.rglob("*.aof")}
     places |= {f"table {name}": text for name, text in tables(world)}
     for name, text in places.items():
@@ -229,9 +232,11 @@ def tables(world: World) -> Iterable[tuple[str, str]]:
     from django.db import connection
 
     for model in apps.get_models():
-        if model._meta.app_label in ("espi", "portal", "django_celery_beat") and not model.__name__.startswith("Interval"):
+        if model._meta.app_label in ("espi", "portal", "django_celery_beat") and not model.__name__.startswith(
+            "Interval"
+        ):
             with connection.cursor() as cursor:
-                cursor.execute(f'SELECT coalesce(string_agg(t::text, chr(10)), \'\') FROM "{model._meta.db_table}" t')
+                cursor.execute(f"SELECT coalesce(string_agg(t::text, chr(10)), '') FROM \"{model._meta.db_table}\" t")
                 yield model._meta.db_table, cursor.fetchone()[0]
 
 

@@ -4,6 +4,7 @@ The experiments start, stop, kill and freeze its parts, connect customers throug
 """
 
 import contextlib
+import io
 import os
 import secrets
 import shutil
@@ -12,7 +13,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,7 +40,6 @@ PACE = {
     "LOG_JSON": "false",
     "STATICFILES_STORAGE": "django.contrib.staticfiles.storage.StaticFilesStorage",
 }
-PROGRAMS = ("sandbox", "web", "worker", "beat")
 PASSWORD = "a long enough pass-phrase"
 REACHABLE_IN = 30.0  # seconds
 
@@ -79,17 +78,26 @@ def forget_utilities(browser: Browser) -> None:
         browser.http.cookies.clear(cookie.domain, cookie.path, cookie.name)
 
 
+def is_worker(words: list[str]) -> bool:
+    return "celery" in words and "worker" in words
+
+
+def node(name: str) -> str:
+    """A worker's name among Celery's."""
+    return f"{name}@localhost"
+
+
 class World:
     """`directory` holds everything; `close` removes it. One world per process: Django reads its settings once."""
 
-    def __init__(self, pace: dict[str, str] | None = None, *, concurrency: int = 2) -> None:
+    def __init__(self, pace: dict[str, str] | None = None) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="portal-chaos-"))
         self.postgres = servers.Postgres(self.directory / "postgres", durable=False)
         self.valkey = servers.Valkey(self.directory / "valkey", durable=False)
         web, sandbox, tls = free_ports(3)
         self.place = Place(self.directory / "var", "127.0.0.1", web, sandbox, tls)
-        self.concurrency = concurrency
         self.environment = self._environment(PACE | (pace or {}))
+        self.kinds = {each.name: each for each in commands.programs(self.place, self.environment)}
         self.programs: dict[str, Program] = {}
         self.memory = Memory()
         self.customers = 0
@@ -121,7 +129,7 @@ class World:
         self.postgres.start()
         self.valkey.start()
         self._prepare()
-        for name in PROGRAMS:
+        for name in self.kinds:
             self.program(name).start()
         self.whole()
         return self
@@ -132,6 +140,8 @@ class World:
         from django.core.management import call_command
 
         django.setup()
+        import portal.celery  # noqa: F401 -- what we publish goes to this copy's broker
+
         forms, welcome = self.directory / "forms.json", self.directory / "welcome.json"
         with (self.directory / "prepare.log").open("w") as log:
             call_command("migrate", verbosity=0, interactive=False)
@@ -140,25 +150,44 @@ class World:
             subprocess.run(register, cwd=ROOT, env=self.environment, stdout=log, stderr=log, check=True)
             call_command("load_welcome_package", str(welcome), stdout=log)
 
-    def program(self, name: str, like: str = "", concurrency: int | None = None, **environment: str) -> Program:
+    def program(self, name: str, like: str = "", concurrency: int = 0, **environment: str) -> Program:
         """The program of this name; another one of the kind `like` where there is none yet."""
         if name not in self.programs:
-            kinds = {each.name: each for each in commands.programs(self.place, self.environment)}
-            kind = kinds[like or name]
+            kind = self.kinds[like or name]
             words = list(kind.words)
-            if (like or name) == "worker":
-                words[words.index("--concurrency") + 1] = str(concurrency or self.concurrency)
-                words += ["--hostname", f"{name}@localhost"]
+            if is_worker(words):
+                words[words.index("-n") + 1] = node(name)
+                words[words.index("-c") + 1] = str(concurrency or words[words.index("-c") + 1])
             made = Program(name, words, kind.environment | environment, self.directory / f"{name}.log")
             self.programs[name] = made
-            if (like or name) in ("worker", "web"):
+            if is_worker(words) or kind.name == "web":
                 self.memory.programs.append(made)
         return self.programs[name]
 
-    def __getattr__(self, name: str) -> Program:
-        if name in PROGRAMS:
-            return self.program(name)
-        raise AttributeError(name)
+    @property
+    def web(self) -> Program:
+        return self.programs["web"]
+
+    @property
+    def sandbox(self) -> Program:
+        return self.programs["sandbox"]
+
+    @property
+    def beat(self) -> Program:
+        return self.programs["beat"]
+
+    @property
+    def workers(self) -> list[Program]:
+        """The workers that are there from the beginning."""
+        return [self.programs[name] for name, kind in self.kinds.items() if is_worker(kind.words)]
+
+    @contextmanager
+    def frozen_workers(self) -> Iterator[None]:
+        """Every process of every worker stands still."""
+        with contextlib.ExitStack() as stack:
+            for worker in self.workers:
+                stack.enter_context(worker.frozen())
+            yield
 
     def whole(self) -> None:
         """Start whatever does not run, clear every fault, and wait until all of it answers."""
@@ -166,18 +195,20 @@ class World:
             if server.process is None or server.process.poll() is not None:
                 server.process = None
                 server.start()
-        for name in PROGRAMS:
+        for name in self.kinds:
             self.programs[name].start()
         until(lambda: self.answers(self.sandbox_url("/_sandbox/faults")), REACHABLE_IN, "the sandbox answers")
         until(lambda: self.answers(self.url("/")), REACHABLE_IN, "the site answers")
         requests.delete(self.sandbox_url("/_sandbox/faults"), timeout=10).raise_for_status()
-        until(self.listens, REACHABLE_IN, "a worker listens")
+        until(self.listens, REACHABLE_IN, "the workers listen")
 
     def listens(self) -> bool:
+        """Whether every worker answers."""
         from portal.celery import app
 
+        nodes = [node(worker.name) for worker in self.workers]
         with contextlib.suppress(Exception):
-            return bool(app.control.ping(timeout=1.0, destination=["worker@localhost"]))
+            return len(app.control.ping(timeout=1.0, destination=nodes)) == len(nodes)
         return False
 
     def answers(self, url: str) -> bool:
@@ -252,7 +283,9 @@ class World:
         check(browser.response.status_code == 200, f"signing in was answered {browser.response.status_code}")
         return browser
 
-    def connect(self, profile: Profile, who: str = "", browser: Browser | None = None, kinds: tuple = ("usage",)) -> Any:
+    def connect(
+        self, profile: Profile, who: str = "", browser: Browser | None = None, kinds: tuple = ("usage",)
+    ) -> Any:
         """Connect a customer of a utility through everybody's own pages; his Authorization."""
         from espi.models import Authorization
 
@@ -290,7 +323,7 @@ class World:
         here = {"utility": profile.slug, "environment": "sandbox", "edition": profile.edition}
         if not ApplicationInformation.objects.get(**here).is_offered:
             words = [part for part in (profile.slug, "sandbox", profile.edition) if part]
-            call_command("offer_utility", *words, verbosity=0, stdout=open(os.devnull, "w"))
+            call_command("offer_utility", *words, verbosity=0, stdout=io.StringIO())
 
     # --- Faults of ours -----------------------------------------------------------------------------------------------
 

@@ -131,7 +131,11 @@ def _test_customer(utility: Utility, scenario: Scenario) -> Customer:
 
 def find(utility: Utility, number: str, born: int) -> Customer | None:
     """The customer with this account number; ``load1@example.com`` and so on for trials with many customers."""
-    if utility.slug in people.PLACES and people.LOAD.fullmatch(number) and (many := people.find(utility.slug, number, born)):
+    if (
+        utility.slug in people.PLACES
+        and people.LOAD.fullmatch(number)
+        and (many := people.find(utility.slug, number, born))
+    ):
         account = replace(many.accounts[0], number=number)
         return Customer(many.username, many.name, account, many.about, test=True)
     return next((one for one in customers(utility, born) if one.account.number == number), None)
