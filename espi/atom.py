@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 from lxml import etree
 
 from espi import columns, numbers, resources
+from espi.runs import Runs
+from espi.spool import Spool
 
 ATOM = "http://www.w3.org/2005/Atom"
 ESPI = columns.ESPI
@@ -30,15 +32,13 @@ _PARSER = {
     "remove_pis": True,
     "collect_ids": False,  # every xml:id would be remembered to the end of the file
 }
-_CHUNK = 32 * 1024
-_SPAN = (
-    2 * 1024 * 1024
-)  # bytes without the end of an entry after which its tree is looked at; they make 110 MiB of tree
+_CHUNK = 64 * 1024
+_SPAN = 512 * 1024  # bytes without the end of an entry after which its tree is looked at; they make 28 MiB of tree
+_MANY_RUNS = 8  # of an open block, after which their readings are put aside
 _MOST_NODES = 400_000  # of a tree: elements, attributes, texts
 _MOST_TEXT = 16 * 1024 * 1024  # characters of a tree, in texts and in attributes
 _MOST_EQUALS = 500_000  # signs "=" in an entry: declarations of namespaces are no nodes
 _MOST_BLOCKS = 200_000  # IntervalBlocks in an entry: more than five years of quarter-hours, each in its own
-_MOST_READINGS = 1_000_000  # in an entry: nine years of five-minute readings
 _MOST_STRANGERS = 10_000  # entries without an ESPI resource
 _OURS = "{http://naesb.org/espi"  # both namespaces of the standard begin so
 _TOO_LARGE = (
@@ -68,7 +68,7 @@ class Parcel:
 
     entry: resources.Entry
     payloads: list[etree._Element]
-    blocks: list[tuple[bool, resources.Columns]]
+    blocks: Spool
     text: str = ""
 
 
@@ -80,44 +80,60 @@ class _Feed:
     published_at: datetime | None = None
     entries: int = 0
     strangers: int = 0
-    blocks: list[tuple[bool, resources.Columns]] = field(default_factory=list)
+    blocks: Spool = field(default_factory=Spool)
+    block_count: int = 0  # of the entry
     last_href: str = ""
-    readings: int = 0  # in these blocks
     open_block: etree._Element | None = None
-    taken: list[resources.Columns] = field(default_factory=list)  # out of the open block
+    has_begun: bool = False  # some of the open block's readings are in `blocks`
+    runs: Runs = field(init=False)
     place: etree._Element | None = None  # some element of the tree as it stands
     span: int = 0  # bytes since the last end of an entry
     equals: int = 0
     next_look: int = _SPAN
 
-    def grow(self, chunk: bytes) -> None:
+    def __post_init__(self) -> None:
+        self.runs = Runs(self._is_block_open)
+
+    def grow(self, piece: bytes) -> None:
         """So many more bytes are in the tree. Raises DocumentRefused when it has become too large."""
-        self.span += len(chunk)
+        self.span += len(piece)
         if self.span <= _CHUNK:
             return
-        self.equals += chunk.count(b"=")
+        self.equals += piece.count(b"=")
         if self.equals > _MOST_EQUALS:
             raise DocumentRefused(_TOO_LARGE)
         if self.span > self.next_look:
             self.next_look += _SPAN
-            self._take_readings()
+            self.take_readings()
             if self.place is None or _is_large(self.place):
                 raise DocumentRefused(_TOO_LARGE)
 
+    def begin_block(self, element: etree._Element) -> None:
+        """A block opens."""
+        self.open_block, self.has_begun = element, False
+
     def end_block(self, element: etree._Element) -> None:
         """Keep a block's readings and let go of its tree."""
-        self._keep(columns.read(element))
+        for part in columns.read(element, self.runs.found):
+            self._keep(part, element)
         element.clear()
-        self.blocks.append((element.tag == _BLOCKS[1], columns.join(self.taken)))
-        self.taken, self.open_block = [], None
-        if len(self.blocks) > _MOST_BLOCKS:
+        self.open_block = None
+        self.block_count += 1
+        if self.block_count > _MOST_BLOCKS:
             raise DocumentRefused(_TOO_LARGE)
 
-    def end_entry(self) -> list[tuple[bool, resources.Columns]]:
+    def take_readings(self) -> None:
+        """Keep what has been read of a block that goes on."""
+        if self.open_block is not None:
+            for part in columns.take(self.open_block, self.runs.found):
+                self._keep(part, self.open_block)
+
+    def end_entry(self) -> Spool:
         """The blocks of the entry that ends."""
-        blocks, self.blocks = self.blocks, []
+        blocks, self.blocks = self.blocks, Spool()
+        self.runs.found.clear()
         self.entries += 1
-        self.readings = 0
+        self.block_count = 0
         return blocks
 
     @property
@@ -129,31 +145,32 @@ class _Feed:
         """Nothing is in the tree any more."""
         self.span, self.equals, self.next_look = 0, 0, _SPAN
 
-    def _take_readings(self) -> None:
-        if self.open_block is not None and (part := columns.take(self.open_block)):
-            self._keep(part)
+    def _keep(self, part: resources.Columns, block: etree._Element) -> None:
+        if part.written or not self.has_begun:
+            self.blocks.add(resources.BlockPart(part, block.tag == _BLOCKS[1], not self.has_begun))
+        self.has_begun = True
 
-    def _keep(self, part: resources.Columns) -> None:
-        self.taken.append(part)
-        self.readings += part.written
-        if self.readings > _MOST_READINGS:
-            raise DocumentRefused(_TOO_LARGE)
+    def _is_block_open(self, prefix: str, is_lower_camel: bool) -> bool:
+        block = self.open_block
+        if block is None or columns.is_lower_camel(block) != is_lower_camel:
+            return False
+        return block.nsmap.get(prefix or None) == ESPI
 
 
-def read(source: BinaryIO) -> Iterator[Parcel]:
+def read(source: BinaryIO, *, by_runs: bool = True) -> Iterator[Parcel]:
     """Every entry of a feed, a single entry, or a bare resource. The elements are valid until the next step.
 
+    `by_runs`: with the short way for regular readings (`espi.runs`); without it the result is the same.
     Raises DocumentRefused when it is not well-formed XML, holds a document type declaration, is not ESPI, or has an
     entry too large to be read in 512 MiB of memory; CutOff when it is ESPI that breaks off.
     """
     feed = _Feed()
     parser = etree.XMLPullParser(events=("start", "end"), tag=(_ENTRY, *_BLOCKS), **_PARSER)  # type: ignore[arg-type]
     try:
-        while chunk := source.read(_CHUNK):
-            feed.head = feed.head or chunk
-            parser.feed(chunk)
+        for piece in _pieces(source, feed, by_runs=by_runs):
+            parser.feed(piece)
             yield from _parcels(parser, feed)
-            feed.grow(chunk)
+            feed.grow(piece)
     except etree.XMLSyntaxError as error:
         raise DocumentRefused(_not_well_formed(error, feed)) from None
     yield from _rest(_close(parser, feed), feed)
@@ -176,13 +193,24 @@ def _is_large(place: etree._Element) -> bool:
     return sum(map(len, _ATTRIBUTES(place))) > _MOST_TEXT  # type: ignore[arg-type]
 
 
+def _pieces(source: BinaryIO, feed: _Feed, *, by_runs: bool) -> Iterator[bytes]:
+    while chunk := source.read(_CHUNK):
+        feed.head = feed.head or chunk
+        yield from feed.runs.pieces(chunk) if by_runs else [chunk]
+        if len(feed.runs.found) > _MANY_RUNS:
+            feed.take_readings()
+    if rest := feed.runs.rest():
+        yield rest
+
+
 def _parcels(parser: etree.XMLPullParser, feed: _Feed) -> Iterator[Parcel]:
     """What ended since the last call."""
     events: Any = parser.read_events()
     for event, element in events:
         if event == "start":
             feed.place = element
-            feed.open_block = element if element.tag in _BLOCKS else None
+            if element.tag in _BLOCKS:
+                feed.begin_block(element)
         elif element.tag == _ENTRY:
             yield _parcel(element, feed)
             _forget(element, feed)
@@ -284,9 +312,10 @@ def _not_well_formed(error: Any, feed: _Feed) -> str:
     where = f" after {feed.last_href[:200]}" if feed.last_href else ""
     is_logged = not isinstance(error, etree.XMLSyntaxError)
     line, column = (error.line, error.column) if is_logged else error.position
+    place = f"line {line}" if feed.runs.count else f"line {line}, column {column}"  # a run is longer than its marker
     message = error.message if is_logged else error.msg
     reason = (message or "it is empty").partition(", line ")[0].strip()[:200]
     no_xml = not is_logged and error.code == _NO_BEGINNING
     kind = "This is not a Green Button file (it is not XML). " if no_xml else ""
     kind = kind or ("" if feed.seems_ours else "This is not a Green Button file. ")
-    return f"{kind}The file is not well-formed XML: {reason} (line {line}, column {column}{where})."
+    return f"{kind}The file is not well-formed XML: {reason} ({place}{where})."

@@ -5,7 +5,9 @@ reading lacks a field that others have, or a number is no plain integer, the blo
 """
 
 from collections import Counter
+from collections.abc import MutableMapping
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from lxml import etree
@@ -13,7 +15,7 @@ from lxml import etree
 from espi import numbers, resources
 
 ESPI = "http://naesb.org/espi"
-_FIELDS = {
+FIELDS = {
     "start": "e:timePeriod[1]/e:start[1]",
     "duration": "e:timePeriod[1]/e:duration[1]",
     "value": "e:value[1]",
@@ -25,87 +27,131 @@ _FIELDS = {
 }
 _OPTIONAL = {"cost": "costs", "quality": "qualities", "tou": "tous", "tier": "tiers", "cpp": "cpps"}
 _CODES = ("quality", "tou", "tier", "cpp")
+_USUAL = ("start", "duration", "value", "cost", "quality")
+_RARE = ("tou", "tier", "cpp")
+
+
+_LOWER_CAMEL_BLOCK = f"{{{ESPI}}}intervalBlock"
+MARKER = "run"  # the attribute of an element that stands in the tree for a run of readings
+Runs = MutableMapping[str, resources.Columns]
 
 
 def _compile(path: str) -> etree.XPath:
     return etree.XPath(path, namespaces={"e": ESPI}, smart_strings=False)
 
 
+_IN_READING = {name: _compile(f"{path}/text()[1]") for name, path in FIELDS.items()}
+_KNOWN = sorted({path.partition("[")[0] for path in FIELDS.values()})
+_STRANGE = _compile(
+    f"*[not({' or '.join(f'self::{name}' for name in _KNOWN)})] | e:ReadingQuality[position() > 1]"
+    " | e:ReadingQuality/*[not(self::e:quality)] | e:timePeriod/*[not(self::e:start or self::e:duration)]"
+)
+
+
 class _Spelling:
     """The compiled paths for one spelling of the reading's element name."""
 
-    def __init__(self, reading: str) -> None:
-        self.readings = _compile(f"e:{reading}")
-        self.count = _compile(f"count(e:{reading})")
-        self.columns = {name: _compile(f"e:{reading}/{path}/text()[1]") for name, path in _FIELDS.items()}
+    def __init__(self, reading: str, which: str = "") -> None:
+        path = f"e:{reading}{which}"
+        self.tag = f"{{{ESPI}}}{reading}"
+        self.readings = _compile(path)
+        self.count = _compile(f"count({path})")
+        self.elements = _compile(f"count({path}/descendant::*)")
+        self.columns = {name: _compile(f"{path}/{field}/text()[1]") for name, field in FIELDS.items()}
+        self.beside = _compile(f"*[not(self::e:interval or self::e:{reading})]")
 
 
-_IN_READING = {name: _compile(f"{path}/text()[1]") for name, path in _FIELDS.items()}
 _STANDARD = _Spelling("IntervalReading")
 _LOWER_CAMEL = _Spelling("intervalReading")
 _BUT_THE_LAST = "[position() < last()]"
-_STANDARD_OPEN = _Spelling("IntervalReading" + _BUT_THE_LAST)
-_LOWER_CAMEL_OPEN = _Spelling("intervalReading" + _BUT_THE_LAST)
+_STANDARD_OPEN = _Spelling("IntervalReading", _BUT_THE_LAST)
+_LOWER_CAMEL_OPEN = _Spelling("intervalReading", _BUT_THE_LAST)
 
 
-def read(block: etree._Element) -> resources.Columns:
-    """Every reading of an IntervalBlock (or Con Edison V1's intervalBlock). Numbers as sent; none is guessed."""
-    return _read(block, _LOWER_CAMEL if _is_lower_camel(block) else _STANDARD)
+def read(block: etree._Element, runs: Runs) -> list[resources.Columns]:
+    """Every reading of an IntervalBlock (or Con Edison V1's intervalBlock), in parts that follow one another.
 
-
-def take(block: etree._Element) -> resources.Columns | None:
-    """The readings of a block whose end has not come yet, but the last, which may be unfinished. They leave the tree.
-
-    None when there are none.
+    Numbers as sent; none is guessed. `runs`: readings that a marker in the tree stands for; they are taken out of it.
     """
-    is_lower_camel = _is_lower_camel(block)
-    name = "intervalReading" if is_lower_camel else "IntervalReading"
-    last = next(block.iterchildren(f"{{{ESPI}}}{name}", reversed=True), None)
-    if last is None:
-        return None
-    columns = _read(block, _LOWER_CAMEL_OPEN if is_lower_camel else _STANDARD_OPEN)
-    del block[: block.index(last)]
-    return columns
+    spelling = _LOWER_CAMEL if is_lower_camel(block) else _STANDARD
+    readings = list(block.iterchildren(spelling.tag)) if runs else []
+    has_runs = any(_is_marker(each, runs) for each in readings)
+    found = _parts(readings, runs) if has_runs else [_read(block, spelling)]
+    found[-1].remarks += _strange(spelling.beside(block))
+    return found
 
 
-def join(parts: list[resources.Columns]) -> resources.Columns:
-    """Parts of one block as one, in their order."""
-    whole, *others = parts
-    for part in others:
-        for name in _OPTIONAL.values():
-            _extend(whole, part, name)
-        whole.starts += part.starts
-        whole.durations += part.durations
-        whole.values += part.values
-        whole.written += part.written
-        whole.raw_sum = numbers.total((whole.raw_sum, part.raw_sum))
-        whole.refused += part.refused
-        whole.remarks += part.remarks
-    return whole
+def take(block: etree._Element, runs: Runs) -> list[resources.Columns]:
+    """The readings of a block whose end has not come yet, but the last, which may be unfinished. They leave the tree."""
+    spelling = _LOWER_CAMEL_OPEN if is_lower_camel(block) else _STANDARD_OPEN
+    readings = list(block.iterchildren(spelling.tag))
+    if readings and not _is_marker(readings[-1], runs):
+        readings.pop()
+    if not readings:
+        return []
+    has_runs = any(_is_marker(each, runs) for each in readings)
+    found = _parts(readings, runs) if has_runs else [_read(block, spelling)]
+    finished = block.index(readings[-1]) + 1
+    gone = set(list(block.iterchildren())[:finished])
+    found[-1].remarks += _strange([each for each in spelling.beside(block) if each in gone])  # type: ignore[union-attr]
+    del block[:finished]
+    return found
 
 
-def _extend(whole: resources.Columns, part: resources.Columns, name: str) -> None:
-    """Add an optional column, before the others: where one part has it, the whole has it."""
-    first, second = getattr(whole, name), getattr(part, name)
-    if first is not None or second is not None:
-        nothing: list[int | None] = [None]
-        setattr(whole, name, (first or nothing * len(whole.starts)) + (second or nothing * len(part.starts)))
+def is_lower_camel(block: etree._Element) -> bool:
+    """Whether it is Con Edison V1's intervalBlock (its contract, 5.2)."""
+    return bool(block.tag == _LOWER_CAMEL_BLOCK)
 
 
-def _is_lower_camel(block: etree._Element) -> bool:
-    return etree.QName(block).localname == "intervalBlock"
+def _is_marker(element: etree._Element, runs: Runs) -> bool:
+    return element.get(MARKER) in runs
+
+
+def _parts(readings: list[etree._Element], runs: Runs) -> list[resources.Columns]:
+    found: list[resources.Columns] = []
+    for is_run, group in groupby(readings, key=lambda each: _is_marker(each, runs)):
+        if is_run:
+            found += [runs.pop(str(each.get(MARKER))) for each in group]
+        else:
+            found.append(_one_by_one(list(group)))
+    return found
 
 
 def _read(block: etree._Element, spelling: _Spelling) -> resources.Columns:
     count = int(spelling.count(block))  # type: ignore[arg-type]
-    texts: dict[str, list[str]] = {name: path(block) for name, path in spelling.columns.items()}  # type: ignore[misc]
-    return _regular(count, texts) or _one_by_one(spelling.readings(block))  # type: ignore[arg-type]
+    elements = int(spelling.elements(block))  # type: ignore[arg-type]
+    texts = _texts(block, spelling, _USUAL)
+    if elements != count * _elements_in_each(texts):
+        texts |= _texts(block, spelling, _RARE)
+    found = regular(count, texts)
+    if found is None:
+        return _one_by_one(spelling.readings(block))  # type: ignore[arg-type]
+    if elements != count * _elements_in_each(texts):
+        for reading in spelling.readings(block):  # type: ignore[union-attr]
+            found.remarks += _strange(_STRANGE(reading))  # type: ignore[arg-type]
+    return found
 
 
-def _regular(count: int, texts: dict[str, list[str]]) -> resources.Columns | None:
+def _texts(block: etree._Element, spelling: _Spelling, names: tuple[str, ...]) -> dict[str, list[str]]:
+    return {name: spelling.columns[name](block) for name in names}  # type: ignore[misc]
+
+
+def _elements_in_each(texts: dict[str, list[str]]) -> int:
+    """In a reading that has these fields and nothing else: one for each, and one around times and around a quality."""
+    return sum(1 for column in texts.values() if column) + 1 + bool(texts["quality"])
+
+
+def _strange(elements: Any) -> Counter[str]:
+    """What nobody reads is counted, with its document to look it up in."""
+    names = (element.tag.rpartition("}")[2][:60] for element in elements)
+    return Counter(f"an element {name} that we do not read (the reading is kept without it)" for name in names)
+
+
+def regular(count: int, texts: dict[str, list[str]]) -> resources.Columns | None:
     """The columns when all readings have the same fields and every number is a plain integer in range."""
     found: dict[str, Any] = {}
-    for name, column in texts.items():
+    for name in FIELDS:
+        column = texts.get(name, [])
         if not column and name in _OPTIONAL:
             found[name] = None
             continue
@@ -147,6 +193,7 @@ def _one_by_one(readings: list[etree._Element]) -> resources.Columns:
     for element in readings:
         texts = {name: "".join(path(element)[:1]) for name, path in _IN_READING.items()}  # type: ignore[index,arg-type]
         _add(columns, texts)
+        columns.remarks += _strange(_STRANGE(element))
     for name in _OPTIONAL.values():
         if not any(item is not None for item in getattr(columns, name)):
             setattr(columns, name, None)

@@ -80,7 +80,7 @@ def _count(counts: _Counts, resource: resources.Resource, directory: links.Direc
 
 def _count_block(counts: _Counts, block: resources.IntervalBlock, directory: links.Directory) -> None:
     columns = block.columns
-    counts.blocks += 1
+    counts.blocks += block.is_first
     counts.readings += columns.written
     for reason, n in (columns.refused + columns.remarks).items():
         counts.refused["reading", reason] += n

@@ -355,7 +355,7 @@ class _Ingest:
 
     def _take_block(self, block: resources.IntervalBlock) -> None:
         columns = block.columns
-        self.said["blocks"] += 1
+        self.said["blocks"] += block.is_first
         self.said["readings"] += columns.written
         if USAGE not in self.rules.accepts:
             self._refuse_kind(USAGE)

@@ -25,10 +25,13 @@ _HUNDRED_THOUSANDTHS = 5
 _Reader = Callable[[resources.Entry, Any], Iterable[resources.Resource]]
 
 
-def read(source: BinaryIO) -> Iterator[resources.Resource]:
-    """Every resource of a document. Raises atom.DocumentRefused, possibly after some resources have been given."""
+def read(source: BinaryIO, *, by_runs: bool = True) -> Iterator[resources.Resource]:
+    """Every resource of a document; `by_runs` as in atom.read.
+
+    Raises atom.DocumentRefused, possibly after some resources have been given.
+    """
     parcels = understood = 0
-    for parcel in atom.read(source):
+    for parcel in atom.read(source, by_runs=by_runs):
         parcels += 1
         for resource in _resources(parcel):
             understood += not isinstance(resource, resources.Refused | resources.Unknown)
@@ -40,8 +43,8 @@ def read(source: BinaryIO) -> Iterator[resources.Resource]:
 def _resources(parcel: atom.Parcel) -> Iterator[resources.Resource]:
     for element in parcel.payloads:
         yield from _read(parcel.entry, element)
-    for is_lower_camel, columns in parcel.blocks:
-        yield resources.IntervalBlock(parcel.entry, columns, is_lower_camel)
+    for part in parcel.blocks:
+        yield resources.IntervalBlock(parcel.entry, part.columns, part.is_lower_camel, part.is_first)
     if parcel.text and not parcel.payloads and not parcel.blocks:
         yield resources.Refused(parcel.entry, "entry", "its content is text where an element should be")
 

@@ -146,12 +146,25 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockPart:
+    """Readings of an IntervalBlock that follow one another. `is_first`: a block begins with them; large ones have more.
+
+    `is_lower_camel`: Con Edison V1's spelling (its contract, 5.2).
+    """
+
+    columns: Columns
+    is_lower_camel: bool = False
+    is_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class IntervalBlock:
-    """IntervalBlock with all its readings. `is_lower_camel`: Con Edison V1's spelling (its contract, 5.2)."""
+    """IntervalBlock, or where it is a large one a part of it: see BlockPart."""
 
     entry: Entry
     columns: Columns
     is_lower_camel: bool = False
+    is_first: bool = True
 
 
 @dataclass(frozen=True, slots=True)
