@@ -15,6 +15,7 @@ from lxml import etree
 from espi import numbers, resources
 
 ESPI = "http://naesb.org/espi"
+_E = f"{{{ESPI}}}"
 FIELDS = {
     "start": "e:timePeriod[1]/e:start[1]",
     "duration": "e:timePeriod[1]/e:duration[1]",
@@ -31,7 +32,7 @@ _USUAL = ("start", "duration", "value", "cost", "quality")
 _RARE = ("tou", "tier", "cpp")
 
 
-_LOWER_CAMEL_BLOCK = f"{{{ESPI}}}intervalBlock"
+_LOWER_CAMEL_BLOCK = f"{_E}intervalBlock"
 MARKER = "run"  # the attribute of an element that stands in the tree for a run of readings
 Runs = MutableMapping[str, resources.Columns]
 
@@ -40,12 +41,10 @@ def _compile(path: str) -> etree.XPath:
     return etree.XPath(path, namespaces={"e": ESPI}, smart_strings=False)
 
 
-_IN_READING = {name: _compile(f"{path}/text()[1]") for name, path in FIELDS.items()}
-_KNOWN = sorted({path.partition("[")[0] for path in FIELDS.values()})
-_STRANGE = _compile(
-    f"*[not({' or '.join(f'self::{name}' for name in _KNOWN)})] | e:ReadingQuality[position() > 1]"
-    " | e:ReadingQuality/*[not(self::e:quality)] | e:timePeriod/*[not(self::e:start or self::e:duration)]"
-)
+_PLACES = {
+    tuple(step.partition("[")[0].removeprefix("e:") for step in path.split("/")): name for name, path in FIELDS.items()
+}
+_PLACES_AROUND = {place[:depth] for place in _PLACES for depth in (1, 2)}
 
 
 class _Spelling:
@@ -53,7 +52,7 @@ class _Spelling:
 
     def __init__(self, reading: str, which: str = "") -> None:
         path = f"e:{reading}{which}"
-        self.tag = f"{{{ESPI}}}{reading}"
+        self.tag = f"{_E}{reading}"
         self.readings = _compile(path)
         self.count = _compile(f"count({path})")
         self.elements = _compile(f"count({path}/descendant::*)")
@@ -127,8 +126,8 @@ def _read(block: etree._Element, spelling: _Spelling) -> resources.Columns:
     if found is None:
         return _one_by_one(spelling.readings(block))  # type: ignore[arg-type]
     if elements != count * _elements_in_each(texts):
-        for reading in spelling.readings(block):  # type: ignore[union-attr]
-            found.remarks += _strange(_STRANGE(reading))  # type: ignore[arg-type]
+        for reading in block.iterchildren(spelling.tag):
+            found.remarks += _strange(_fields(reading)[1])
     return found
 
 
@@ -191,13 +190,44 @@ def _columns(count: int, found: dict[str, Any]) -> resources.Columns:
 def _one_by_one(readings: list[etree._Element]) -> resources.Columns:
     columns = resources.Columns(len(readings), costs=[], qualities=[], tous=[], tiers=[], cpps=[])
     for element in readings:
-        texts = {name: "".join(path(element)[:1]) for name, path in _IN_READING.items()}  # type: ignore[index,arg-type]
+        texts, strange = _fields(element)
         _add(columns, texts)
-        columns.remarks += _strange(_STRANGE(element))
+        if strange:
+            columns.remarks += _strange(strange)
     for name in _OPTIONAL.values():
         if not any(item is not None for item in getattr(columns, name)):
             setattr(columns, name, None)
     return columns
+
+
+def _fields(reading: etree._Element) -> tuple[dict[str, str], list[etree._Element]]:
+    """The texts of one reading by field, "" where there is none; and the elements in it that are no field of it."""
+    texts: dict[str, str] = dict.fromkeys(FIELDS, "")
+    strange: list[etree._Element] = []
+    seen: set[tuple[str, ...]] = set()
+    for child in reading.iterchildren("{*}*"):
+        _field(child, (), seen, texts, strange)
+    return texts, strange
+
+
+def _field(
+    element: etree._Element,
+    around: tuple[str, ...],
+    seen: set[tuple[str, ...]],
+    texts: dict[str, str],
+    strange: list[etree._Element],
+) -> None:
+    place = (*around, element.tag.removeprefix(_E))
+    if place in seen or place not in _PLACES_AROUND:
+        strange.append(element)
+        return
+    seen.add(place)
+    if name := _PLACES.get(place):
+        texts[name] = element.text or next((child.tail for child in element if child.tail), "")
+        strange += element
+        return
+    for child in element.iterchildren("{*}*"):
+        _field(child, place, seen, texts, strange)
 
 
 def _add(columns: resources.Columns, texts: dict[str, str]) -> None:

@@ -104,7 +104,7 @@ def test_d01_the_ids_of_entries_that_are_gone_are_forgotten():
 )
 def test_f51_however_large_a_block_is_it_takes_the_same_memory(one):
     peaks = [
-        measured(FEED, OPEN_BLOCK, (one, megabytes * 1_000_000 // len(one)), END_BLOCK, END)[0] for megabytes in (4, 24)
+        measured(FEED, OPEN_BLOCK, (one, megabytes * 1_000_000 // len(one)), END_BLOCK, END)[0] for megabytes in (3, 12)
     ]
     assert peaks[1] - peaks[0] < 8, peaks
 
