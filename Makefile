@@ -27,7 +27,15 @@ manage: $(INSTALLED)  ## a manage.py command on the same database: make manage d
 test: $(INSTALLED)  ## the tests; some of them: make test only="tests/espi -k daylight"
 	$(PYTHON) -m pytest $(only)
 
-.PHONY: run stop test chaos bench lint format clean help manage
+chaos: $(INSTALLED)  ## what goes wrong with processes, networks and utilities, done on purpose; some of it: make chaos only="F09 workers"
+	$(PYTHON) -m tests.chaos $(only)
+
+.venv/.bench: $(INSTALLED)
+	uv=$$(sh portal/local/bootstrap.sh $(UV_VERSION)) && UV_PYTHON_DOWNLOADS=never "$$uv" sync --frozen --quiet --group bench
+	touch $@
+
+bench: .venv/.bench  ## what was promised of speed, memory and space, measured; some of it: make bench only="--only parsing --rounds 9"
+	$(PYTHON) -m tests.bench $(only)
 
 lint: $(INSTALLED)  ## style, formatting of code and templates, types
 	.venv/bin/ruff check
