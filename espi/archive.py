@@ -8,7 +8,7 @@ let_go(received_before)   -> parts of older documents are deleted; how many
 import zlib
 from collections.abc import Iterator
 from datetime import datetime
-from typing import BinaryIO
+from typing import Protocol
 
 from espi import models
 
@@ -17,13 +17,20 @@ _FASTEST = 1  # of gzip's levels; documents are kept for the record and seldom r
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def keep(document: models.Document, file: BinaryIO) -> None:
+class Readable(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, no more than `size`; none at the end."""
+
+
+def keep(document: models.Document, file: Readable) -> None:
     """Store what the file holds from where it stands, as the document's parts. The caller's transaction decides."""
     for number, part in enumerate(_parts(file)):
         models.DocumentPart.objects.create(document=document, number=number, content=part)
 
 
-def _parts(file: BinaryIO) -> Iterator[bytes]:
+def _parts(file: Readable) -> Iterator[bytes]:
     packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP)
     packed = bytearray()
     while piece := file.read(_PIECE):

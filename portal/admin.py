@@ -20,7 +20,8 @@ from django.contrib.auth import get_permission_codename
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -30,6 +31,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminURLInputWidget
 
 import utilities
+from espi import archive
 from espi.fields import EncryptedTextField
 from espi.models import (
     ApplicationInformation,
@@ -417,13 +419,25 @@ class UtilityVisitAdmin(ReadOnly):
 class FetchJobAdmin(Operated):
     """Work that waits, runs or ended, and why."""
 
-    hidden = ("url", "claim")
+    hidden = ("url", "claim", "reason")
     actions = ("retry", "cancel")
-    more = ("address",)
-    list_display = ("kind", "application_information", "state", "reason", "attempts", "not_before", "finished_at")
+    more = ("address", "why", "documents")
+    list_display = ("kind", "application_information", "state", "why", "attempts", "not_before", "finished_at")
     list_filter = ("state", "kind", "application_information")
     list_select_related = ("application_information",)
     date_hierarchy = "created_at"
+
+    @admin.display(description="Reason")
+    def why(self, job: FetchJob) -> str:
+        """In words. It may repeat a link of the file, whose ids can be account numbers."""
+        return masked(job.reason)
+
+    @admin.display(description="Documents")
+    def documents(self, job: FetchJob) -> str:
+        """What it brought, or was sent and refused."""
+        found = job.documents.order_by("pk")
+        rows = ((reverse("admin:espi_document_change", args=[each.pk]), each) for each in found)
+        return format_html_join("\n", '<div><a href="{}">{}</a></div>', rows) or "None"
 
     @admin.display(description="Address")
     def address(self, job: FetchJob) -> str:
@@ -475,11 +489,12 @@ class NotificationAdmin(Operated):
 
 @admin.register(Document)
 class DocumentAdmin(ReadOnly):
-    """What arrived: its size, where from, and what was found in it. Never the contents."""
+    """What arrived: its size, where from, and what was found in it. Of contents, only those that were refused."""
 
-    hidden = ("url",)
-    more = ("address",)
-    list_display = ("received_at", "application_information", "subscription", "size", "content_type")
+    hidden = ("url", "refusal")
+    actions = ("download",)
+    more = ("address", "refused", "left_out", "beginning")
+    list_display = ("received_at", "application_information", "subscription", "size", "refused", "left_out")
     list_filter = ("application_information",)
     search_fields = ("public_id", "sha256")
     list_select_related = ("application_information", "subscription")
@@ -489,6 +504,42 @@ class DocumentAdmin(ReadOnly):
     def address(self, document: Document) -> str:
         """Where it came from, without the query."""
         return masked(document.url) or "-"
+
+    @admin.display(description="Why it was refused")
+    def refused(self, document: Document) -> str:
+        """In words; a dash for what was taken in."""
+        return masked(document.refusal) or "-"
+
+    @admin.display(description="Refused readings and other things")
+    def left_out(self, document: Document) -> int:
+        """How many of its statements were refused; the summary says which, and why."""
+        return sum(each["count"] for each in document.summary.get("refused", ()))
+
+    @admin.display(description="Beginning of what was refused")
+    def beginning(self, document: Document) -> str:
+        """The first characters, as text."""
+        if not document.refusal:
+            return "-"
+        text = next(archive.content(document), b"")[: LONGEST_BODY * 4].decode("utf-8", errors="replace")
+        return masked(text[:LONGEST_BODY])
+
+    def has_download_permission(self, request: HttpRequest) -> bool:
+        """Superusers: nothing in it is masked."""
+        return request.user.is_superuser
+
+    @admin.action(description="Download what was refused, as it was received", permissions=["download"])
+    def download(self, request: HttpRequest, documents: QuerySet[Document]) -> HttpResponseBase | None:
+        """One document's bytes, for whoever has to find out what the utility sent. The row's history says who took them."""
+        document = documents.exclude(refusal="").first()
+        if document is None or documents.count() > 1:
+            self.message_user(request, "Choose one document that was refused.", messages.WARNING)
+            return None
+        self.log_change(request, document, "Downloaded.")
+        headers = {
+            "Content-Disposition": f'attachment; filename="{document.public_id}.bin"',
+            "Cache-Control": "no-store",
+        }
+        return StreamingHttpResponse(archive.content(document), "application/octet-stream", headers=headers)
 
 
 # --- How the work stands ---------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from espi.models.authorization import ApplicationInformation, Authorization, Sub
 
 
 class Document(models.Model):
-    """The raw bytes received, compressed, and what was found in them."""
+    """The raw bytes received, compressed, and what was found in them; or why nothing of them was stored."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, null=True, related_name="documents")
@@ -25,6 +25,9 @@ class Document(models.Model):
     received_at = models.DateTimeField()
     published_at = models.DateTimeField(null=True)
     summary = models.JSONField(default=dict, help_text="Counts of what it said and of what was refused, and why.")
+    refusal = models.CharField(
+        max_length=500, blank=True, help_text="Why nothing of it was stored; empty for one that was taken in."
+    )
 
     def __str__(self) -> str:
         return self.file_name or f"document {self.public_id}"

@@ -14,7 +14,7 @@ from random import Random
 import pytest
 from django.apps import apps
 
-from espi import atom, parse
+from espi import archive, atom, parse
 from espi.models import Document, IntervalBlock
 from portal.flows import fetch
 from portal.flows.fetch import calling
@@ -28,7 +28,15 @@ MIB = 1024 * 1024
 MEMORY = 512  # MiB: what a worker may take, whatever the file
 FEED = documents.feed(documents.hours(24))
 FILE = "Batch/Download?requestId=1&responseId=2&subscriptionId=976"
-RECORDS = {"ApplicationInformation", "Authorization", "AuthorizationRequest", "Subscription", "FetchJob"}
+RECORDS = {
+    "ApplicationInformation",
+    "Authorization",
+    "AuthorizationRequest",
+    "Subscription",
+    "FetchJob",
+    "Document",
+    "DocumentPart",
+}
 
 
 @pytest.fixture
@@ -67,9 +75,9 @@ def sized(body, *headers, status="200 OK"):
 
 
 def nothing_is_stored():
-    """No table of the standard holds a row, but those of the connection and its jobs."""
+    """No table of the standard holds a row, but those of the connection, its jobs, and what was refused."""
     models = [model for model in apps.get_app_config("espi").get_models() if model.__name__ not in RECORDS]
-    return not [model.__name__ for model in models if model.objects.exists()]
+    return not ([model for model in models if model.objects.exists()] or Document.objects.filter(refusal="").exists())
 
 
 # --- D01: bombs -------------------------------------------------------------------------------------------------------
@@ -246,8 +254,43 @@ def test_d04_a_200_that_is_no_green_button_data_is_a_failure_in_words(utility, h
     assert (job.state, nothing_is_stored()) == ("failed", True)
     assert job.reason.startswith("The file could not be used. ")
     assert any(words in job.reason for words in ("not a Green Button file", "not Green Button (ESPI)", "is empty"))
+    sent = said.partition(b"\r\n\r\n")[2]
+    kept = [(each.refusal, b"".join(archive.content(each))) for each in job.documents.all()]
+    assert kept == ([(job.reason, sent)] if sent else [])
 
 
 def test_d04_a_204_is_done_with_no_readings(utility, held):
     job = fetched(utility, held, response(b"", status="204 No Content"))
     assert (job.state, job.reason, nothing_is_stored()) == ("done", "The utility has no data for this period.", True)
+
+
+# --- D07: nothing in it -----------------------------------------------------------------------------------------------
+
+FEED_OF_OTHERS = FEED.replace(b"http://naesb.org/espi", b"urn:other")
+READING_OF_OTHERS = FEED.replace(b"<IntervalReading>", b'<IntervalReading xmlns="urn:other">')
+NOTHING_IN_IT = {
+    "another namespace": (FEED_OF_OTHERS, "None of the file's entries is Green Button (ESPI) data."),
+    "readings of another namespace": (READING_OF_OTHERS, "None of the readings in its 1 blocks could be used"),
+    "no reading in its blocks": (documents.feed(documents.block([])), "None of the readings in its 1 blocks"),
+    "no value that can be": (
+        documents.feed(documents.block([documents.reading(documents.MIDNIGHT, "NaN")])),
+        "a value that is no number of up to 64 bits",
+    ),
+    "no known unit": (documents.feed(documents.hours(2), uom=9999), "an unknown unit"),
+    "text where elements should be": (
+        documents.bare_feed(documents.entry("&lt;IntervalBlock/&gt;", documents.METER)),
+        "None of the file's entries",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), NOTHING_IN_IT.values(), ids=NOTHING_IN_IT)
+def test_d07_a_feed_that_is_full_and_brings_nothing_is_a_failure(utility, held, content, words):
+    job = fetched(utility, held, sized(content))
+    assert (job.state, nothing_is_stored()) == ("failed", True)
+    assert words in job.reason
+
+
+def test_d07_a_feed_that_is_empty_or_tells_of_meters_only_is_none(utility, held):
+    for content in (documents.bare_feed(), documents.feed()):
+        assert fetched(utility, held, sized(content)).state == "done"

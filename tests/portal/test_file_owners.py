@@ -80,7 +80,7 @@ def test_a_file_that_names_nobody_at_all_is_stored_for_nobody(waiting, utility):
     job = run(announced(waiting[0].application_information))
     assert job.state == "failed"
     assert asked(utility) == ["Bearer access-1", "Bearer access-2", "Bearer access-3"]
-    assert not Document.objects.exists()
+    assert not Document.objects.filter(refusal="").exists()
     assert not UsagePoint.objects.exists()
 
 
@@ -98,4 +98,4 @@ def test_one_customers_bill_among_anothers_readings_refuses_the_file(waiting, ut
     body = standin.feed("1").replace(b"</feed>", documents.entry(bill).encode() + b"</feed>")
     utility.says("/Download", (200, body, {}))
     assert run(announced(waiting[0].application_information)).state == "failed"
-    assert not Document.objects.exists()
+    assert not Document.objects.filter(refusal="").exists()

@@ -2,19 +2,21 @@
 
 import logging
 from datetime import datetime
+from typing import IO
 
 from django.db import transaction
 
 import utilities
-from espi import client
+from espi import atom, client
 from espi.models import Authorization, FetchJob
 from portal.flows import circuits, standing
+from portal.flows.fetch import refusing
 from portal.flows.fetch.announced import NOT_HIS_FILE, another_owner, finish_waiting, match
 from portal.flows.fetch.asking import enqueue_first
 from portal.flows.fetch.calling import download, owner, private_file, with_token
 from portal.flows.fetch.claiming import MOST_ATTEMPTS, Clock, Lease, Taken, claim, gave_up, held
 from portal.flows.fetch.judging import Result, later, result_of
-from portal.flows.fetch.storing import follow_up, store, store_bulk
+from portal.flows.fetch.storing import follow_up, left_out, store, store_bulk
 from portal.flows.fetch.waking import queue_of, wake
 from utilities.base import Utility
 
@@ -101,20 +103,32 @@ def revoke(job: FetchJob, utility: Utility, clock: Clock) -> Result:
 
 def fetch_data(job: FetchJob, utility: Utility, clock: Lease) -> Result:
     """Download into a private file that has no name, then read it into the customer's data."""
+    answer = None
     with private_file() as file:
         try:
             answer = download(job, utility, file, clock)
-            if answer.status == NO_CONTENT:
-                finish_waiting(job, None, clock.now())
-                return Result(State.DONE, "The utility has no data for this period.")
-            if job.token_class == TokenClass.CLIENT:
-                return store_bulk(job, utility, answer, file, clock)
-            document = store(job, owner(job), utility, answer, file, clock)
-            follow_up(job, utility, file, clock.now())
+            return read_data(job, utility, answer, file, clock)
         except NOT_HIS_FILE as error:
-            return another_owner(job, error, clock.now())
+            result = another_owner(job, error, clock.now())
+        except (atom.DocumentRefused, client.TooLarge) as error:
+            result = result_of(error, job, clock.now())
+        if result.state == State.FAILED:
+            content_type = answer.content_type if answer else ""
+            refusing.keep(job, file, content_type=content_type, reason=result.reason, now=clock.now())
+    return result
+
+
+def read_data(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Lease) -> Result:
+    """What was downloaded becomes the customer's data, and what waited for it is done."""
+    if answer.status == NO_CONTENT:
+        finish_waiting(job, None, clock.now())
+        return Result(State.DONE, "The utility has no data for this period.")
+    if job.token_class == TokenClass.CLIENT:
+        return store_bulk(job, utility, answer, file, clock)
+    document = store(job, owner(job), utility, answer, file, clock)
+    follow_up(job, utility, file, clock.now())
     finish_waiting(job, document, clock.now())
-    return Result(State.DONE)
+    return Result(State.DONE, left_out(document))
 
 
 def read_status(job: FetchJob, utility: Utility, clock: Lease) -> Result:

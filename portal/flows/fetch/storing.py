@@ -16,6 +16,11 @@ from portal.flows.fetch.judging import Result, held_up
 from utilities.base import Utility
 
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
+READING = "reading"  # in a document's summary
+
+
+class NothingUsable(atom.DocumentRefused):
+    """A file that is full of readings, of which none can be stored."""
 
 
 def store(
@@ -29,7 +34,7 @@ def store(
     clock.renew()
     with transaction.atomic():
         row = standing_authorization(authorization)
-        return ingest.store(
+        document = ingest.store(
             cast(BinaryIO, file),
             subscription=continuity.subscription_of(row, file, now=clock.now()),
             dialect=utility.dialect(app),
@@ -43,6 +48,27 @@ def store(
             others="skip" if job.token_class == TokenClass.CLIENT else "refuse",
             must_name=is_guess(job),
         )
+        require_something(document)
+    return document
+
+
+def require_something(document: Document) -> None:
+    """Raises NothingUsable where blocks of readings came, and not one reading out of them (nor any bill)."""
+    said = document.summary
+    readings = said["stored"] + said["unchanged"] + said["revised"]
+    left_alone = any(each["what"] == ingest.USAGE for each in said["refused"])  # the customer did not allow it
+    if said["blocks"] and not (readings or said["summaries"] or left_alone):
+        why = "; ".join(each["why"] for each in said["refused"] if each["what"] == READING) or "they hold none we know"
+        raise NothingUsable(f"None of the readings in its {said['blocks']} blocks could be used: {why}.")
+
+
+def left_out(document: Document) -> str:
+    """In words, how many readings of a file were refused; "" for none."""
+    refused = [each for each in document.summary["refused"] if each["what"] == READING]
+    if not refused:
+        return ""
+    number = sum(each["count"] for each in refused)
+    return f"Readings that were refused: {number:,}. {'; '.join(each['why'] for each in refused)}."
 
 
 def store_bulk(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Lease) -> Result:
