@@ -75,6 +75,14 @@ def _empty_cache() -> Iterator[None]:
         cache.clear()
 
 
+@pytest.fixture(autouse=True)
+def _no_waiting_at_pge(monkeypatch):
+    """One call a second would make every journey slow; tests of budgets set them again."""
+    import utilities
+
+    monkeypatch.setattr(type(utilities.get("pge")), "budgets", ())
+
+
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """A Chromium to drive. Where there is none the test is skipped, and says so; in CI it fails."""

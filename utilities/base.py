@@ -69,6 +69,38 @@ class AuthorizationParameters:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """At most `calls` calls in any `seconds` in a row, or, with `resets_at`, from that time of the local day to the next.
+
+    `tokens_only`: of requests for tokens alone. `time_zone`: in which `resets_at` is told.
+    """
+
+    calls: int
+    seconds: float
+    tokens_only: bool = False
+    resets_at: time | None = None
+    time_zone: str = "UTC"
+
+    def counts_from(self, now: datetime) -> datetime:
+        """Calls after this instant count now."""
+        if self.resets_at is None:
+            return now - timedelta(seconds=self.seconds)
+        local = now.astimezone(ZoneInfo(self.time_zone))
+        reset = datetime.combine(local.date(), self.resets_at, local.tzinfo)
+        day_before = datetime.combine(local.date() - timedelta(days=1), self.resets_at, local.tzinfo)
+        return (reset if reset <= local else day_before).astimezone(UTC)
+
+    def free_after(self, call: datetime) -> datetime:
+        """When this call counts no more."""
+        if self.resets_at is None:
+            return call + timedelta(seconds=self.seconds)
+        local = call.astimezone(ZoneInfo(self.time_zone))
+        reset = datetime.combine(local.date(), self.resets_at, local.tzinfo)
+        day_after = datetime.combine(local.date() + timedelta(days=1), self.resets_at, local.tzinfo)
+        return (reset if reset > local else day_after).astimezone(UTC)
+
+
+@dataclass(frozen=True)
 class PlannedRequest:
     """A request to make. `kind` and `token_class` as in FetchJob; the window is aware UTC, its end exclusive.
 
@@ -131,6 +163,8 @@ class Utility:
     replaces_earlier: ClassVar[bool] = False  # a customer's new authorization cancels his earlier one at the utility
     stale_token_statuses: ClassVar[frozenset[int]] = frozenset({401})  # answers after which a new token is tried, once
     bulk_paths: ClassVar[frozenset[str]] = frozenset()  # parts of a path before one of our bulk ids
+    budgets: ClassVar[tuple[Budget, ...]] = ()
+    budget_is_shared: ClassVar[bool] = False  # by all our registrations with this vendor; else each has its own
     revokes_with_client_token: ClassVar[bool] = False
     has_follow_ups: ClassVar[bool] = False  # whether `follow_up_requests` wants to see self links
     tls_hosts: ClassVar[frozenset[str]] = frozenset()

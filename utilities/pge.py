@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from urllib.parse import parse_qs, quote, urlsplit
 
 from espi import client
@@ -16,6 +16,7 @@ from utilities.base import (
     CUSTOMER_KINDS,
     USAGE_KINDS,
     AuthorizationParameters,
+    Budget,
     DataChoice,
     Environment,
     Gas,
@@ -54,6 +55,15 @@ class PGE(Utility):
     bills_begin_days_late = 1  # its billingPeriod begins the day before the bill's first, and ends before its last
     stale_token_statuses = frozenset({401, 403})
     bulk_paths = frozenset({"Bulk", "BulkRetailCustomerInfo", "BulkRetailDRPrgInfo"})
+    # Third-party developer page, rate limits: one request a second per vendor, across all its client ids; 2,000 an hour
+    # and 20,000 a day per client id, the day's counter beginning anew at 17:00 Pacific. Token calls count. A second of
+    # ours may arrive as a shorter one of theirs, so ours is longer.
+    budgets = (
+        Budget(1, 1.2),
+        Budget(2000, 3600),
+        Budget(20_000, 86_400, resets_at=time(17), time_zone="America/Los_Angeles"),
+    )
+    budget_is_shared = True
     tls_hosts = frozenset({"api.pge.com"})
     # "OAuth URLs are not prefixed with https://api.pge.com/GreenButtonConnect"; only they have a test form.
     addresses = {

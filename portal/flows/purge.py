@@ -9,6 +9,7 @@ from django.db.models.functions import Length
 
 from espi import archive
 from espi.models import AuthorizationRequest
+from portal.flows import budgets
 from portal.models import UtilityVisit
 
 Status = AuthorizationRequest.Status
@@ -21,7 +22,7 @@ def purge(now: datetime) -> dict[str, int]:
     numbers = _over(now).annotate(length=Length("account_number")).filter(length__gt=0).update(account_number="")
     parts = archive.let_go(now - timedelta(days=settings.DOCUMENT_DAYS)) if settings.DOCUMENT_DAYS else 0
     call_command("clearsessions")
-    return {"visits": visits, "account_numbers": numbers, "document_parts": parts}
+    return {"visits": visits, "account_numbers": numbers, "document_parts": parts, "calls": budgets.forget(now)}
 
 
 def _over(now: datetime) -> QuerySet[AuthorizationRequest]:

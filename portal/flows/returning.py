@@ -12,7 +12,7 @@ from django.utils import timezone
 
 import utilities
 from espi.models import ApplicationInformation, Authorization, AuthorizationRequest
-from portal.flows import authorize, fetch, grants
+from portal.flows import authorize, budgets, fetch, grants
 from portal.models import User
 from utilities.oauth import (
     BadTokenAnswer,
@@ -196,6 +196,7 @@ def _token_request(journey: AuthorizationRequest, code: str) -> Grant:
     utility = utilities.get(app.utility)
 
     def ask() -> Grant:
+        budgets.note(app, now=timezone.now())
         return utility.exchange_code(
             app, code=code, redirect_uri=journey.redirect_uri, code_verifier=journey.code_verifier
         )

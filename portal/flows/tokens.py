@@ -17,6 +17,7 @@ from django.db.models import Q
 import utilities
 from espi.models import ApplicationInformation, Authorization
 from espi.session import TryLater
+from portal.flows import budgets
 from utilities.base import Utility
 from utilities.oauth import Grant, InvalidGrant
 
@@ -43,18 +44,18 @@ class Busy(TryLater):
     """Somebody else has been renewing the token for longer than that takes."""
 
 
-def current(authorization: Authorization, *, now: datetime) -> str:
+def current(authorization: Authorization, *, now: datetime, is_urgent: bool = False) -> str:
     """The customer's access token, good for ten minutes at least.
 
     Raises NotAllowed when the permission has ended, and the errors of utilities.oauth: TokenUnavailable,
-    TokenThrottled, NoConnection (try later), InvalidClient, BadTokenAnswer (for staff); Busy (try later).
+    TokenThrottled, NoConnection (try later), InvalidClient, BadTokenAnswer (for staff); Busy and budgets.Spent (try later).
     """
     if is_fresh(authorization.access_token, authorization.access_token_expires_at, now) and is_active(authorization):
         return authorization.access_token or ""
-    return renewed(authorization, now=now)
+    return renewed(authorization, now=now, is_urgent=is_urgent)
 
 
-def renewed(authorization: Authorization, *, now: datetime, rejected: str = "") -> str:
+def renewed(authorization: Authorization, *, now: datetime, rejected: str = "", is_urgent: bool = False) -> str:
     """A fresh access token other than `rejected`: somebody else's, if he was faster; else from one refresh.
 
     Raises as `current` does.
@@ -64,7 +65,7 @@ def renewed(authorization: Authorization, *, now: datetime, rejected: str = "") 
         token = row.access_token or ""
         if is_fresh(token, row.access_token_expires_at, moment) and token != rejected:
             return token
-        if claim(row, moment) and (grant := asked(row, token, moment)):
+        if claim(row, moment) and (grant := asked(row, token, moment, is_urgent=is_urgent)):
             return grant.access_token
     raise Busy("the token is being renewed")
 
@@ -102,7 +103,7 @@ def release(row: Authorization | ApplicationInformation) -> None:
     type(row).objects.filter(pk=row.pk, refreshing_until=row.refreshing_until).update(refreshing_until=None)
 
 
-def asked(row: Authorization, seen: str, now: datetime) -> Grant | None:
+def asked(row: Authorization, seen: str, now: datetime, *, is_urgent: bool) -> Grant | None:
     """One refresh under our claim, its outcome kept. None: the row changed meanwhile, so look again.
 
     `seen`: the access token there was before the claim. Raises NotAllowed for a refusal that is confirmed.
@@ -111,7 +112,7 @@ def asked(row: Authorization, seen: str, now: datetime) -> Grant | None:
         standing = found(row)
         if (standing.access_token or "") != seen:  # renewed between our look and our claim
             return None
-        grant = refresh(standing)
+        grant = refresh(standing, now, is_urgent=is_urgent)
         if not keep(standing, grant, now):
             return None
     finally:
@@ -131,10 +132,11 @@ def is_fresh(token: str | None, expires_at: datetime | None, now: datetime) -> b
     return bool(token) and expires_at is not None and expires_at - now > LEAST_LEFT
 
 
-def refresh(row: Authorization) -> Grant | None:
+def refresh(row: Authorization, now: datetime, *, is_urgent: bool = False) -> Grant | None:
     """A new grant, or None when the utility refused our refresh token twice: only then is it believed."""
     utility = utilities.get(row.application_information.utility)
     for _ in range(2):
+        budgets.take(row.application_information, now=now, is_token=True, is_urgent=is_urgent)
         try:
             return ask(utility, row)
         except InvalidGrant:
@@ -181,31 +183,32 @@ def end(row: Authorization, now: datetime) -> None:
     row.save()
 
 
-def client(app: ApplicationInformation, *, now: datetime) -> str:
+def client(app: ApplicationInformation, *, now: datetime, is_urgent: bool = False) -> str:
     """Our own token at a utility (client credentials), good for ten minutes at least. Raises as `current` does."""
     if is_fresh(app.client_access_token, app.client_access_token_expires_at, now):
         return app.client_access_token or ""
-    return renewed_client(app, now=now)
+    return renewed_client(app, now=now, is_urgent=is_urgent)
 
 
-def renewed_client(app: ApplicationInformation, *, now: datetime, rejected: str = "") -> str:
+def renewed_client(app: ApplicationInformation, *, now: datetime, rejected: str = "", is_urgent: bool = False) -> str:
     """A fresh client token other than `rejected`; one request in flight. Raises as `current` does."""
     for moment in moments(now):
         row = ApplicationInformation.objects.get(pk=app.pk)
         token = row.client_access_token or ""
         if is_fresh(token, row.client_access_token_expires_at, moment) and token != rejected:
             return token
-        if claim(row, moment) and (grant := asked_for_us(row, token, moment)):
+        if claim(row, moment) and (grant := asked_for_us(row, token, moment, is_urgent=is_urgent)):
             return grant.access_token
     raise Busy("our token is being renewed")
 
 
-def asked_for_us(row: ApplicationInformation, seen: str, now: datetime) -> Grant | None:
+def asked_for_us(row: ApplicationInformation, seen: str, now: datetime, *, is_urgent: bool) -> Grant | None:
     """One client token under our claim, kept where it was asked for. None: the row changed meanwhile, so look again."""
     try:
         standing = ApplicationInformation.objects.get(pk=row.pk)
         if (standing.client_access_token or "") != seen:
             return None
+        budgets.take(standing, now=now, is_token=True, is_urgent=is_urgent)
         grant = utilities.get(standing.utility).client_token(standing)
         return grant if keep_ours(standing, grant, now) else None
     finally:

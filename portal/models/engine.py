@@ -33,6 +33,17 @@ class Circuit(models.Model):
         return f"{self.application_information}: {'open' if self.opened_at else 'closed'}"
 
 
+class UtilityCall(models.Model):
+    """A call to a utility that limits how often it may be called; kept for as long as it counts."""
+
+    scope = models.CharField(max_length=60, help_text="What shares the budget.")
+    is_token = models.BooleanField(help_text="A request for a token.")
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["scope", "at"], include=["is_token"], name="utilitycall_counted")]
+
+
 class StaffAlert(models.Model):
     """Something that staff must look at. One row, and one mail, from its beginning to its end."""
 

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from espi import client
 from espi.models import Authorization, FetchJob
-from portal.flows import tokens
+from portal.flows import budgets, tokens
 from portal.flows.fetch.claiming import Clock, Lease, Watched
 from utilities.base import Utility
 
@@ -66,6 +66,7 @@ def resource(job: FetchJob, utility: Utility, token: str, into: BinaryIO, clock:
     app, left = job.application_information, DOWNLOAD_SECONDS - clock.passed()
     if left <= 0:
         raise client.Incomplete("there was no time left for the download")
+    budgets.take(app, now=clock.now(), is_urgent=is_urgent(job))
     with utility.session(app) as session_there:
         return client.get(
             session_there,
@@ -81,14 +82,19 @@ def resource(job: FetchJob, utility: Utility, token: str, into: BinaryIO, clock:
 def token_for(job: FetchJob, now: datetime) -> str:
     """The class of token this address is served with; never another."""
     if job.token_class == TokenClass.CLIENT:
-        return tokens.client(job.application_information, now=now)
+        return tokens.client(job.application_information, now=now, is_urgent=is_urgent(job))
     if job.token_class == TokenClass.REGISTRATION:
         return job.application_information.registration_access_token
-    return tokens.current(owner(job), now=now)
+    return tokens.current(owner(job), now=now, is_urgent=is_urgent(job))
 
 
 def renewed_token(job: FetchJob, rejected: str, now: datetime) -> str:
     """Another token of the same class than the one the utility did not take."""
     if job.token_class == TokenClass.CLIENT:
-        return tokens.renewed_client(job.application_information, now=now, rejected=rejected)
-    return tokens.renewed(owner(job), now=now, rejected=rejected)
+        return tokens.renewed_client(job.application_information, now=now, rejected=rejected, is_urgent=is_urgent(job))
+    return tokens.renewed(owner(job), now=now, rejected=rejected, is_urgent=is_urgent(job))
+
+
+def is_urgent(job: FetchJob) -> bool:
+    """Whether a person waits for it: it may use the part of a budget that is kept for that."""
+    return job.priority <= FetchJob.Priority.FIRST_DATA

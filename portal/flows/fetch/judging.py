@@ -12,7 +12,7 @@ from django.conf import settings
 import utilities
 from espi import atom, client, session
 from espi.models import FetchJob
-from portal.flows import circuits, standing, tokens
+from portal.flows import budgets, circuits, standing, tokens
 from portal.flows.fetch.asking import enqueue_planned, enqueue_status
 from portal.flows.fetch.calling import owner
 from portal.models import Circuit
@@ -22,6 +22,7 @@ from utilities.base import PlannedRequest, RevocationRefused
 log = logging.getLogger(__name__)
 
 State, Kind = FetchJob.State, FetchJob.Kind
+SPREAD = 30  # seconds over which those come back who wait for one budget
 LONGEST_AT_A_SHUT_DOOR = 300  # seconds
 HELD_UP_FOR = timedelta(days=3)  # a utility that cannot be reached costs no attempt
 SHORTEST_WAIT, LONGEST_WAIT = settings.JOB_WAITS_SECONDS  # between attempts
@@ -104,6 +105,16 @@ def unavailable(error: Exception, job: FetchJob, now: datetime) -> Result:
     circuits.failed(job.application_information, str(error), now=now)
     words = "The utility's service is not available at the moment; we keep trying."
     return held_up(job, words, now, getattr(error, "retry_after", None), longest=LONGEST_AT_A_SHUT_DOOR)
+
+
+def spent(error: budgets.Spent, job: FetchJob, now: datetime) -> Result:
+    """The job waits for its turn, and so do all that would ask with the same token; nothing is counted."""
+    asked = error.retry_after or 1
+    turn = now + timedelta(seconds=asked + random.uniform(0, min(asked, SPREAD)))  # noqa: S311
+    if job.authorization_id:
+        others = FetchJob.objects.filter(authorization=job.authorization_id, state=State.DUE, not_before__lt=turn)
+        others.update(not_before=turn)
+    return Result(State.DUE, "This utility lets us ask only so often. It is soon your turn.", turn, is_counted=False)
 
 
 def busy(error: tokens.Busy, job: FetchJob, now: datetime) -> Result:
@@ -235,6 +246,7 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (oauth.TokenUnavailable, unavailable),
     (oauth.NoConnection, unavailable),
     (tokens.Busy, busy),
+    (budgets.Spent, spent),
     (oauth.UnprovenServer, unproven),
     (oauth.UntrustedAddress, failed("The address is not one of this utility's. {}")),
     (oauth.TokenError, not_understood),

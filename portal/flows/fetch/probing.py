@@ -18,7 +18,7 @@ def probe(application_information_id: int, *, now: datetime) -> bool:
     if app is None:
         return False
     try:
-        tokens.renewed_client(app, now=now, rejected=app.client_access_token or "")
+        tokens.renewed_client(app, now=now, rejected=app.client_access_token or "", is_urgent=True)
     except (TryLater, NeedsAttention) as error:
         log.info("credentials not accepted yet: registration=%s cause=%s", app, type(error).__name__)
         return False

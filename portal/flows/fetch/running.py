@@ -9,7 +9,7 @@ from django.db import transaction
 import utilities
 from espi import atom, client
 from espi.models import Authorization, FetchJob
-from portal.flows import circuits, standing
+from portal.flows import budgets, circuits, standing
 from portal.flows.fetch import refusing
 from portal.flows.fetch.announced import NOT_HIS_FILE, another_owner, finish_waiting, match
 from portal.flows.fetch.asking import enqueue_first
@@ -95,8 +95,14 @@ def revoke(job: FetchJob, utility: Utility, clock: Clock) -> Result:
     """Tell the utility that the customer stopped, by our own token where it wants one."""
     app, authorization = job.application_information, owner(job)
     if utility.revokes_with_client_token:
-        with_token(job, utility, clock, lambda token: utility.revoke(app, authorization, client_token=token))
+
+        def tell(token: str) -> None:
+            budgets.take(app, now=clock.now(), is_urgent=True)
+            utility.revoke(app, authorization, client_token=token)
+
+        with_token(job, utility, clock, tell)
     else:
+        budgets.take(app, now=clock.now(), is_urgent=True)
         utility.revoke(app, authorization, client_token="")
     return Result(State.DONE, "The utility ended the sharing on its side.")
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from espi.models import ApplicationInformation, FetchJob
-from portal.flows import circuits
+from portal.flows import budgets, circuits
 from portal.flows.fetch.waking import INTERACTIVE, PROBE, publish, queue_of, wake
 from portal.models import Circuit
 
@@ -55,7 +55,7 @@ def chosen(app: ApplicationInformation, now: datetime) -> list[Job]:
     circuit = circuits.of(app)
     if circuit.opened_at:
         return probe(circuit, now)
-    most = circuits.room(circuit, MOST_AT_ONCE, now=now)
+    most = budgets.room(app, circuits.room(circuit, MOST_AT_ONCE, now=now), now=now)
     if not circuits.is_unsteady(circuit):
         return take(app.pk, most, now=now)
     fresh = take(app.pk, most, now=now, retries=False)

@@ -1,0 +1,174 @@
+"""How often a utility lets us call, held across workers; who waits for it goes first, and nothing is lost by waiting."""
+
+import threading
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from django.db import connection
+
+from espi import session
+from espi.models import ApplicationInformation, Authorization, FetchJob
+from portal.flows import budgets, fetch, purge
+from portal.models import UtilityCall
+from tests.portal import rows, standin
+from tests.portal.rows import NOW, PGE, V1
+from utilities import coned, pge
+from utilities.base import Budget
+
+pytestmark = pytest.mark.django_db
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+ONE_A_SECOND = Budget(1, 1.2)
+A_DAY = Budget(20_000, 86_400, resets_at=time(17), time_zone="America/Los_Angeles")
+
+
+@pytest.fixture
+def utility():
+    stand_in = standin.StandIn()
+    stand_in.says("/oauth/", standin.token())
+    stand_in.says("/Batch", (200, standin.feed(), {}))
+    with (
+        session.mounted("http://localhost:8001", stand_in.adapter),
+        session.mounted("https://localhost:8002", stand_in.adapter),
+    ):
+        yield stand_in
+
+
+@pytest.fixture
+def app(monkeypatch):
+    """PG&E's registration, under what is declared here."""
+    monkeypatch.setattr(pge.PGE, "budgets", (Budget(10, 60), Budget(3, 60, tokens_only=True)))
+    return rows.registration("pge", "")
+
+
+def took(app, count, now=NOW, **more):
+    """How many of so many calls were let through."""
+    taken = 0
+    for _ in range(count):
+        try:
+            budgets.take(app, now=now, **more)
+        except budgets.Spent:
+            continue
+        taken += 1
+    return taken
+
+
+# --- What is declared -------------------------------------------------------------------------------------------------
+
+
+def test_con_edison_is_asked_for_forty_tokens_a_minute_at_most():
+    assert coned.ConEdison.budgets == (Budget(40, 60, tokens_only=True),)
+
+
+@pytest.mark.parametrize(
+    ("now", "since"),
+    [
+        (datetime(2026, 1, 10, 0, 30, tzinfo=UTC), datetime(2026, 1, 9, 1, 0, tzinfo=UTC)),  # 16:30 Pacific
+        (datetime(2026, 1, 10, 1, 0, tzinfo=UTC), datetime(2026, 1, 10, 1, 0, tzinfo=UTC)),
+        (datetime(2026, 7, 10, 23, 59, tzinfo=UTC), datetime(2026, 7, 10, 0, 0, tzinfo=UTC)),  # 16:59, daylight saving
+    ],
+)
+def test_pges_day_begins_at_17_pacific(now, since):
+    assert A_DAY.counts_from(now) == since
+    assert A_DAY.free_after(now) > now
+
+
+# --- Taking -----------------------------------------------------------------------------------------------------------
+
+
+def test_calls_are_counted_over_any_minute_and_the_wait_is_told(app):
+    assert took(app, 4, NOW, is_urgent=True) == 4
+    assert took(app, 20, NOW + 30 * SECOND, is_urgent=True) == 6
+    with pytest.raises(budgets.Spent) as spent:
+        budgets.take(app, now=NOW + 50 * SECOND, is_urgent=True)
+    assert spent.value.retry_after == 10
+    assert took(app, 20, NOW + 61 * SECOND, is_urgent=True) == 4
+
+
+def test_a_part_is_kept_for_what_a_person_waits_for(app):
+    assert took(app, 20) == 8
+    assert took(app, 20, is_urgent=True) == 2
+
+
+def test_tokens_have_a_budget_of_their_own(app):
+    assert took(app, 5, is_token=True, is_urgent=True) == 3
+    assert took(app, 20, is_urgent=True) == 7
+
+
+def test_a_short_wait_is_waited_out(app, monkeypatch):
+    monkeypatch.setattr(pge.PGE, "budgets", (Budget(1, 0.05),))
+    assert took(app, 3) == 3
+
+
+def test_one_budget_serves_all_our_registrations_with_a_vendor(app):
+    other, third = (ApplicationInformation(utility="pge", environment=name) for name in ("test", "production"))
+    assert (budgets.scope(other), budgets.scope(app)) == (budgets.scope(third), "pge sandbox")
+
+
+def test_a_code_that_cannot_wait_is_exchanged_and_counted(app):
+    took(app, 10, is_urgent=True)
+    budgets.note(app, now=NOW)
+    assert UtilityCall.objects.count() == 11
+
+
+def test_what_no_budget_counts_any_more_is_deleted(app):
+    took(app, 2, NOW - timedelta(days=3))
+    took(app, 1, NOW - timedelta(days=1))
+    assert purge.purge(NOW)["calls"] == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_i4_many_workers_at_the_same_instant_take_no_more_than_there_is(app):
+    taken = []
+
+    def take():
+        taken.append(took(app, 5, is_urgent=True))
+        connection.close()
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (sum(taken), UtilityCall.objects.count()) == (10, 10)
+
+
+# --- Jobs that meet a spent budget ------------------------------------------------------------------------------------
+
+
+def test_a_job_that_meets_a_spent_budget_waits_for_its_turn_and_loses_no_attempt(app, utility):
+    held = rows.authorization(app)
+    job = rows.job(held, f"{PGE}/Batch/Subscription/976")
+    took(app, 10, is_urgent=True)
+    fetch.run(job.pk, now=NOW)
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.held_up_since) == ("due", 0, None)
+    assert 58 * SECOND < job.not_before - NOW <= 92 * SECOND
+    assert "only so often" in job.reason
+    assert utility.asked == []
+    fetch.run(job.pk, now=NOW + 2 * MINUTE)
+    job.refresh_from_db()
+    assert job.state == "done"
+
+
+def test_f36_expired_connections_are_given_tokens_as_the_budget_allows_and_their_other_jobs_wait_along(utility):
+    app = rows.registration()
+    held = [rows.authorization(app, str(number)) for number in range(1000, 1045)]
+    Authorization.objects.update(access_token_expires_at=NOW)
+    jobs = [rows.job(each, f"{V1}/Batch/Download?subscriptionId={each.utility_subscription_id}&part={part}")
+            for each in held for part in range(2)]  # fmt: skip
+    for job in jobs:
+        fetch.run(job.pk, now=NOW)
+    assert len(utility.paths("/oauth/")) == 32  # the share of forty that is not kept for people who wait
+    calls = len(utility.asked)
+    for job in jobs:  # what waits for a token is not even claimed
+        assert not (fetch.run(job.pk, now=NOW + 30 * SECOND) and len(utility.asked) > calls)
+    assert FetchJob.objects.filter(state="due", not_before__gt=NOW + 55 * SECOND).count() == 2 * (45 - 32)
+
+
+def test_a_sweep_wakes_no_more_jobs_than_there_will_be_calls_for(app, monkeypatch):
+    assert budgets.room(app, 1000, now=NOW) == 10
+    took(app, 4)
+    assert budgets.room(app, 1000, now=NOW) == 6
+    monkeypatch.setattr(pge.PGE, "budgets", (ONE_A_SECOND, A_DAY))
+    assert budgets.room(app, 1000, now=NOW) == 12
+    assert budgets.room(rows.registration("essex", ""), 1000, now=NOW) == 1000
