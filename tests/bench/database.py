@@ -13,32 +13,32 @@ from portal.local import servers
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[str]:
-    """The address of a new, empty database; it is dropped at the end, and the server stopped if it was ours."""
-    with _server(directory) as address:
-        name = f"bench_{secrets.token_hex(4)}"
-        with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        try:
-            yield urlunsplit(urlsplit(address)._replace(path=f"/{name}"))
-        finally:
-            with psycopg.connect(address, autocommit=True) as connection:
-                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-@contextmanager
-def _server(directory: Path) -> Iterator[str]:
+def server(directory: Path) -> Iterator[str]:
+    """The address of a server: the one in DATABASE_URL, or one of our own, stopped and removed at the end."""
     if address := servers.given("DATABASE_URL"):
         yield address
         return
     directory.mkdir(parents=True, exist_ok=True)
-    server = servers.Postgres(Path(tempfile.mkdtemp(prefix="postgres-", dir=directory)))
+    ours = servers.Postgres(Path(tempfile.mkdtemp(prefix="postgres-", dir=directory)))
     try:
-        server.start()
-        yield server.url
+        ours.start()
+        yield ours.url
     finally:
-        server.stop()
-        servers.remove(server)
+        ours.stop()
+        servers.remove(ours)
+
+
+@contextmanager
+def opened(address: str) -> Iterator[str]:
+    """The address of a new, empty database on that server; it is dropped at the end."""
+    name = f"bench_{secrets.token_hex(4)}"
+    with connect(address) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    try:
+        yield urlunsplit(urlsplit(address)._replace(path=f"/{name}"))
+    finally:
+        with connect(address) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def connect(address: str) -> psycopg.Connection:

@@ -161,7 +161,10 @@ def gas(draw: random.Random, start: int, step: int) -> Reading:
 
 @dataclass(frozen=True)
 class Shape:
-    """A kind of document: `step` is the seconds of a reading; `in_one_block`: all of it is one IntervalBlock."""
+    """A kind of document: `step` is the seconds of a reading; `in_one_block`: all of it is one IntervalBlock.
+
+    `meters`: how many share the document; 0: as many as its size asks for.
+    """
 
     writer: Writer
     zone: ZoneInfo
@@ -171,6 +174,7 @@ class Shape:
     uom: int = 72
     commodity: int = 1
     multiplier: int = 0
+    meters: int = 0
     in_one_block: bool = False
 
 
@@ -181,7 +185,8 @@ SHAPES = {
     "coned": Shape(*_CONED, 900, home),
     "coned_decimals": Shape(*_CONED, 900, decimal_home, multiplier=3),
     "five_minutes": Shape(*_CONED, 300, home),
-    "one_block": Shape(*_CONED, 300, home, in_one_block=True),
+    "one_block": Shape(*_CONED, 300, home, meters=1, in_one_block=True),
+    "one_meter": Shape(*_CONED, 900, home, meters=1),
     "pge": Shape(*_PGE, 3600, tou_home, multiplier=-3),
     "gas": Shape(*_PGE, 86400, gas, uom=169, commodity=7, multiplier=-8),
     "utilityapi": Shape(*_UTILITYAPI, 900, plain_home, multiplier=-3),
@@ -192,6 +197,9 @@ def document(cache: Path, name: str, size: int) -> Path:
     """The file of that shape, `size` bytes and at most a day of readings more; made if it is not there yet."""
     edition = sha256(Path(__file__).read_bytes()).hexdigest()[:8]
     path = cache / f"{name}-{size}-{edition}.xml"
+    if not path.exists():
+        for old in cache.glob(f"{name}-{size}-*"):
+            old.unlink()
     return path if path.exists() else _kept(path, written(SHAPES[name], size))
 
 
@@ -212,7 +220,7 @@ def _kept(path: Path, parts: Iterator[str] | list[str]) -> Path:
 def written(shape: Shape, size: int) -> Iterator[str]:
     """The text of a document of that size, in parts. Its meters follow each other, each from the same first day on."""
     draw, done = random.Random(20260201), 0
-    meters = 1 if shape.in_one_block else -(-size // METER_BYTES)
+    meters = shape.meters or -(-size // METER_BYTES)
     for meter in range(meters):
         goal = size * (meter + 1) // meters
         opening = [shape.writer.opening, _kinds(shape)] if meter == 0 else []

@@ -53,10 +53,10 @@ def append(path: Path, figures: Iterable[Figure]) -> None:
     path.write_text(json.dumps(list(found.values()), indent=1) + "\n")
 
 
-def row(figure: Figure) -> str:
-    """A line of the table."""
-    limit = "" if figure.limit is None else f"{'≤' if figure.better == 'lower' else '≥'} {figure.limit:g}"
-    verdict = "" if figure.limit is None else "kept" if figure.is_kept else "MISSED"
+def row(figure: Figure, *, is_judged: bool = True) -> str:
+    """A line of the table; without a verdict where the value means nothing."""
+    limit = "" if figure.limit is None else f"{'≤' if figure.better == 'lower' else '≥'} {figure.limit:.4g}"
+    verdict = "" if figure.limit is None or not is_judged else "kept" if figure.is_kept else "MISSED"
     return f"{figure.name:<58} {figure.value:>9g} {figure.unit:<8} {limit:>8} {verdict:<7} {figure.note}".rstrip()
 
 

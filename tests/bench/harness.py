@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import psycopg
 
 from tests.bench import child, database, documents
 from tests.bench.measure import Sample
@@ -55,15 +57,36 @@ class Bench:
     @cached_property
     def database(self) -> str:
         """The address of a database of our own with all tables; made when first asked for."""
+        return self.another_database()
+
+    def another_database(self) -> str:
+        """One more. In a smoke it is the same: Django stays with one for the life of a process."""
+        if self.quick and "database" in self.__dict__:
+            return self.database
         self.log("  (setting up a database)")
-        address = self._open.enter_context(database.opened(self.directory))
-        self._call("rows:make_tables", {}, self.environment(address))
+        address = self._open.enter_context(database.opened(self._server))
+        self._call("rows:make_tables", {}, self._environment(address))
         return address
 
-    def fresh(self, function: str, *, database: bool = False, **arguments: Any) -> Sample:
-        """Call `module:function` in a process of its own; with `database`, Django is set up there. Raises Failed."""
-        environment = self.environment(self.database) if database else os.environ | {"DJANGO_SETTINGS_MODULE": ""}
-        return self._call(function, arguments, environment)
+    def emptied(self) -> None:
+        """Remove every customer, and what is stored of him."""
+        with database.connect(self.database) as connection:
+            connection.execute("TRUNCATE portal_user, bench_plainreading CASCADE")
+
+    def settled(self, address: str = "") -> None:
+        """Bring a database to where it stands a day after a load: vacuumed, and a checkpoint has been."""
+        with database.connect(address or self.database) as connection:
+            connection.execute("VACUUM (ANALYZE)")
+            with suppress(psycopg.errors.InsufficientPrivilege):
+                connection.execute("CHECKPOINT")
+
+    def fresh(self, function: str, **arguments: Any) -> Sample:
+        """Call `module:function` in a process of its own, without Django. Raises Failed."""
+        return self._call(function, arguments, os.environ | {"DJANGO_SETTINGS_MODULE": ""})
+
+    def stored(self, function: str, *, at: str = "", **arguments: Any) -> Sample:
+        """The same with Django on our database, or on the one at that address. Raises Failed."""
+        return self._call(function, arguments, self._environment(at or self.database))
 
     def _call(self, function: str, arguments: dict[str, Any], environment: dict[str, str]) -> Sample:
         """A smoke saves the seconds of starting processes: there, everything happens in this one."""
@@ -76,15 +99,19 @@ class Bench:
             raise Failed(f"{function} {arguments}: {done.stderr.strip()[-2000:]}")
         return Sample(**json.loads(done.stdout.splitlines()[-1]))
 
-    def interleaved(self, methods: Mapping[str, Callable[[], Sample]], rounds: int | None = None) -> "Measured":
+    def interleaved(self, methods: Mapping[Any, Callable[[], Sample]], rounds: int | None = None) -> "Measured":
         """Measure methods in turns, so that what else the machine does falls on all of them alike."""
-        found: dict[str, list[Sample]] = {name: [] for name in methods}
+        found: dict[Any, list[Sample]] = {name: [] for name in methods}
         for _ in range(rounds or self.rounds):
             for name, method in methods.items():
                 found[name].append(method())
         return Measured(found)
 
-    def environment(self, address: str) -> dict[str, str]:
+    @cached_property
+    def _server(self) -> str:
+        return self._open.enter_context(database.server(self.directory))
+
+    def _environment(self, address: str) -> dict[str, str]:
         """Of a process that uses Django on that database."""
         where = {"DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": "portal.settings", "VAR_DIR": str(self.directory)}
         return os.environ | self._keys | where
@@ -98,22 +125,22 @@ def _key() -> str:
 class Measured:
     """The samples of each method."""
 
-    samples: dict[str, list[Sample]]
+    samples: dict[Any, list[Sample]]
 
-    def cpu(self, name: str) -> float:
+    def cpu(self, name: Any) -> float:
         return median(sample.cpu for sample in self.samples[name])
 
-    def wall(self, name: str) -> float:
+    def wall(self, name: Any) -> float:
         return median(sample.wall for sample in self.samples[name])
 
-    def peak(self, name: str) -> float:
+    def peak(self, name: Any) -> float:
         """MiB."""
         return median(sample.peak for sample in self.samples[name]) / 1024
 
-    def told(self, name: str, what: str) -> Any:
+    def told(self, name: Any, what: str) -> Any:
         return median(sample.told[what] for sample in self.samples[name])
 
-    def ratio(self, name: str, to: str) -> tuple[float, str]:
+    def ratio(self, name: Any, to: Any) -> tuple[float, str]:
         """CPU time of one method in units of another's; and the same by the clock on the wall, in words."""
         ratio = self.cpu(name) / self.cpu(to)
         by_wall = self.wall(name) / self.wall(to)

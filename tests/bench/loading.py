@@ -1,11 +1,8 @@
 """Documents into PostgreSQL: the first time, the same again, and the same with one byte more; and what they take up."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 
-import psycopg
-
-from tests.bench import database, documents
+from tests.bench import documents
 from tests.bench.figures import Figure, at_least, at_most
 from tests.bench.harness import Bench, Measured
 from tests.bench.measure import Sample
@@ -68,27 +65,22 @@ class _Loads:
             "settled": self._settled,
             "again": lambda: self._store(self.path),
             "longer": lambda: self._store(self.longer),
-            "textbook": lambda: self.bench.fresh("rows:textbook", database=True, path=str(self.path)),
+            "textbook": lambda: self.bench.stored("rows:textbook", path=str(self.path)),
         }
 
     def _floor(self) -> Sample:
         return self.bench.fresh("parsing:floor", path=str(self.path))
 
     def _first(self) -> Sample:
-        with database.connect(self.bench.database) as connection:
-            connection.execute("TRUNCATE portal_user, bench_plainreading CASCADE")
+        self.bench.emptied()
         self.subscription = None
         sample = self._store(self.path)
         self.subscription = sample.told["subscription"]
         return sample
 
     def _store(self, path: object) -> Sample:
-        return self.bench.fresh("stored:store", database=True, path=str(path), subscription=self.subscription)
+        return self.bench.stored("stored:store", path=str(path), subscription=self.subscription)
 
     def _settled(self) -> Sample:
-        """As the database stands when a file comes again the next day: vacuumed, and a checkpoint has been."""
-        with database.connect(self.bench.database) as connection:
-            connection.execute("VACUUM (ANALYZE)")
-            with suppress(psycopg.errors.InsufficientPrivilege):
-                connection.execute("CHECKPOINT")
-        return self.bench.fresh("stored:sizes", database=True)
+        self.bench.settled()
+        return self.bench.stored("stored:sizes")

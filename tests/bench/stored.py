@@ -67,6 +67,34 @@ def sizes() -> Sample:
     return sample
 
 
+def copy_meters(copies: int) -> Sample:
+    """As many more meters with the readings of the first one, their rows in the order of days, as they would arrive."""
+    first = models.MeterReading.objects.earliest("pk")
+    subscription, name = first.usage_point.subscription, secrets.token_hex(4)
+    points = models.UsagePoint.objects.bulk_create(
+        models.UsagePoint(
+            subscription=subscription, resource_id=f"{name}-{number}", time_zone=first.usage_point.time_zone
+        )
+        for number in range(copies)
+    )
+    channel = {"channel": first.channel, "reading_type": first.reading_type}
+    made = models.MeterReading.objects.bulk_create(
+        models.MeterReading(usage_point=point, **channel) for point in points
+    )
+    columns = [
+        field.column for field in models.IntervalBlock._meta.concrete_fields if field.column != "meter_reading_id"
+    ]
+    names = ", ".join(f'"{column}"' for column in columns)
+    with measuring() as sample, connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO espi_intervalblock (meter_reading_id, {names}) SELECT copy, {names} FROM espi_intervalblock "
+            "CROSS JOIN unnest(%s::bigint[]) AS copy WHERE meter_reading_id = %s ORDER BY local_date, copy",
+            [[each.pk for each in made], first.pk],
+        )
+    sample.told["meters"] = [each.pk for each in made]
+    return sample
+
+
 def _subscription() -> models.Subscription:
     user = User.objects.create_user(f"{secrets.token_hex(8)}@example.com")
     return models.Subscription.objects.create(retail_customer=user, utility="cecony", time_zone="America/New_York")
