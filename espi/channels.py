@@ -160,24 +160,11 @@ class Channels:
         if found is None:
             before_refining()
             finer = min(channel.multiplier, packing.fitting_multiplier(values, multiplier))
-            self._refine(channel, finer)
+            refine(channel.row, finer)
             found = packing.scaled(values, multiplier - channel.multiplier)
         if found is None:
             raise NotStorable("a value with more digits than can be stored exactly")
         return found
-
-    def _refine(self, channel: Channel, multiplier: int) -> None:
-        if multiplier < _SMALLEST_MULTIPLIER:
-            raise NotStorable("a value with more digits than can be stored exactly")
-        by = 10 ** (channel.multiplier - multiplier)
-        try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                for statement in _RESCALED:
-                    cursor.execute(statement, {"by": by, "id": channel.row.pk})
-        except DataError:
-            raise NotStorable("a value with more digits than can be stored beside the ones that are here") from None
-        channel.row.power_of_ten_multiplier = multiplier
-        channel.row.save(update_fields=["power_of_ten_multiplier"])
 
     def _kept_zone(self, usage_point_id: str) -> str | None:
         row = self._find(self._row_id(usage_point_id))
@@ -188,7 +175,14 @@ class Channels:
         return row.time_zone
 
     def _find(self, row_id: str) -> models.UsagePoint | None:
-        return models.UsagePoint.objects.filter(subscription=self.subscription, resource_id=row_id).first()
+        """The usage point of that id, or the one that had the id before it was found to be another's."""
+        known = {"subscription": self.subscription, "resource_id": row_id}
+        row = models.UsagePoint.objects.filter(**known).first()
+        if row is None and (
+            alias := models.UsagePointAlias.objects.select_related("usage_point").filter(**known).first()
+        ):
+            row = alias.usage_point
+        return next((each for each in self._usage_points.values() if row and each.pk == row.pk), row)
 
     def _bring_up_to_date(self, row: models.UsagePoint, usage_point_id: str) -> None:
         said = self.directory.usage_points.get(usage_point_id)
@@ -210,8 +204,8 @@ class Channels:
         plain = short(usage_point_id)
         said = self.directory.usage_points.get(usage_point_id)
         kind = said.service_kind if said else None
-        rows = models.UsagePoint.objects.filter(subscription=self.subscription, resource_id=plain)
-        taken = rows.values_list("service_kind", flat=True).first()
+        row = self._find(plain)
+        taken = row.service_kind if row else None
         if kind is None or taken is None or taken == kind:
             return plain
         return short(f"{usage_point_id};kind={kind}")
@@ -325,6 +319,21 @@ def _stored(channel: Channel, columns: resources.Columns) -> dict[int, Decimal]:
         for index, value in enumerate(block.values)
         if value is not None
     }
+
+
+def refine(row: models.MeterReading, multiplier: int) -> None:
+    """Bring all that is stored of a channel to a smaller power of ten. Raises NotStorable."""
+    if multiplier < _SMALLEST_MULTIPLIER:
+        raise NotStorable("a value with more digits than can be stored exactly")
+    by = 10 ** (row.power_of_ten_multiplier - multiplier)
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            for statement in _RESCALED:
+                cursor.execute(statement, {"by": by, "id": row.pk})
+    except DataError:
+        raise NotStorable("a value with more digits than can be stored beside the ones that are here") from None
+    row.power_of_ten_multiplier = multiplier
+    row.save(update_fields=["power_of_ten_multiplier"])
 
 
 def _span(columns: resources.Columns) -> tuple[int, int]:

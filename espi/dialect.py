@@ -51,6 +51,7 @@ class Dialect:
     the quality RAW, and give way to any other, whichever came first.
     `is_per_meter`: each MeterReading is one meter's, so that readings under another id are another meter's, or of the
     same one under another number. Otherwise ids say nothing of meters (UtilityAPI has one for each window).
+    `agreement_is_usage_point`: the CustomerAgreement of customer data has the id of the UsagePoint.
     `default_currency` is the ISO 4217 number of amounts that name none.
     `usage_points`: by what a usage point is known again. "id", its last path segment, within a utility that numbers all
     of its own; "address", host and path of its link, for files that may come from anywhere: many give the first meter of
@@ -64,6 +65,7 @@ class Dialect:
     gas_bill_units: Mapping[int, Unit] = field(default_factory=dict)
     provisional_path: str = ""
     is_per_meter: bool = False
+    agreement_is_usage_point: bool = False
     default_currency: int | None = None
     usage_points: Literal["id", "address"] = "id"
 

@@ -35,6 +35,7 @@ from espi.enums import (
 )
 from espi.packing import Publication
 from espi.particulars import Particulars
+from espi.places import Places
 
 __all__ = [
     "ALL",
@@ -226,6 +227,7 @@ class _Ingest:
         self.written = storage.Written()
         self.said: Counter[str] = Counter()
         self.particulars = Particulars(document)
+        self.places = Places(rules.dialect)
         self.resources: Counter[str] = Counter()
         self.other: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
@@ -286,7 +288,7 @@ class _Ingest:
             case resources.Unknown():
                 self._take_unknown(resource)
             case resources.CustomerResource():
-                self._take_other(resource.noun, is_customer=True)
+                self._take_customer(resource)
             case resources.Other():
                 self._take_other(resource.name, is_customer=resource.is_customer)
             case resources.UsageSummary():
@@ -319,6 +321,11 @@ class _Ingest:
     def _note_time(self, entry: resources.Entry) -> None:
         if entry.published_at and (self.published_at is None or entry.published_at > self.published_at):
             self.published_at = entry.published_at
+
+    def _take_customer(self, resource: resources.CustomerResource) -> None:
+        self._take_other(resource.noun, is_customer=True)
+        if self.rules.accepts & {CUSTOMER, resource.noun}:
+            self.places.learn(resource)
 
     def _take_other(self, name: str, *, is_customer: bool) -> None:
         if is_customer and not self.rules.accepts & {CUSTOMER, name}:
@@ -468,6 +475,7 @@ class _Ingest:
         for bill in self.bills:
             self._store_bill(bill)
         self.particulars.store(self.channels, self.directory)
+        self.places.store(self.channels.subscription)
         self._cross_check()
 
     def _cross_check(self) -> None:

@@ -6,7 +6,7 @@ in his transaction.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -14,6 +14,7 @@ from django.db import connection
 from espi import models, packing
 from espi.packing import Change, Day, Said, Single
 
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _ARRAYS = '"values", costs, qualities, tous, tiers, cpps'
 _DAY_COLUMNS = (
     f'meter_reading_id, local_date, interval_length, start, {_ARRAYS}, total, total_cost, "count", published_at, '
@@ -131,6 +132,21 @@ class Batch:
             written.add(_write_singles(self.singles, self.document_id))
         self.days, self.singles, self.size = {}, {}, 0
         return written
+
+
+def day_of(row: models.IntervalBlock, meter_reading_id: int) -> Day:
+    """A stored row as one of another channel."""
+    columns = (row.values, row.costs, row.qualities, row.tous, row.tiers, row.cpps)
+    key = (meter_reading_id, row.local_date, row.interval_length)
+    at = row.published_at or _LONG_AGO
+    return Day(*key, row.start, columns, at, row.document_id, publications=row.publications, documents=row.documents)
+
+
+def single_of(row: models.IntervalReading, meter_reading_id: int) -> Single:
+    """The same of a row of IntervalReading."""
+    content = (row.value, row.cost, row.quality, row.tou, row.tier, row.cpp)
+    said = Said(*content, row.published_at, row.document_id)
+    return Single(meter_reading_id, row.start, row.duration, row.local_date, said, is_told=True)
 
 
 def _write_days(days: dict[tuple, Day], document_id: int) -> Written:

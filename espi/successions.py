@@ -8,6 +8,9 @@ import itertools
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import F, Q
 
 from espi import models, numbers
 
@@ -16,16 +19,34 @@ Reason = models.Succession.Reason
 
 
 class Note(NamedTuple):
-    """Something that a page says of a usage point: since when (aware UTC), and why."""
+    """Something that a page says of a usage point: since when (aware UTC), and why.
+
+    `other` is the public id of the usage point that may be the same service and is kept apart; `is_before`: it went before.
+    """
 
     at: datetime
     reason: str
+    other: UUID | None = None
+    is_before: bool = False
 
 
 def notes(usage_point: models.UsagePoint) -> list[Note]:
-    """Oldest first; what happened to several channels at once is said once."""
-    rows = models.Succession.objects.filter(usage_point=usage_point).order_by("at").values_list("at", "reason")
-    return [Note(numbers.from_epoch(at), reason) for at, reason in dict.fromkeys(rows)]
+    """Oldest first; what happened to several channels at once, or to the whole service, is said once."""
+    rows = models.Succession.objects.filter(Q(usage_point=usage_point) | Q(other=usage_point))
+    columns = ("at", "reason", "meter_reading", "usage_point", "usage_point__public_id", "other__public_id")
+    told: dict[Note, None] = {}
+    of_the_service: set[int] = set()
+    # Facts of the whole service first: they say why, where those of its channels only see another id.
+    for at, reason, channel, own, public_id, other in rows.order_by(
+        F("meter_reading").asc(nulls_first=True)
+    ).values_list(*columns):
+        if channel is None:
+            of_the_service.add(at)
+        elif at in of_the_service:
+            continue
+        is_before = own == usage_point.pk
+        told[Note(numbers.from_epoch(at), reason, other and (other if is_before else public_id), is_before)] = None
+    return sorted(told, key=lambda note: note.at)
 
 
 def widen(channel: models.MeterReading, told: Mapping[str, Span]) -> list[models.MeterSpan]:
@@ -44,7 +65,10 @@ def widen(channel: models.MeterReading, told: Mapping[str, Span]) -> list[models
 
 
 def settle(
-    channel: models.MeterReading, spans: Iterable[models.MeterSpan], together: set[str], document: models.Document
+    channel: models.MeterReading,
+    spans: Iterable[models.MeterSpan],
+    together: set[str],
+    document: models.Document | None,
 ) -> None:
     """Keep one Succession for each id that readings of a channel went on under. `together`: the ids of one document.
 

@@ -181,8 +181,11 @@ class PGE(Utility):
         return GAS
 
     def dialect(self, app: ApplicationInformation) -> Dialect:
-        """Since 2023 each meter of a service agreement has a MeterReading of its own (developer page, release notes)."""
-        return replace(super().dialect(app), is_per_meter=True)
+        """Since 2023 each meter of a service agreement has a MeterReading of its own (developer page, release notes).
+
+        A usage point is a service agreement (Supported APIs table): its id is that of the CustomerAgreement.
+        """
+        return replace(super().dialect(app), is_per_meter=True, agreement_is_usage_point=True)
 
     # --- Tokens ---
 

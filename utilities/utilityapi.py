@@ -5,10 +5,12 @@ References: utilityapi.com/docs/greenbutton/{api,oauth,scope,xml}, and /docs/uti
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import ClassVar
 
 from espi import client
+from espi.dialect import Dialect
 from espi.models import ApplicationInformation, Authorization
 from utilities.addresses import Addresses, in_sandbox
 from utilities.base import (
@@ -111,6 +113,10 @@ class UtilityAPI(Utility):
     def token_dialect(self, app: ApplicationInformation) -> TokenDialect:
         """RFC 6749. The token answer's `resourceURI` has no `Batch`, the Authorization's has; ids are the same."""
         return TokenDialect(subscription_from=SUBSCRIPTION_FROM_EITHER)
+
+    def dialect(self, app: ApplicationInformation) -> Dialect:
+        """The uid of an agreement is that of its meter, which is the usage point's (captured customer feed)."""
+        return replace(super().dialect(app), agreement_is_usage_point=True)
 
     def can_revoke(self, app: ApplicationInformation) -> bool:
         """With a token of the JSON API."""

@@ -2,7 +2,7 @@
 
 from espi.models.authorization import ApplicationInformation, Authorization, AuthorizationRequest, Subscription
 from espi.models.exchange import Document, DocumentPart, FetchJob, Notification
-from espi.models.identity import MeterSpan, Succession
+from espi.models.identity import MeterSpan, ServicePlace, Succession, UsagePointAlias
 from espi.models.usage import (
     ElectricPowerQualitySummary,
     IntervalBlock,
@@ -35,8 +35,10 @@ __all__ = [
     "Notification",
     "ProgramIdMapping",
     "ReadingType",
+    "ServicePlace",
     "Subscription",
     "Succession",
     "UsagePoint",
+    "UsagePointAlias",
     "UsageSummary",
 ]

@@ -67,4 +67,5 @@ def delete_data(subscription: Subscription) -> None:
     ingest.lock(subscription)
     subscription.usage_points.all().delete()
     subscription.documents.all().delete()
+    subscription.places.all().delete()
     LocalTimeParameters.objects.filter(subscription=subscription).delete()

@@ -49,6 +49,7 @@ def store(
             must_name=is_guess(job),
         )
         require_something(document)
+        continuity.settle(row, document, now=clock.now())
     return document
 
 
