@@ -84,7 +84,7 @@ def keep(results: list[dict[str, Any]], output: Path) -> None:
 
 
 def perform(wanted: list[Experiment], output: Path) -> list[dict[str, Any]]:
-    """One after the other on one world; on a new one after a failure, which may have left anything behind."""
+    """One after the other on one world."""
     from tests.chaos.world import World
 
     found: list[dict[str, Any]] = []

@@ -199,8 +199,24 @@ class World:
             self.programs[name].start()
         until(lambda: self.answers(self.sandbox_url("/_sandbox/faults")), REACHABLE_IN, "the sandbox answers")
         until(lambda: self.answers(self.url("/")), REACHABLE_IN, "the site answers")
-        requests.delete(self.sandbox_url("/_sandbox/faults"), timeout=10).raise_for_status()
+        self.disarm()
+        self.settle()
         until(self.listens, REACHABLE_IN, "the workers listen")
+
+    def settle(self) -> None:
+        """End whatever an experiment left on its way, here and at the utilities: the next one begins on its own."""
+        from django.utils import timezone
+
+        from espi.models import FetchJob, Notification
+        from portal.models import Circuit
+
+        ended = {"state": FetchJob.State.SUPERSEDED, "reason": "An experiment is over."}
+        FetchJob.objects.filter(state__in=FetchJob.OPEN).update(**ended, finished_at=timezone.now())
+        Notification.objects.filter(state=Notification.State.RECEIVED).update(state="quarantined", reason="Over.")
+        Circuit.objects.all().delete()
+        store = self.store
+        store.execute("UPDATE notifications SET sent = due, status = 0 WHERE sent IS NULL")
+        store.close()
 
     def listens(self) -> bool:
         """Whether every worker answers."""
@@ -374,7 +390,8 @@ class World:
         """What is on its way, in words: notifications not sent or not resolved, jobs not ended."""
         from espi.models import FetchJob, Notification
 
-        unsent = [row for row in self.said("notifications") if row["sent"] is None or row["status"] is None]
+        soon = time.time() + 60  # webhooks that were not accepted come again after an hour
+        unsent = [row for row in self.said("notifications") if row["status"] is None and row["due"] < soon]
         received = Notification.objects.filter(state=Notification.State.RECEIVED).count()
         jobs = FetchJob.objects.filter(state__in=FetchJob.OPEN).exclude(state__in=besides)
         words = [f"{len(unsent)} notifications to be sent"] if unsent else []

@@ -6,7 +6,7 @@ What is stored is compared with what the sandbox's own ledger says it delivered,
 import json
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -122,6 +122,22 @@ def test_without_a_notification_the_request_waits_and_says_so(world):
     job = FetchJob.objects.get()
     assert (job.state, job.attempts) == ("awaiting_notification", 1)
     assert "will tell us" in job.reason
+
+
+def test_f23_a_request_that_the_utility_still_has_in_hand_goes_on_waiting(world):
+    authorization = connect(world, CECONY_V1)
+    job = FetchJob.objects.get()
+    fetch.run(job.pk, now=datetime.now(UTC))
+    fetch.run(job.pk, now=datetime.now(UTC) + timedelta(hours=27))
+    asked = [row["status"] for row in world.sandbox.store.find("ledger") if "/Batch/" in row["path"]]
+    job.refresh_from_db()
+    assert asked == [202, 400]
+    assert job.state == "awaiting_notification"
+    assert "still preparing" in job.reason
+    world.work()
+    job.refresh_from_db()
+    assert job.state == "done"
+    assert stored(authorization) == delivered(world)
 
 
 def test_essex_is_asked_the_same_again_until_it_is_ready(world):

@@ -125,7 +125,9 @@ def after_notification(sandbox: Sandbox, row: Row) -> None:
 def v1_files(sandbox: Sandbox, authorization: Row, window: Window) -> list[dict[str, Any]]:
     """Plans of the files of one subscription, each up to 25 MB: parts of [service, meter, quantity, start, end]."""
     files: list[dict[str, Any]] = [{"parts": [], "first": True, "window": list(window)}]
-    room = terms.BATCH_FILE["v1"] // BYTES_PER_READING["v1"]
+    small = sandbox.fault("small_files", authorization["utility"])
+    size = terms.BATCH_FILE["v1"] if small is None else int(small.get("bytes", 2_000_000))
+    room = size // BYTES_PER_READING["v1"]
     left = room
     for parts, readings in _v1_parts(sandbox, authorization, window):
         if readings > left:

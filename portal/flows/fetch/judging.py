@@ -190,7 +190,20 @@ def refused(error: client.Refused, job: FetchJob, now: datetime) -> Result:
         return our_credentials(error, job, now)
     if "date range too large" in error.reason.lower() and (halves := smaller(job, now)):
         return Result(State.SUPERSEDED, f"The period was too long; it is asked for in {len(halves)} parts.")
+    if is_pending_there(job, now):
+        words = "The utility is still preparing what we asked for, and will tell us when it is ready."
+        return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN, accepted_at=job.accepted_at)
     return Result(State.FAILED, f"The utility refused the request. {error.reason}")
+
+
+def is_pending_there(job: FetchJob, now: datetime) -> bool:
+    """Whether a refusal means that our first request is still being worked on: a batch that was accepted already.
+
+    Con Edison rejects a request that it has in hand, in what words is not known (contract §6).
+    """
+    if job.accepted_at is None or not utilities.get(job.application_information.utility).announces_batches:
+        return False
+    return now - job.accepted_at < 2 * ANNOUNCED_WITHIN
 
 
 def smaller(job: FetchJob, now: datetime) -> list[FetchJob]:
