@@ -480,6 +480,10 @@ class _Ingest:
 
     def _cross_check(self) -> None:
         """Count where the document says one thing twice, and differently. The numbers stand as they are."""
+        if self.written.contradicted:
+            self.remarks["reading", "it is told twice, and differently (the last one was taken)"] = (
+                self.written.contradicted
+            )
         for what, why in self.channels.contradictions():
             self.remarks[what, why] += 1
         for said, name in itertools.product(self.local_times, self.channels.zone_names):

@@ -284,6 +284,14 @@ def _rank(said: Said) -> tuple[tuple[bool, int], ...]:
     return tuple((each is not None, each or 0) for each in said.content)
 
 
+def agree(old: Day, new: Day) -> bool:
+    """Whether two rows of one key nowhere say different things of one time."""
+    if all(before is None or after is None for before, after in zip(old.values, new.values, strict=True)):
+        return True
+    cells = zip(old.cells(), new.cells(), strict=True)
+    return all(a.value is None or b.value is None or a.content == b.content for a, b in cells)
+
+
 def combine(old: Day, new: Day) -> Day:
     """Two rows of one key from one document: the same as `merge`, without the changes."""
     if old.published_at != new.published_at or old.is_mixed or new.is_mixed:

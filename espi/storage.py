@@ -89,17 +89,22 @@ _UPDATE_SINGLE = f"""
 
 @dataclass
 class Written:
-    """How many readings were new, replaced an earlier value, or were here already."""
+    """How many readings were new, replaced an earlier value, or were here already.
+
+    `contradicted`: how often the document says two things of one time; the last of them counts, and is counted once.
+    """
 
     stored: int = 0
     revised: int = 0
     unchanged: int = 0
+    contradicted: int = 0
 
     def add(self, other: "Written") -> None:
         """Count two writes together."""
         self.stored += other.stored
         self.revised += other.revised
         self.unchanged += other.unchanged
+        self.contradicted += other.contradicted
 
 
 class Batch:
@@ -109,6 +114,7 @@ class Batch:
         self.document_id = document_id
         self.days: dict[tuple, Day] = {}
         self.singles: dict[tuple, Single] = {}
+        self.changes: list[Change] = []
         self.size = 0  # cells, roughly: what decides when to write
 
     def add(self, days: Iterable[Day], singles: Iterable[Single]) -> None:
@@ -116,12 +122,23 @@ class Batch:
         for day in days:
             known = self.days.get(day.key)
             self.size += len(day.values)
-            self.days[day.key] = packing.combine(known, day) if known else day
+            self.days[day.key] = self._combined(known, day) if known else day
         for single in singles:
             other = self.singles.get(single.key)
             self.size += 10
-            if other is None or packing.holds(single.said, other.said):
+            is_held = other is None or packing.holds(single.said, other.said)
+            if other and packing.differs(single.said, other.said):
+                lost, held = (other, single) if is_held else (single, other)
+                self.changes.append(Change(*single.key, lost.said, held.said))
+            if is_held:
                 self.singles[single.key] = single
+
+    def _combined(self, known: Day, day: Day) -> Day:
+        if packing.agree(known, day):
+            return packing.combine(known, day)
+        merged, changes, _ = packing.merge(known, day)
+        self.changes += changes
+        return merged
 
     def write(self) -> Written:
         """Write and forget all rows."""
@@ -130,7 +147,9 @@ class Batch:
             written.add(_write_days(self.days, self.document_id))
         if self.singles:
             written.add(_write_singles(self.singles, self.document_id))
-        self.days, self.singles, self.size = {}, {}, 0
+        _keep_in_audit_trail(self.changes)
+        written.contradicted += len(self.changes)
+        self.days, self.singles, self.changes, self.size = {}, {}, [], 0
         return written
 
 
@@ -175,7 +194,7 @@ def _merge_days(cursor: Any, rows: list[tuple], days: dict[tuple, Day], document
             continue
         updates.append((*_day_values(merged), *merged.key))
         written.stored += added
-        written.revised += _replaced(differing, document_id)
+        _count(differing, document_id, written)
     if updates:
         cursor.executemany(_UPDATE_DAY, updates)
     _keep_in_audit_trail(changes)
@@ -187,9 +206,13 @@ def _day_of(row: tuple) -> Day:
     return replace(day, publications=publications, documents=documents)
 
 
-def _replaced(changes: Iterable[Change], document_id: int) -> int:
-    """How many of them changed what holds; the others are statements that came too late."""
-    return sum(change.held.document_id == document_id for change in changes)
+def _count(changes: Iterable[Change], document_id: int, written: Written) -> None:
+    """Those that changed what holds; and those of one document with itself. Others are statements that came too late."""
+    for change in changes:
+        if change.held.document_id == document_id:
+            is_its_own = change.lost.document_id == document_id
+            written.contradicted += is_its_own
+            written.revised += not is_its_own
 
 
 def _write_singles(singles: dict[tuple, Single], document_id: int) -> Written:
@@ -222,7 +245,7 @@ def _merge_singles(
             updates.append((*new.said, *key))
     if updates:
         cursor.executemany(_UPDATE_SINGLE, updates)
-    written.revised += _replaced(changes, document_id)
+    _count(changes, document_id, written)
     _keep_in_audit_trail(changes)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 import utilities
-from espi import ingest, links, models, resources, usage, zones
+from espi import ingest, links, marks, models, resources, usage, zones
 from espi.dialect import HUNDRED_CUBIC_FEET, Dialect
 from espi.models import ApplicationInformation
 from portal.models import User
@@ -234,6 +234,38 @@ def test_rolling_demand_and_registers_may_overlap(subscription):
     document = store(subscription, service(*series("kw", rolling, uom=38, kind=8, accumulationBehaviour=6)))
     assert document.summary["remarks"] == []
     assert {each.duration for each in usage.day_readings(point(), DAY).popitem()[1] if each.value is not None} == {900}
+
+
+# --- Told twice -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [3600, 86401])
+def test_of_two_readings_of_one_time_in_one_document_the_last_holds_and_the_first_is_kept_and_counted(
+    subscription, length
+):
+    """So a file with a 7200-second hour in March may tell one hour of that day twice."""
+    first, second = (block([reading(MIDNIGHT, value, length)], name=str(value)) for value in (617, 586))
+    document = store(subscription, documents.feed(first, second))
+    revision = models.IntervalRevision.objects.get()
+    assert (revision.old_value, revision.new_value, revision.old_document) == (617, 586, document)
+    why = "it is told twice, and differently (the last one was taken)"
+    assert document.summary["remarks"] == [{"what": "reading", "why": why, "count": 1}]
+    assert (document.summary["stored"], document.summary["revised"]) == (1, 0)
+
+
+def test_what_is_told_twice_alike_is_not_counted(subscription):
+    document = store(subscription, documents.feed(*[documents.hours(count) for count in range(1, 25)]))
+    assert document.summary["remarks"] == []
+    assert not models.IntervalRevision.objects.exists()
+
+
+def test_a_quality_that_changes_without_its_value_is_no_correction_for_people(subscription):
+    """PG&E: 17 after three days, 19 after two months (its contract, 9.3)."""
+    for quality, published in ((17, "2026-01-18T00:00:00Z"), (19, "2026-03-18T00:00:00Z")):
+        content = documents.feed(block([reading(MIDNIGHT, 5, quality=quality)], published=published))
+        store(subscription, content, now=NOW + timedelta(days=60))
+    assert models.IntervalBlock.objects.get().qualities[0] == 19
+    assert not any(marks.revised_starts(point(), DAY, NEXT).values())
 
 
 # --- Provisional ------------------------------------------------------------------------------------------------------
