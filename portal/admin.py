@@ -46,7 +46,7 @@ from espi.models import (
 )
 from portal.flows import fetch, notify, registrations
 from portal.logs import redact
-from portal.models import Circuit, Consent, Heartbeat, StaffAlert, User, UtilityVisit
+from portal.models import Circuit, Consent, DataGap, FetchPlan, Heartbeat, StaffAlert, User, UtilityVisit
 from portal.views import problems
 from utilities.oauth import UntrustedAddress
 
@@ -551,6 +551,22 @@ class CircuitAdmin(ReadOnly):
 
     list_display = ("application_information", "opened_at", "cause", "reason", "probe_at", "outcomes")
     list_select_related = ("application_information",)
+
+
+@admin.register(FetchPlan)
+class FetchPlanAdmin(ReadOnly):
+    """What is asked for again and again, when next, and how far it is complete."""
+
+    list_display = ("authorization", "part", "next_at", "asked_to", "answered_at", "complete_to")
+    list_filter = ("part", "application_information")
+    list_select_related = ("authorization__application_information", "application_information")
+
+
+@admin.register(DataGap)
+class DataGapAdmin(ReadOnly):
+    """Days without readings between others, and how often they were asked for again."""
+
+    list_display = ("meter_reading", "first_day", "last_day", "times_asked", "asked_at", "filled_at")
 
 
 @admin.register(StaffAlert)

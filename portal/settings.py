@@ -119,6 +119,7 @@ JOB_LEASE_SECONDS = env.float("JOB_LEASE_SECONDS", default=300)
 JOB_LEASE_RENEWED_EVERY_SECONDS = env.float("JOB_LEASE_RENEWED_EVERY_SECONDS", default=30)
 JOB_WAITS_SECONDS = tuple(env.list("JOB_WAITS_SECONDS", cast=float, default=[30.0, 3600.0]))  # shortest, longest
 REFRESH_CLAIM_SECONDS = env.float("REFRESH_CLAIM_SECONDS", default=60)
+PLAN_SECONDS = env.float("PLAN_SECONDS", default=60)
 CIRCUIT_PROBE_SECONDS = env.float("CIRCUIT_PROBE_SECONDS", default=60)
 
 # --- Redis: broker, and the cache that every process shares -----------------------------------------------------
@@ -162,11 +163,12 @@ CELERY_TIMEZONE = "UTC"
 # What a person waits for, files and history, and what nobody waits for: `celery worker --queues` names those it serves.
 CELERY_TASK_QUEUES = [Queue(name) for name in ("interactive", "downloads", "housekeeping")]
 CELERY_TASK_DEFAULT_QUEUE = "interactive"
-CELERY_TASK_ROUTES = {"portal.tasks.purge": {"queue": "housekeeping"}}
+CELERY_TASK_ROUTES = {f"portal.tasks.{name}": {"queue": "housekeeping"} for name in ("plan", "purge")}
 # A sweep that waited in the queue longer than until the next one has nothing to add.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "portal.tasks.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}},
     "heal": {"task": "portal.flows.returning.heal", "schedule": 60.0, "options": {"expires": 60}},
+    "plan": {"task": "portal.tasks.plan", "schedule": PLAN_SECONDS, "options": {"expires": PLAN_SECONDS}},
     "watch": {"task": "portal.tasks.watch", "schedule": 60.0, "options": {"expires": 60}},
     "purge": {"task": "portal.tasks.purge", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
 }

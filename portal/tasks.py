@@ -12,7 +12,7 @@ from portal.flows.fetch import probe_credentials, run_fetch_jobs
 from portal.flows.notify import resolve_notifications
 from portal.flows.returning import heal
 
-__all__ = ["heal", "probe_credentials", "purge", "resolve_notifications", "run_fetch_jobs", "sweep", "watch"]
+__all__ = ["heal", "plan", "probe_credentials", "purge", "resolve_notifications", "run_fetch_jobs", "sweep", "watch"]
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,12 @@ def sweep(**kwargs: Any) -> None:
     now = timezone.now()
     notify.sweep()
     fetch.sweep(now)
+
+
+@shared_task
+def plan(**kwargs: Any) -> None:
+    """Ask for the news of every connection whose time has come. Every minute; it may run twice at once."""
+    fetch.plan(timezone.now())
 
 
 @shared_task

@@ -21,6 +21,7 @@ from utilities.addresses import URL_FIELDS, Addresses, as_sent, require_within, 
 from utilities.oauth import Credentials, Endpoint, Grant, TokenDialect, UntrustedAddress
 
 Environment = ApplicationInformation.Environment
+DAILY, WEEKLY = timedelta(days=1), timedelta(days=7)
 HISTORY_DAYS = 730
 HISTORY_SECONDS = HISTORY_DAYS * 24 * 3600  # 63072000, the two years every one of these utilities offers
 URL_WORDS = {
@@ -164,6 +165,8 @@ class Utility:
     stale_token_statuses: ClassVar[frozenset[int]] = frozenset({401})  # answers after which a new token is tried, once
     bulk_paths: ClassVar[frozenset[str]] = frozenset()  # parts of a path before one of our bulk ids
     budgets: ClassVar[tuple[Budget, ...]] = ()
+    news_from_hour: ClassVar[int] = 0  # local: when yesterday's data are there, and the utility likes to be asked
+    news_hours: ClassVar[int] = 24  # for so long from then
     budget_is_shared: ClassVar[bool] = False  # by all our registrations with this vendor; else each has its own
     revokes_with_client_token: ClassVar[bool] = False
     has_follow_ups: ClassVar[bool] = False  # whether `follow_up_requests` wants to see self links
@@ -440,6 +443,42 @@ class Utility:
         """
         return [*self._usage_requests(app, authorization), *self._customer_requests(app, authorization)]
 
+    def plan(self, app: ApplicationInformation, authorization: Authorization) -> Mapping[str, timedelta]:
+        """The parts of what is asked for again and again, each with how often.
+
+        Where one bulk request brings the news of everybody, each connection is still asked by itself every week: some
+        utilities end an authorization that lay idle for 45 days (Con Edison, third-party FAQ).
+        """
+        granted = set(authorization.data_granted)
+        parts = {}
+        if {"usage", "billing"} & granted:
+            parts["usage"] = WEEKLY if self.bulk_requests(app, *self.history(authorization.created_at)) else DAILY
+        if "customer" in granted:
+            parts["customer"] = WEEKLY
+        return parts
+
+    def next_requests(
+        self, app: ApplicationInformation, authorization: Authorization, part: str, first: date, after: date
+    ) -> list[PlannedRequest]:
+        """What to ask for to have the news of one part of the plan; `first` day is told again, `after` is not."""
+        if part == "customer":
+            return self._customer_requests(app, authorization)
+        return self.window_requests(app, authorization, first, after) if part == "usage" else []
+
+    def window_requests(
+        self, app: ApplicationInformation, authorization: Authorization, first: date, after: date
+    ) -> list[PlannedRequest]:
+        """Usage and bills of these local days, `after` exclusive. The standard has no such window: all there is."""
+        return self._usage_requests(app, authorization)
+
+    def bulk_requests(self, app: ApplicationInformation, first: date, after: date) -> list[PlannedRequest]:
+        """One request for these days of all customers at once, by our own token, where the utility has that."""
+        return []
+
+    def authorization_feed(self, app: ApplicationInformation) -> str:
+        """The address that lists every authorization we hold there; empty where there is none."""
+        return self.resource(app, "Authorization")
+
     def _usage_requests(self, app: ApplicationInformation, authorization: Authorization) -> list[PlannedRequest]:
         if not {"usage", "billing"} & set(authorization.data_granted):
             return []
@@ -509,6 +548,11 @@ class Utility:
 def encoded(query: Mapping[str, str]) -> str:
     """A query string, every value percent-encoded exactly once."""
     return urlencode(query, quote_via=quote)
+
+
+def in_bulk(request: PlannedRequest) -> PlannedRequest:
+    """The same request as one for everybody's data, by our own token."""
+    return replace(request, token_class="client", data="bulk")  # noqa: S106 - a class of tokens, not a token
 
 
 def segment(id_: str) -> str:

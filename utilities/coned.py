@@ -30,6 +30,7 @@ from utilities.base import (
     PlannedRequest,
     Utility,
     encoded,
+    in_bulk,
     segment,
     zulu,
 )
@@ -313,20 +314,53 @@ class ConEdison(Utility):
     ) -> list[PlannedRequest]:
         """One batch over two years: the platform cuts it into files itself, and an answer names no window."""
         granted, id_ = set(authorization.data_granted), segment(authorization.utility_subscription_id)
-        requests = [self._batch(app, id_, now)] if {"usage", "billing"} & granted else []
+        requests = [self._batch(app, id_, *self.history(now))] if {"usage", "billing"} & granted else []
         if "realtime" in granted:
-            requests.append(PlannedRequest("usage", self.resource(app, f"Subscription/{id_}/UsagePoint")))
+            requests += self._realtime(app, id_)
         if "customer" in granted:
             path = f"Customer/{id_}" if app.edition == V1 else f"Batch/RetailCustomer/{id_}"
             requests.append(PlannedRequest("customer", self.resource(app, path)))
         return requests
 
-    def _batch(self, app: ApplicationInformation, id_: str, now: datetime) -> PlannedRequest:
+    def plan(self, app: ApplicationInformation, authorization: Authorization) -> Mapping[str, timedelta]:
+        """Real-time data are those of the last 24 hours (§8): asked for four times a day, none is missed by one failure."""
+        parts = dict(super().plan(app, authorization))
+        return parts | ({"realtime": timedelta(hours=6)} if "realtime" in authorization.data_granted else {})
+
+    def next_requests(
+        self, app: ApplicationInformation, authorization: Authorization, part: str, first: date, after: date
+    ) -> list[PlannedRequest]:
+        """Real-time data have no window."""
+        if part == "realtime":
+            return self._realtime(app, segment(authorization.utility_subscription_id))
+        return super().next_requests(app, authorization, part, first, after)
+
+    def window_requests(
+        self, app: ApplicationInformation, authorization: Authorization, first: date, after: date
+    ) -> list[PlannedRequest]:
+        """One batch."""
+        return [self._batch(app, segment(authorization.utility_subscription_id), first, after)]
+
+    def bulk_requests(self, app: ApplicationInformation, first: date, after: date) -> list[PlannedRequest]:
+        """Edition 2: `Batch/Bulk/{bulkId}` (Swagger). None is documented for edition 1."""
+        if app.edition == V1 or not app.bulk_id:
+            return []
+        return [in_bulk(self._batch(app, segment(app.bulk_id), first, after, "Bulk"))]
+
+    def authorization_feed(self, app: ApplicationInformation) -> str:
+        """Edition 1 shows single authorizations only (§4.2)."""
+        return "" if app.edition == V1 else super().authorization_feed(app)
+
+    def _realtime(self, app: ApplicationInformation, id_: str) -> list[PlannedRequest]:
+        return [PlannedRequest("usage", self.resource(app, f"Subscription/{id_}/UsagePoint"), data="realtime")]
+
+    def _batch(
+        self, app: ApplicationInformation, id_: str, first: date, after: date, of: str = "Subscription"
+    ) -> PlannedRequest:
         """Edition 1: `publishedMin` and `publishedMax`, days, both inclusive. Edition 2: New York midnights in Zulu.
 
         In both the window is that of the readings, not of their publication.
         """
-        first, after = self.history(now)
         start, end = self.midnight(first), self.midnight(after)
         if app.edition == V1:
             last = after - timedelta(days=1)
@@ -334,7 +368,7 @@ class ConEdison(Utility):
         else:
             window = {"published-min": zulu(start), "published-max": zulu(end)}
         query = "&".join(f"{name}={quote(value, safe=':')}" for name, value in window.items())
-        url = f"{self.resource(app, f'Batch/Subscription/{id_}')}?{query}"
+        url = f"{self.resource(app, f'Batch/{of}/{id_}')}?{query}"
         return PlannedRequest("usage", url, window_start=start, window_end=end)
 
     def follow_up_requests(
@@ -349,7 +383,8 @@ class ConEdison(Utility):
         paths = [path for path in (self.path(app, link) for link in self_links) if len(path) > USAGE_POINT]
         others = _not_electric(authorization) if authorization.subscription_id else set()
         found = [self._realtime_path(path) for path in paths if path[USAGE_POINT] not in others]
-        return [PlannedRequest("usage", self.resource(app, path)) for path in dict.fromkeys(found) if path]
+        leading = [path for path in dict.fromkeys(found) if path]
+        return [PlannedRequest("usage", self.resource(app, path), data="realtime") for path in leading]
 
     def _realtime_path(self, path: list[str]) -> str:
         """Below `Subscription/{s}/UsagePoint/{u}` its MeterReadings; below one of those its real-time blocks."""

@@ -20,9 +20,11 @@ from utilities.base import (
     USAGE_KINDS,
     DataChoice,
     Environment,
+    PlannedRequest,
     RevocationRefused,
     Utility,
     segment,
+    zulu,
 )
 from utilities.oauth import SUBSCRIPTION_FROM_EITHER, TokenDialect
 
@@ -117,6 +119,30 @@ class UtilityAPI(Utility):
     def dialect(self, app: ApplicationInformation) -> Dialect:
         """The uid of an agreement is that of its meter, which is the usage point's (captured customer feed)."""
         return replace(super().dialect(app), agreement_is_usage_point=True)
+
+    def next_requests(
+        self, app: ApplicationInformation, authorization: Authorization, part: str, first: date, after: date
+    ) -> list[PlannedRequest]:
+        """`updated-min` counts from when the platform added the data, so that late corrections come too (docs/greenbutton/api).
+
+        A day, not an instant: the address must stay the same while a 202 is answered.
+        """
+        if part != "usage":
+            return super().next_requests(app, authorization, part, first, after)
+        return [self._batch(app, authorization, first, after, {"updated-min": zulu(self.midnight(first))})]
+
+    def window_requests(
+        self, app: ApplicationInformation, authorization: Authorization, first: date, after: date
+    ) -> list[PlannedRequest]:
+        """`published-min` and `-max` count by the time the usage is about."""
+        window = {"published-min": zulu(self.midnight(first)), "published-max": zulu(self.midnight(after))}
+        return [self._batch(app, authorization, first, after, window)]
+
+    def _batch(
+        self, app: ApplicationInformation, authorization: Authorization, first: date, after: date, query: dict[str, str]
+    ) -> PlannedRequest:
+        url = self.resource(app, f"Batch/Subscription/{segment(authorization.utility_subscription_id)}", **query)
+        return PlannedRequest("usage", url, window_start=self.midnight(first), window_end=self.midnight(after))
 
     def can_revoke(self, app: ApplicationInformation) -> bool:
         """With a token of the JSON API."""

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 ACTIVE = "The utility says that sharing is active."
 STOPPED = "Sharing was stopped at the utility."
+OVER = "The last day you agreed to is over."
 REPLACED = "Replaced by your newer connection."
 SETTLING = timedelta(hours=1)  # PG&E: the resource may not be readable right after the exchange (contract §6)
 
@@ -92,6 +93,14 @@ def ended(authorization: Authorization, now: datetime) -> str:
     """Stop what the utility says has ended; in words."""
     revoke(authorization, now)
     return STOPPED
+
+
+@transaction.atomic
+def expire(authorization: Authorization, now: datetime) -> None:
+    """The last day the customer agreed to is over: stop, destroy the tokens, keep what was collected."""
+    row = Authorization.objects.select_for_update(no_key=True).get(pk=authorization.pk)
+    if row.status in Authorization.LIVE:
+        _close(row, Authorization.Status.EXPIRED, OVER, now)
 
 
 @transaction.atomic

@@ -1,6 +1,17 @@
 """The portal's own rows: people and what they agreed to, and how the work with each utility stands."""
 
-from portal.models.engine import Circuit, Heartbeat, StaffAlert, UtilityCall
+from portal.models.engine import Circuit, DataGap, FetchPlan, Heartbeat, StaffAlert, UtilityCall
 from portal.models.people import Consent, EmailUserManager, User, UtilityVisit
 
-__all__ = ["Circuit", "Consent", "EmailUserManager", "Heartbeat", "StaffAlert", "User", "UtilityCall", "UtilityVisit"]
+__all__ = [
+    "Circuit",
+    "Consent",
+    "DataGap",
+    "EmailUserManager",
+    "FetchPlan",
+    "Heartbeat",
+    "StaffAlert",
+    "User",
+    "UtilityCall",
+    "UtilityVisit",
+]

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from espi.models import ApplicationInformation, FetchJob
+from espi.models import ApplicationInformation, Authorization, FetchJob, MeterReading
 
 REMEMBERED = 20  # calls
 
@@ -73,3 +73,51 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class FetchPlan(models.Model):
+    """A part of what a connection is asked for again and again: when next, and how far it is complete.
+
+    A row without an authorization is a registration's bulk request, which brings everybody's news at once.
+    """
+
+    application_information = models.ForeignKey(ApplicationInformation, on_delete=models.CASCADE, db_index=False)
+    authorization = models.ForeignKey(
+        Authorization, on_delete=models.CASCADE, null=True, related_name="fetch_plans", db_index=False
+    )
+    part = models.CharField(max_length=16, help_text="usage (with bills), realtime, customer, gaps or bulk.")
+    next_at = models.DateTimeField(null=True, help_text="When to ask next; empty once sharing has ended.")
+    asked_at = models.DateTimeField(null=True, help_text="When it was last asked for.")
+    asked_to = models.DateTimeField(null=True, help_text="Up to which instant, exclusive.")
+    answered_at = models.DateTimeField(null=True, help_text="When the utility last gave something.")
+    complete_to = models.DateTimeField(null=True, help_text="All it had before this instant is here; never goes back.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["authorization", "part", "application_information"],
+                nulls_distinct=False,
+                name="one_plan_per_part",
+            ),
+        ]
+        indexes = [models.Index(fields=["next_at"], name="fetchplan_due")]
+
+    def __str__(self) -> str:
+        return f"{self.part} of {self.authorization or self.application_information}"
+
+
+class DataGap(models.Model):
+    """Days between others for which a channel has no readings. Asked for again a few times; some stay empty for good."""
+
+    meter_reading = models.ForeignKey(MeterReading, on_delete=models.CASCADE, related_name="gaps", db_index=False)
+    first_day = models.DateField(help_text="Local to the meter.")
+    last_day = models.DateField()
+    times_asked = models.SmallIntegerField(default=0)
+    asked_at = models.DateTimeField()
+    filled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["meter_reading", "first_day"], name="one_gap_per_first_day")]
+
+    def __str__(self) -> str:
+        return f"{self.first_day} to {self.last_day}"

@@ -476,10 +476,10 @@ def test_at_con_edison_v2_the_announced_address_is_the_requests_own(utility):
 
 def test_a_file_that_failed_leaves_its_request_waiting(held, utility):
     request = awaiting(held)
-    utility.says("/Download", (404, b"", {}))
+    utility.says("/Download", (400, b"No", {}))
     job = run(rows.job(held, FILE, kind="download"))
     request.refresh_from_db()
-    assert (job.state, job.reason) == ("failed", "The utility no longer has this file.")
+    assert job.state == "failed"
     assert request.state == "awaiting_notification"
 
 

@@ -6,17 +6,16 @@ finds nothing to claim. A claim is a lease; a worker that died loses it, and the
 
 from portal.flows.fetch.announced import waiting_authorization
 from portal.flows.fetch.asking import (
-    begin,
     cancel,
     enqueue,
     enqueue_checks_of_earlier,
-    enqueue_first,
     enqueue_planned,
     enqueue_revocation,
     enqueue_status,
     retry,
 )
 from portal.flows.fetch.claiming import Lease, Taken, claim
+from portal.flows.fetch.planning import begin, enqueue_first, plan
 from portal.flows.fetch.running import run
 from portal.flows.fetch.storing import accepted_kinds, standing_authorization
 from portal.flows.fetch.sweeping import sweep
@@ -37,6 +36,7 @@ __all__ = [
     "enqueue_planned",
     "enqueue_revocation",
     "enqueue_status",
+    "plan",
     "probe_credentials",
     "publish",
     "retry",

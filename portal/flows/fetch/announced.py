@@ -8,11 +8,14 @@ from django.db.models import Max, Min
 import utilities
 from espi import client, ingest
 from espi.models import ApplicationInformation, Authorization, Document, FetchJob, IntervalBlock, UsageSummary
+from portal.flows.fetch.asking import enqueue
 from portal.flows.fetch.claiming import held
 from portal.flows.fetch.judging import Result, result_of
 
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
+Priority = FetchJob.Priority
 EXPIRED_FILE = 410
+ASKED_AGAIN = "The file was no longer there; its period is asked for again."
 
 
 NOT_HIS_FILE = (client.Gone, client.WrongTokenClass, ingest.OtherSubscription)
@@ -55,11 +58,17 @@ def another_owner(job: FetchJob, error: Exception, now: datetime) -> Result:
     """
     app, tried = job.application_information, job.authorization_id
     if not tried or not is_guess(job) or getattr(error, "status", 0) == EXPIRED_FILE:
-        return result_of(error, job, now)
+        return unclaimed(error, job, now)
     following = waiting_authorization(app, after=tried)
     if following is None or not held(job).update(authorization=following):
-        return result_of(error, job, now)
+        return unclaimed(error, job, now)
     return Result(State.DUE, "Looking for the connection this file belongs to.", now, is_counted=False)
+
+
+def unclaimed(error: Exception, job: FetchJob, now: datetime) -> Result:
+    """What becomes of a file that is nobody else's."""
+    result = result_of(error, job, now)
+    return lost(error, job, now) if isinstance(error, client.Gone) else result
 
 
 def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> None:
@@ -68,7 +77,10 @@ def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> N
     It is the one with this very address (Con Edison V2), else the one whose window the readings lie in, else, when the
     file does not say, the oldest.
     """
-    if job.kind != Kind.DOWNLOAD or job.authorization is None:
+    if job.kind != Kind.DOWNLOAD:
+        return
+    if job.authorization is None:
+        finish_bulk(job, now)
         return
     asked = list(waiting(job.application_information).filter(authorization=job.authorization).order_by("created_at"))
     same = [each for each in asked if each.url == job.url]
@@ -77,6 +89,58 @@ def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> N
         FetchJob.objects.filter(pk=each.pk, state__in=FetchJob.OPEN).update(
             state=State.DONE, reason="", finished_at=now, lease_expires_at=None
         )
+
+
+def finish_bulk(job: FetchJob, now: datetime) -> None:
+    """A file of many customers is here: of the requests for its address, whatever the query, the oldest is done."""
+    address = job.url.partition("?")[0]
+    asked = FetchJob.objects.filter(
+        application_information=job.application_information,
+        authorization=None,
+        kind=Kind.USAGE,
+        state__in=[State.AWAITING_NOTIFICATION, State.RUNNING],
+    )
+    same = [each.pk for each in asked.order_by("created_at") if each.url.partition("?")[0] == address]
+    FetchJob.objects.filter(pk__in=same[:1], state__in=FetchJob.OPEN).update(
+        state=State.DONE, reason="", finished_at=now, lease_expires_at=None
+    )
+
+
+def lost(error: client.Gone, job: FetchJob, now: datetime) -> Result:
+    """An announced file that is not there any more (Con Edison keeps it for 48 hours): its window is asked for again, once.
+
+    Whose file it was shows in the request it answers: the one still waiting, else the latest one made before it.
+    """
+    if job.kind != Kind.DOWNLOAD or job.authorization is None:
+        return Result(State.FAILED, "The utility no longer has this file.")
+    mine = FetchJob.objects.filter(authorization=job.authorization, kind__in=[Kind.USAGE, Kind.CUSTOMER])
+    if mine.filter(asked_again=True, state__in=FetchJob.OPEN).exists():
+        return Result(State.SUPERSEDED, ASKED_AGAIN)
+    before = mine.filter(token_class=job.token_class, created_at__lte=job.created_at)
+    asked = before.filter(state__in=FetchJob.OPEN).order_by("created_at").first() or before.order_by("-id").first()
+    if asked is None or asked.asked_again:
+        return Result(State.FAILED, "The utility no longer has this file, although we had asked for it again.")
+    FetchJob.objects.filter(pk=asked.pk, state__in=FetchJob.OPEN).update(
+        state=State.SUPERSEDED, reason=ASKED_AGAIN, finished_at=now, lease_expires_at=None
+    )
+    enqueue([again(asked, now)])
+    return Result(State.SUPERSEDED, ASKED_AGAIN)
+
+
+def again(asked: FetchJob, now: datetime) -> FetchJob:
+    """The same request once more, unsaved."""
+    same = (
+        "application_information",
+        "authorization",
+        "kind",
+        "data",
+        "token_class",
+        "url",
+        "window_start",
+        "window_end",
+    )
+    values = {name: getattr(asked, name) for name in same}
+    return FetchJob(**values, priority=Priority.ANNOUNCED, asked_again=True, not_before=now)
 
 
 def covering(asked: list[FetchJob], document: Document | None) -> list[FetchJob]:

@@ -17,24 +17,6 @@ State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
 Priority = FetchJob.Priority
 
 
-def enqueue_first(
-    authorization: Authorization, *, now: datetime, notification: Notification | None = None
-) -> list[FetchJob]:
-    """The jobs that bring what the customer granted: history, bills, customer data, in the utility's own portions.
-
-    What is already being fetched is not asked for twice.
-    """
-    app = authorization.application_information
-    planned = utilities.get(app.utility).first_requests(app, authorization, now)
-    return enqueue_planned(authorization, planned, now=now, notification=notification, of_history=True)
-
-
-def begin(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
-    """The first jobs of a new connection. Where the customer chose its end at the utility, only the utility knows it."""
-    jobs = enqueue_first(authorization, now=now)
-    return jobs if authorization.end_date else jobs + enqueue_status(authorization, now=now)
-
-
 def enqueue_planned(
     authorization: Authorization,
     planned: Sequence[PlannedRequest],

@@ -86,6 +86,7 @@ def not_ready(error: client.NotReady, job: FetchJob, now: datetime) -> Result:
     """202. Con Edison and PG&E will notify us; UtilityAPI wants the same request again (contract §4.1)."""
     utility, since = utilities.get(job.application_information.utility), job.accepted_at or now
     if utility.announces_batches:  # whatever time it names: asking there again would begin another batch
+        job.asked_again = job.asked_again or job.accepted_at is not None
         words = "The utility is preparing the data and will tell us when they are ready."
         return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN, accepted_at=since)
     if now - since > NOT_READY_FOR:

@@ -12,10 +12,11 @@ from espi.models import Authorization, FetchJob
 from portal.flows import budgets, circuits, standing
 from portal.flows.fetch import refusing
 from portal.flows.fetch.announced import NOT_HIS_FILE, another_owner, finish_waiting, match
-from portal.flows.fetch.asking import enqueue_first
 from portal.flows.fetch.calling import download, owner, private_file, with_token
 from portal.flows.fetch.claiming import MOST_ATTEMPTS, Clock, Lease, Taken, claim, gave_up, held
 from portal.flows.fetch.judging import Result, later, result_of
+from portal.flows.fetch.planning import enqueue_first
+from portal.flows.fetch.settling import settle
 from portal.flows.fetch.storing import follow_up, left_out, store, store_bulk
 from portal.flows.fetch.waking import queue_of, wake
 from utilities.base import Utility
@@ -58,11 +59,13 @@ def finish(job: FetchJob, result: Result, now: datetime) -> None:
         "lease_expires_at": None,
         "held_up_since": result.held_up_since,
         "accepted_at": result.accepted_at or job.accepted_at,
+        "asked_again": job.asked_again,
     }
     if not held(job).update(**changes):
         return
     for name, value in changes.items():
         setattr(job, name, value)
+    settle(job, now=now)
     pause = (job.not_before - now).total_seconds()
     if result.state == State.DUE and pause <= WAKE_UP_WITHIN:
         queue = queue_of(job.priority)
@@ -81,6 +84,8 @@ def attempt(job: FetchJob, clock: Lease) -> Result:
     """Ask the utility, and do what the answer says."""
     app = job.application_information
     utility = utilities.get(app.utility)
+    if job.asked_again and job.accepted_at:  # accepted again, and a day later still not announced
+        return Result(State.FAILED, "The utility accepted our request twice and never sent its answer.")
     if job.kind == Kind.REVOCATION:
         return revoke(job, utility, clock)
     utility.check_url(app, job.url)
@@ -130,7 +135,9 @@ def read_data(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[b
         finish_waiting(job, None, clock.now())
         return Result(State.DONE, "The utility has no data for this period.")
     if job.token_class == TokenClass.CLIENT:
-        return store_bulk(job, utility, answer, file, clock)
+        result = store_bulk(job, utility, answer, file, clock)
+        finish_waiting(job, None, clock.now())
+        return result
     document = store(job, owner(job), utility, answer, file, clock)
     follow_up(job, utility, file, clock.now())
     finish_waiting(job, document, clock.now())

@@ -13,6 +13,7 @@ from portal.flows.fetch.asking import enqueue_planned
 from portal.flows.fetch.calling import owner
 from portal.flows.fetch.claiming import Lease
 from portal.flows.fetch.judging import Result, held_up
+from portal.flows.fetch.settling import settle_bulk
 from utilities.base import Utility
 
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
@@ -87,6 +88,7 @@ def store_bulk(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[
         store(job, authorization, utility, answer, file, clock)
     if len(ready) < len(found):
         return held_up(job, "It is read when the first data of its connections are here.", clock.now())
+    settle_bulk(job, found, now=clock.now())
     return Result(State.DONE, f"Read for {len(found)} of the {len(named)} connections it names.")
 
 

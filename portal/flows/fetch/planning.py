@@ -1,0 +1,251 @@
+"""Planning: each part of a connection has a row that says when to ask next, and from where.
+
+A scheduler's task takes due rows by the hundred: a few statements for all of them, never a task for one.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+import utilities
+from espi.models import ApplicationInformation, Authorization, FetchJob, Notification
+from portal.flows import standing
+from portal.flows.fetch import gaps
+from portal.flows.fetch.asking import enqueue_planned, enqueue_status, planned_job, ranked
+from portal.models import FetchPlan
+from utilities.base import DAILY, WEEKLY, PlannedRequest, Utility
+
+AT_ONCE = 500  # rows in one transaction
+MOST = 50_000  # rows in one run; the next minute goes on
+REREAD = timedelta(days=7)  # Con Edison has 99.8 % of readings after seven days, and corrects (contract §8)
+LOOK_AGAIN = timedelta(hours=6)  # while what was asked for last is still on its way
+USAGE, GAPS, BULK = "usage", "gaps", "bulk"
+SECRETS = ("access_token", "refresh_token", "account_number")  # encrypted: not read where nobody needs them
+SPREAD = 7919  # a prime: neighbours among the rows are not asked for one after another
+
+
+# --- When a connection begins -----------------------------------------------------------------------------------------
+
+
+def begin(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
+    """The first jobs of a new connection. Where the customer chose its end at the utility, only the utility knows it."""
+    jobs = enqueue_first(authorization, now=now)
+    return jobs if authorization.end_date else jobs + enqueue_status(authorization, now=now)
+
+
+def enqueue_first(
+    authorization: Authorization, *, now: datetime, notification: Notification | None = None
+) -> list[FetchJob]:
+    """The jobs that bring what the customer granted: history, bills, customer data, in the utility's own portions.
+
+    What is already being fetched is not asked for twice. From now on the news are asked for by plan.
+    """
+    app = authorization.application_information
+    planned = utilities.get(app.utility).first_requests(app, authorization, now)
+    keep_plans(authorization, now=now)
+    return enqueue_planned(authorization, planned, now=now, notification=notification, of_history=True)
+
+
+def keep_plans(authorization: Authorization, *, now: datetime, is_asked: bool = True) -> None:
+    """One row for each part of what is granted now. `is_asked`: all of it was asked for just now."""
+    app = authorization.application_information
+    utility = utilities.get(app.utility)
+    parts = parts_of(utility, app, authorization)
+    asked = {"asked_at": now, "asked_to": utility.midnight(utility.today(now))} if is_asked else {}
+    rows = [
+        FetchPlan(
+            application_information=app,
+            authorization=authorization,
+            part=part,
+            next_at=next_time(utility, authorization.pk, every, now),
+            **asked,
+        )
+        for part, every in parts.items()
+    ]
+    with transaction.atomic():
+        authorization.fetch_plans.exclude(part__in=parts).delete()
+        FetchPlan.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["authorization", "part", "application_information"],
+            update_fields=["next_at", *asked],
+        )
+
+
+def parts_of(utility: Utility, app: ApplicationInformation, authorization: Authorization) -> dict[str, timedelta]:
+    """The parts of a connection's plan, each with how often it is asked for; gaps are looked for where there is usage."""
+    parts = dict(utility.plan(app, authorization))
+    return parts | ({GAPS: WEEKLY} if USAGE in parts else {})
+
+
+def next_time(utility: Utility, key: int, every: timedelta, now: datetime) -> datetime:
+    """When to ask next: the same time of the utility's day every time, each connection at its own."""
+    if every < DAILY:
+        return now + every
+    day = utility.today(now) + timedelta(days=every.days)
+    offset = key * SPREAD % (utility.news_hours * 3600)
+    return utility.midnight(day) + timedelta(hours=utility.news_from_hour, seconds=offset)
+
+
+# --- On a schedule ----------------------------------------------------------------------------------------------------
+
+
+def plan(now: datetime) -> int:
+    """Ask for everything whose time has come; how many rows were. It may run twice at once."""
+    adopt(now)
+    done = 0
+    while done < MOST and (count := plan_some(now)):
+        done += count
+    return done
+
+
+@transaction.atomic
+def plan_some(now: datetime) -> int:
+    """Plan the rows that are due longest; those that another scheduler's task works on are left to it."""
+    rows = due(now)
+    apps = ApplicationInformation.objects.in_bulk({row.application_information_id for row in rows})
+    for row in rows:
+        row.application_information = apps[row.application_information_id]
+        if row.authorization:
+            row.authorization.application_information = row.application_information
+    live = [row for row in rows if is_live(row, now)]
+    busy = on_their_way(live)
+    jobs = jobs_of([row for row in live if (row.authorization_id, row.part) not in busy], now)
+    FetchJob.objects.bulk_create(jobs, ignore_conflicts=True, batch_size=1000)
+    for row in rows:
+        row.next_at = next_of(row, now, is_live=row in live, is_busy=(row.authorization_id, row.part) in busy)
+    FetchPlan.objects.bulk_update(rows, ["next_at", "asked_at", "asked_to"], batch_size=AT_ONCE)
+    return len(rows)
+
+
+def due(now: datetime) -> list[FetchPlan]:
+    """Rows whose time has come, held until the transaction ends."""
+    found = FetchPlan.objects.select_for_update(skip_locked=True, of=("self",)).filter(next_at__lte=now)
+    secret = [f"authorization__{name}" for name in SECRETS]
+    return list(found.select_related("authorization").defer(*secret).order_by("next_at")[:AT_ONCE])
+
+
+def is_live(row: FetchPlan, now: datetime) -> bool:
+    """Whether there is a permission to ask with. One whose last day is over ends here."""
+    authorization = row.authorization
+    if authorization is None:
+        return True
+    if authorization.status != Authorization.Status.ACTIVE:
+        return False
+    if authorization.end_date and authorization.end_date < utility_of(row).today(now):
+        standing.expire(authorization, now)
+        authorization.status = Authorization.Status.EXPIRED
+        return False
+    return True
+
+
+def on_their_way(rows: Iterable[FetchPlan]) -> set[tuple[int | None, str]]:
+    """(connection, part) of what was asked for and has not come yet."""
+    ids = [row.authorization_id for row in rows if row.authorization_id]
+    open_jobs = FetchJob.objects.filter(authorization__in=ids, state__in=FetchJob.OPEN)
+    of_data = open_jobs.exclude(kind__in=[FetchJob.Kind.AUTHORIZATION, FetchJob.Kind.REVOCATION])
+    return {(id_, part or USAGE) for id_, part in of_data.values_list("authorization_id", "data")}
+
+
+def jobs_of(rows: Sequence[FetchPlan], now: datetime) -> list[FetchJob]:
+    """The jobs that these rows ask for, unsaved; the rows note what was asked."""
+    jobs = [job for row in rows if row.part != GAPS for job in jobs_of_row(row, now)]
+    looked_through = {row.authorization_id: row for row in rows if row.part == GAPS}
+    owners = [row.authorization for row in looked_through.values() if row.authorization]
+    for authorization, first, after in gaps.to_ask_for(owners, now=now):
+        utility, app = (
+            utilities.get(authorization.application_information.utility),
+            authorization.application_information,
+        )
+        jobs += made(
+            authorization, utility.window_requests(app, authorization, first, after), now, FetchJob.Priority.HISTORY
+        )
+    return jobs
+
+
+def jobs_of_row(row: FetchPlan, now: datetime) -> list[FetchJob]:
+    """What one row asks for: from a week before it is complete to, up to the end of yesterday."""
+    utility, app, authorization = utility_of(row), row.application_information, row.authorization
+    after = utility.today(now)
+    row.asked_at, row.asked_to = now, utility.midnight(after)
+    first = first_day(row, utility, now)
+    if authorization is None:
+        return [bulk_job(app, each, now) for each in utility.bulk_requests(app, first, after)]
+    if row.part == USAGE and row.complete_to is None:
+        history = [
+            each for each in utility.first_requests(app, authorization, now) if (each.data or each.kind) == USAGE
+        ]
+        return ranked(made(authorization, history, now, FetchJob.Priority.HISTORY))
+    is_news = row.part != "customer"
+    priority = FetchJob.Priority.DAILY if is_news else FetchJob.Priority.UPKEEP
+    return made(authorization, utility.next_requests(app, authorization, row.part, first, after), now, priority)
+
+
+def first_day(row: FetchPlan, utility: Utility, now: datetime) -> date:
+    """The first day that is read again; never before the history that a utility keeps."""
+    earliest, today = utility.history(now)
+    complete = utility.today(row.complete_to) if row.complete_to else today
+    return max(earliest, min(complete, today) - REREAD)
+
+
+def made(
+    authorization: Authorization, requests: Iterable[PlannedRequest], now: datetime, priority: int
+) -> list[FetchJob]:
+    """Jobs for these requests, unsaved."""
+    jobs = [planned_job(authorization, each, None, now) for each in requests]
+    for job in jobs:
+        job.priority = priority
+    return jobs
+
+
+def bulk_job(app: ApplicationInformation, request: PlannedRequest, now: datetime) -> FetchJob:
+    """The job of a bulk request; it belongs to no connection."""
+    return FetchJob(
+        application_information=app,
+        kind=request.kind,
+        data=request.data,
+        priority=FetchJob.Priority.DAILY,
+        token_class=request.token_class,
+        url=request.url,
+        window_start=request.window_start,
+        window_end=request.window_end,
+        not_before=now,
+    )
+
+
+def next_of(row: FetchPlan, now: datetime, *, is_live: bool, is_busy: bool) -> datetime | None:
+    """When this row is due again; never, once the permission has ended or does not hold this part any more."""
+    utility, app, authorization = utility_of(row), row.application_information, row.authorization
+    if not is_live:
+        return None
+    every = parts_of(utility, app, authorization).get(row.part) if authorization else DAILY
+    if every is None:
+        return None
+    return (
+        now + min(LOOK_AGAIN, every)
+        if is_busy
+        else next_time(utility, authorization.pk if authorization else 0, every, now)
+    )
+
+
+def utility_of(row: FetchPlan) -> Utility:
+    """Whose plan it is."""
+    return utilities.get(row.application_information.utility)
+
+
+def adopt(now: datetime) -> int:
+    """Rows for live connections that have none, and for registrations with a bulk request; how many connections."""
+    unplanned = Authorization.objects.filter(
+        ~Q(data_granted=[]), status=Authorization.Status.ACTIVE, fetch_plans__isnull=True, fetch_jobs__isnull=False
+    )
+    found = list(unplanned.select_related("application_information").distinct()[:AT_ONCE])
+    for authorization in found:
+        keep_plans(authorization, now=now, is_asked=False)
+    for app in ApplicationInformation.objects.filter(~Q(bulk_id=""), fetchplan__part=USAGE).distinct():
+        utility = utilities.get(app.utility)
+        if utility.bulk_requests(app, *utility.history(now)):
+            bulk = FetchPlan(application_information=app, part=BULK, next_at=next_time(utility, 0, DAILY, now))
+            FetchPlan.objects.bulk_create([bulk], ignore_conflicts=True)
+    return len(found)

@@ -1,0 +1,359 @@
+"""News are asked for by plan: when, from which day, how far a connection is complete, what is missing in between."""
+
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from espi import session
+from espi.models import Authorization, FetchJob, UsagePoint
+from portal.flows import fetch
+from portal.models import DataGap, FetchPlan
+from tests.portal import rows, standin
+from tests.portal.rows import ESSEX, NOW, PGE, V1
+
+pytestmark = pytest.mark.django_db
+BATCH = f"{V1}/Batch/Subscription/976"
+FILE = f"{V1}/Batch/Download?requestId=1&responseId=2&subscriptionId=976"
+DAY, HOUR, MINUTE, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+MIDNIGHT = datetime(2026, 3, 20, 4, tzinfo=UTC)  # in New York, of NOW's day
+NEW_YORK, PACIFIC = ZoneInfo("America/New_York"), ZoneInfo("America/Los_Angeles")
+State, Priority = FetchJob.State, FetchJob.Priority
+
+
+@pytest.fixture
+def utility():
+    stand_in = standin.StandIn()
+    stand_in.says("/oauth/", standin.token())
+    with (
+        session.mounted("http://localhost:8001", stand_in.adapter),
+        session.mounted("https://localhost:8002", stand_in.adapter),
+    ):
+        yield stand_in
+
+
+@pytest.fixture
+def held():
+    return rows.authorization(rows.registration(), created_at=NOW)
+
+
+def run(job, now=NOW):
+    fetch.run(job.pk, now=now)
+    job.refresh_from_db()
+    return job
+
+
+def query(job):
+    return {name: values[0] for name, values in parse_qs(urlsplit(job.url).query).items()}
+
+
+def planned(now, **where):
+    """The jobs that planning makes now."""
+    before = set(FetchJob.objects.values_list("pk", flat=True))
+    fetch.plan(now)
+    return list(FetchJob.objects.exclude(pk__in=before).filter(**where).order_by("pk"))
+
+
+def complete(held, until, part="usage", **more):
+    """A connection whose history is here."""
+    fields = {"asked_at": NOW, "asked_to": until, "complete_to": until, "next_at": NOW} | more
+    return FetchPlan.objects.create(
+        application_information=held.application_information, authorization=held, part=part, **fields
+    )
+
+
+def plan_of(held, part="usage"):
+    return FetchPlan.objects.get(authorization=held, part=part)
+
+
+# --- When, and from which day -----------------------------------------------------------------------------------------
+
+
+def test_a_new_connection_is_asked_for_its_history_at_once_and_for_news_from_the_next_day_on(held):
+    (job,) = fetch.enqueue_first(held, now=NOW)
+    assert (job.priority, job.data) == (Priority.FIRST_DATA, "usage")
+    plan = plan_of(held)
+    assert (plan.asked_at, plan.asked_to, plan.complete_to) == (NOW, MIDNIGHT, None)
+    assert MIDNIGHT + DAY <= plan.next_at < MIDNIGHT + 2 * DAY
+    assert set(held.fetch_plans.values_list("part", flat=True)) == {"usage", "gaps"}
+
+
+def test_news_are_asked_for_from_a_week_before_it_is_complete_to_up_to_yesterday(held):
+    complete(held, MIDNIGHT - DAY)
+    (job,) = planned(NOW)
+    assert query(job) == {"publishedMin": "2026-03-12", "publishedMax": "2026-03-19"}
+    assert (job.priority, job.window_end, job.state) == (Priority.DAILY, MIDNIGHT, "due")
+    assert planned(NOW + MINUTE) == []
+
+
+def test_what_was_missed_for_a_month_is_asked_for_in_one_request(held):
+    complete(held, MIDNIGHT - 30 * DAY + HOUR)  # midnight, in winter
+    (job,) = planned(NOW)
+    assert query(job)["publishedMin"] == "2026-02-11"
+
+
+def test_f46_after_a_day_without_a_scheduler_there_is_one_round_and_not_one_for_each_that_was_missed(held):
+    complete(held, MIDNIGHT, next_at=NOW - 3 * DAY)
+    assert len(planned(NOW)) == 1
+    assert plan_of(held).next_at > NOW
+    assert planned(NOW + HOUR) == []
+
+
+def test_what_is_still_on_its_way_is_not_asked_for_again(held):
+    complete(held, MIDNIGHT)
+    rows.job(held, BATCH, state="awaiting_notification", data="usage")
+    assert planned(NOW) == []
+    assert plan_of(held).next_at == NOW + 6 * HOUR
+
+
+def test_as_long_as_nothing_is_complete_the_history_is_asked_for(held):
+    complete(held, None)
+    (job,) = planned(NOW)
+    assert query(job)["publishedMin"] == "2024-03-20"
+
+
+def test_customer_data_are_asked_for_weekly_and_real_time_data_four_times_a_day(held):
+    Authorization.objects.update(data_granted=["customer", "realtime"])
+    for part in ("customer", "realtime"):
+        complete(held, MIDNIGHT, part)
+    assert {job.data: job.priority for job in planned(NOW)} == {
+        "customer": Priority.UPKEEP,
+        "realtime": Priority.DAILY,
+    }
+    assert plan_of(held, "realtime").next_at == NOW + 6 * HOUR
+    assert plan_of(held, "customer").next_at > NOW + 6 * DAY
+
+
+def test_pge_is_asked_between_18_and_6_pacific(held):
+    app = rows.registration("pge", "", bulk_id="")
+    for number in range(30):
+        fetch.enqueue_first(rows.authorization(app, str(number)), now=NOW)
+    times = FetchPlan.objects.filter(part="usage", application_information=app).values_list("next_at", flat=True)
+    hours = {moment.astimezone(PACIFIC).hour for moment in times}
+    assert hours <= {*range(18, 24), *range(6)}
+    assert len(hours) > 6
+
+
+def test_utilityapi_is_asked_for_what_it_added_since_under_an_address_that_stays_the_same_for_a_day():
+    held = rows.authorization(rows.registration("essex", ""))
+    complete(held, MIDNIGHT)
+    (job,) = planned(NOW)
+    assert query(job) == {"updated-min": "2026-03-13T04:00:00Z"}
+
+
+def test_planning_five_hundred_connections_takes_a_handful_of_statements(held, django_assert_max_num_queries):
+    user = held.retail_customer
+    for number in range(60):
+        complete(rows.authorization(held.application_information, f"1{number}", user=user), MIDNIGHT)
+    with django_assert_max_num_queries(20):
+        assert fetch.plan(NOW) == 60
+    assert FetchJob.objects.count() == 60
+
+
+# --- Who is asked no more ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["withdrawn", "revoked", "needs_reconnect"])
+def test_nothing_is_asked_for_whoever_does_not_share_any_more(held, status):
+    complete(held, MIDNIGHT)
+    Authorization.objects.update(status=status)
+    assert planned(NOW) == []
+    assert plan_of(held).next_at is None
+
+
+def test_sharing_ends_after_the_last_day_the_customer_agreed_to(held):
+    complete(held, MIDNIGHT)
+    Authorization.objects.update(end_date=date(2026, 3, 20))
+    assert len(planned(NOW)) == 1
+    FetchPlan.objects.update(next_at=NOW)
+    FetchJob.objects.update(state="done")
+    assert planned(NOW + DAY) == []
+    held.refresh_from_db()
+    assert (held.status, held.access_token, held.refresh_token) == ("expired", None, None)
+    assert held.status_reason == "The last day you agreed to is over."
+
+
+def test_a_connection_from_before_there_were_plans_is_given_its_own(held):
+    rows.job(held, BATCH, state="done")
+    fetch.plan(NOW)
+    assert plan_of(held).next_at > NOW
+
+
+# --- How far it is complete -------------------------------------------------------------------------------------------
+
+
+def a_round(held, *more):
+    complete(held, MIDNIGHT - 2 * DAY, asked_at=NOW - HOUR, asked_to=MIDNIGHT)
+    FetchJob.objects.all().delete()
+    return [rows.job(held, FILE + extra, kind="download") for extra in ("", *more)]
+
+
+def yesterday(**more):
+    return 200, standin.feed(start=int((MIDNIGHT - DAY).timestamp()), values=range(24), **more), {}
+
+
+def test_it_is_complete_to_where_its_readings_reach_once_everything_is_here(held, utility):
+    first, second = a_round(held, "&part=2")
+    utility.says("/Download", yesterday())
+    run(first)
+    assert plan_of(held).complete_to == MIDNIGHT - 2 * DAY
+    run(second)
+    plan = plan_of(held)
+    assert (plan.complete_to, plan.answered_at >= NOW) == (MIDNIGHT, True)
+    held.subscription.refresh_from_db()
+    assert held.subscription.complete_to == MIDNIGHT
+
+
+def test_it_is_complete_only_as_far_as_every_meter_is(held, utility):
+    first, second = a_round(held, "&part=2")
+    utility.says("part=2", (200, standin.feed(start=int((MIDNIGHT - 2 * DAY).timestamp()), point="gas"), {}))
+    utility.says("/Download", yesterday())
+    run(first)
+    run(second)
+    assert plan_of(held).complete_to == MIDNIGHT - DAY
+
+
+def test_i8_it_never_moves_when_something_failed_and_never_goes_back(held, utility):
+    first, second = a_round(held, "&part=2")
+    utility.says("part=2", (400, b"No", {}))
+    utility.says("/Download", yesterday())
+    run(second)
+    run(first)
+    assert (second.state, plan_of(held).complete_to) == ("failed", MIDNIGHT - 2 * DAY)
+    FetchPlan.objects.update(complete_to=MIDNIGHT + DAY, asked_at=NOW + HOUR)
+    run(rows.job(held, f"{FILE}&part=3", kind="download"), NOW + 2 * HOUR)
+    assert plan_of(held).complete_to == MIDNIGHT + DAY
+
+
+def test_an_account_without_readings_is_complete_after_a_week(held, utility):
+    utility.says("/Batch", (204, b"", {}))
+    complete(held, None, asked_to=MIDNIGHT)
+    Authorization.objects.update(created_at=NOW)
+    run(rows.job(held, BATCH, data="usage"))
+    assert plan_of(held).complete_to is None
+    run(rows.job(held, BATCH, data="usage", not_before=NOW), NOW + 8 * DAY)
+    assert plan_of(held).complete_to == MIDNIGHT
+
+
+# --- Everybody's news at once -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_bulk(utility):
+    """PG&E with our bulk id: one connection whose history is here."""
+    app = rows.registration("pge", "", client_access_token="ours", client_access_token_expires_at=NOW + 90 * DAY)
+    held = rows.authorization(app, "61234")
+    complete(held, datetime(2026, 3, 19, 7, tzinfo=UTC), next_at=NOW + 5 * DAY)
+    fetch.plan(NOW)
+    FetchPlan.objects.filter(authorization=None).update(next_at=NOW)
+    return held
+
+
+def test_where_there_is_a_bulk_id_one_request_brings_everybodys_news_and_each_is_asked_by_itself_weekly(in_bulk):
+    (job,) = planned(NOW)
+    assert (job.authorization, job.token_class, job.data) == (None, "client", "bulk")
+    assert job.url.startswith(f"{PGE}/Batch/Bulk/50123?published-min=2026-03-13T07:00:00Z")
+    fetch.enqueue_first(in_bulk, now=NOW)
+    assert plan_of(in_bulk).next_at > NOW + 6 * DAY
+
+
+def test_a_bulk_file_ends_its_request_and_says_how_far_its_connections_are_complete(in_bulk, utility):
+    (job,) = planned(NOW)
+    utility.says("Bulk/50123?published", (202, b"", {}))
+    assert run(job).state == "awaiting_notification"
+    start = int(datetime(2026, 3, 19, 7, tzinfo=UTC).timestamp())
+    utility.says("correlationID", (200, standin.feed("61234", start=start, values=range(24)), {}))
+    file = FetchJob.objects.create(
+        application_information=in_bulk.application_information,
+        kind="download",
+        token_class="client",
+        url=f"{PGE}/Batch/Bulk/50123?correlationID=1a",
+        not_before=NOW,
+    )
+    assert run(file).state == "done"
+    job.refresh_from_db()
+    assert job.state == "done"
+    assert plan_of(in_bulk).complete_to == datetime(2026, 3, 20, 7, tzinfo=UTC)
+
+
+# --- What is missing in between ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_a_hole(held):
+    """Readings of the 1st, 2nd, 5th and 6th of March."""
+    point = UsagePoint.objects.create(subscription=held.subscription, resource_id="1", time_zone="America/New_York")
+    kwh = rows.channel(point)
+    for day in (1, 2, 5, 6):
+        rows.day(kwh, date(2026, 3, day), [1] * 24)
+    complete(held, MIDNIGHT, "gaps")
+    return kwh
+
+
+def test_days_that_are_missing_between_others_are_asked_for_again(with_a_hole):
+    (job,) = planned(NOW)
+    assert query(job) == {"publishedMin": "2026-03-03", "publishedMax": "2026-03-04"}
+    assert job.priority == Priority.HISTORY
+    gap = DataGap.objects.get()
+    assert (gap.first_day, gap.last_day, gap.times_asked) == (date(2026, 3, 3), date(2026, 3, 4), 1)
+
+
+def test_a_gap_that_stays_is_asked_for_three_times_after_longer_and_longer_pauses(with_a_hole):
+    asked_on = []
+    for week in range(20):
+        now = NOW + week * 7 * DAY
+        FetchPlan.objects.update(next_at=now)
+        if planned(now, state="due"):
+            asked_on.append(week)
+        FetchJob.objects.update(state="done")
+    assert asked_on == [0, 1, 6]
+
+
+def test_a_gap_that_was_filled_is_noted(with_a_hole):
+    planned(NOW)
+    for day in (3, 4):
+        rows.day(with_a_hole, date(2026, 3, day), [1] * 24)
+    FetchPlan.objects.update(next_at=NOW)
+    FetchJob.objects.update(state="done")
+    assert planned(NOW) == []
+    assert DataGap.objects.get().filled_at == NOW
+
+
+# --- What was announced too late, or not at all -----------------------------------------------------------------------
+
+
+def test_f34_what_is_never_announced_is_asked_for_again_once_and_then_given_up(held, utility):
+    utility.says("/Batch", (202, b"", {}))
+    job = run(rows.job(held, BATCH))
+    job = run(job, NOW + 27 * HOUR)
+    assert (job.state, job.asked_again) == ("awaiting_notification", True)
+    job = run(job, NOW + 54 * HOUR)
+    assert (job.state, len(utility.paths("/Batch"))) == ("failed", 2)
+    assert job.reason == "The utility accepted our request twice and never sent its answer."
+
+
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("state", ["awaiting_notification", "done"])
+def test_f24_a_file_that_is_gone_after_two_days_is_asked_for_again_once(held, utility, status, state):
+    asked = rows.job(held, BATCH, state=state, window_start=NOW - DAY, window_end=NOW)
+    files = [rows.job(held, f"{FILE}&part={part}", kind="download") for part in range(2)]
+    utility.says("/Download", (status, b"", {}))
+    for file in files:
+        assert run(file).state == "superseded"
+    asked.refresh_from_db()
+    assert asked.state == ("superseded" if state == "awaiting_notification" else "done")
+    again = FetchJob.objects.get(asked_again=True)
+    assert (again.url, again.window_start, again.state) == (BATCH, NOW - DAY, "due")
+    utility.says("/Batch/Subscription", (202, b"", {}))
+    assert run(again, NOW + 2 * SECOND).state == "awaiting_notification"
+    FetchJob.objects.filter(pk=again.pk).update(state="done")
+    assert run(rows.job(held, f"{FILE}&part=9", kind="download")).state == "failed"
+
+
+def test_what_a_webhook_asks_for_is_not_asked_twice_by_plan():
+    held = rows.authorization(rows.registration("essex", ""))
+    (job,) = fetch.enqueue_first(held, now=NOW)
+    assert job.url == f"{ESSEX}/Batch/Subscription/976"
+    FetchPlan.objects.update(next_at=NOW)
+    assert planned(NOW) == []
