@@ -20,7 +20,7 @@ from tests.journeys.customers import ESSEX
 REPUBLISHED_IN = 60.0  # seconds
 
 
-def weekly(authorization: Any, count: int) -> list[Any]:
+def weekly(authorization: Any, count: int, days_back: int) -> list[Any]:
     """Requests for single weeks of an Essex connection, the newest first; they are answered at once."""
     import utilities
     from utilities.base import PlannedRequest
@@ -30,7 +30,7 @@ def weekly(authorization: Any, count: int) -> list[Any]:
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     found = []
     for week in range(count):
-        end = midnight - timedelta(days=7 * week)
+        end = midnight - timedelta(days=7 * week + days_back)
         start = end - timedelta(days=7)
         window = {"published-min": start, "published-max": end}
         query = "&".join(f"{name}={quote(value.strftime('%Y-%m-%dT%H:%M:%SZ'))}" for name, value in window.items())
@@ -38,11 +38,11 @@ def weekly(authorization: Any, count: int) -> list[Any]:
     return found
 
 
-def queue(authorization: Any, count: int) -> list[Any]:
+def queue(authorization: Any, count: int, days_back: int = 0) -> list[Any]:
     """So many more jobs for a connection, asked for as the product does it."""
     from portal.flows import fetch
 
-    return fetch.enqueue_planned(authorization, weekly(authorization, count), now=datetime.now(UTC))
+    return fetch.enqueue_planned(authorization, weekly(authorization, count, days_back), now=datetime.now(UTC))
 
 
 @experiment("F09", kind="broker")

@@ -36,6 +36,7 @@ PACE = {
     "JOB_LEASE_RENEWED_EVERY_SECONDS": "1",
     "JOB_WAITS_SECONDS": "1,8",
     "REFRESH_CLAIM_SECONDS": "20",
+    "CIRCUIT_PROBE_SECONDS": "3",
     "CONN_MAX_AGE": "60",
     "LOG_JSON": "false",
     "STATICFILES_STORAGE": "django.contrib.staticfiles.storage.StaticFilesStorage",
@@ -199,6 +200,7 @@ class World:
             self.programs[name].start()
         until(lambda: self.answers(self.sandbox_url("/_sandbox/faults")), REACHABLE_IN, "the sandbox answers")
         until(lambda: self.answers(self.url("/")), REACHABLE_IN, "the site answers")
+        self._forget_connections()
         self.disarm()
         self.settle()
         until(self.listens, REACHABLE_IN, "the workers listen")
@@ -367,6 +369,17 @@ class World:
         assert self.postgres.process is not None
         self.postgres.process.send_signal(signal.SIGQUIT)
         self.postgres.process.wait()
+        self._forget_connections()
+
+    def stop_database(self) -> None:
+        """PostgreSQL is shut down."""
+        self.postgres.stop()
+        self._forget_connections()
+
+    def _forget_connections(self) -> None:
+        from django.db import connections
+
+        connections.close_all()
 
     def database_again(self) -> None:
         self.postgres.process = None
