@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Protocol
 
+from isal import isal_zlib
+
 from espi import models
 
 _PIECE = 1 << 20  # bytes read at once, and about the size of a part before encryption
-_FASTEST = 1  # of gzip's levels; documents are kept for the record and seldom read
+_LEVEL = 1  # of ISA-L: what gzip's level 1 makes of it, in a quarter of the time
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -31,7 +33,7 @@ def keep(document: models.Document, file: Readable) -> None:
 
 
 def _parts(file: Readable) -> Iterator[bytes]:
-    packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP)
+    packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
     packed = bytearray()
     while piece := file.read(_PIECE):
         packed += packer.compress(piece)

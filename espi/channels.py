@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import add
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -337,7 +338,7 @@ def refine(row: models.MeterReading, multiplier: int) -> None:
 
 
 def _span(columns: resources.Columns) -> tuple[int, int]:
-    ends = map(sum, zip(columns.starts, columns.durations, strict=True))  # type: ignore[arg-type]
+    ends = map(add, columns.starts, columns.durations)
     return min(columns.starts), max(max(ends), max(columns.starts) + 1)
 
 

@@ -76,7 +76,8 @@ def read(block: etree._Element, runs: Runs) -> list[resources.Columns]:
     readings = list(block.iterchildren(spelling.tag)) if runs else []
     has_runs = any(_is_marker(each, runs) for each in readings)
     found = _parts(readings, runs) if has_runs else [_read(block, spelling)]
-    found[-1].remarks += _strange(spelling.beside(block))
+    if len(block) > len(readings) + 1:  # there is an interval, too
+        found[-1].remarks += _strange(spelling.beside(block))
     return found
 
 
@@ -146,15 +147,18 @@ def _strange(elements: Any) -> Counter[str]:
     return Counter(f"an element {name} that we do not read (the reading is kept without it)" for name in names)
 
 
-def regular(count: int, texts: dict[str, list[str]]) -> resources.Columns | None:
-    """The columns when all readings have the same fields and every number is a plain integer in range."""
+def regular(count: int, texts: dict[str, list[str]], *, are_numbers: bool = False) -> resources.Columns | None:
+    """The columns when all readings have the same fields and every number is a plain one in range; otherwise None.
+
+    `are_numbers`: every text is known to be an integer of up to 18 digits, and a value that or such a decimal number.
+    """
     found: dict[str, Any] = {}
     for name in FIELDS:
         column = texts.get(name, [])
         if not column and name in _OPTIONAL:
             found[name] = None
             continue
-        whole: Any = numbers.integers(column)
+        whole: Any = numbers.converted(column) if are_numbers else numbers.integers(column)
         if whole is None and name == "value":
             whole = numbers.decimals(column)
         if whole is None or len(whole) != count:

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -446,8 +446,7 @@ class _Ingest:
 
     def _scaled(self, columns: resources.Columns, channel: Channel, multiplier: int) -> resources.Columns:
         columns = replace(columns, values=self.channels.fit(channel, columns.values, multiplier, self._write))
-        large = packing.LARGEST
-        if max(columns.values) <= large and min(columns.values) >= -large and _costs_fit(columns):
+        if _fit(columns.values) and _fit(columns.costs or ()):
             return columns
         return self._without_giants(columns)
 
@@ -546,9 +545,9 @@ def _step(starts: list[int]) -> int:
     return least if least and all(step % least == 0 for step in steps) else 0
 
 
-def _costs_fit(columns: resources.Columns) -> bool:
-    known = [cost for cost in columns.costs or () if cost is not None]
-    return not known or (max(known) <= packing.LARGEST and min(known) >= -packing.LARGEST)
+def _fit(column: Sequence[int | None]) -> bool:
+    known = [each for each in column if each is not None] if None in column else column
+    return not known or (max(known) <= packing.LARGEST and min(known) >= -packing.LARGEST)  # type: ignore[type-var, operator]
 
 
 def _picked(columns: resources.Columns, keep: list[int]) -> resources.Columns:

@@ -42,10 +42,9 @@ def hexadecimal(text: str) -> int | None:
 
 def integers(column: list[str]) -> list[int] | None:
     """A whole column at once, when every text is a plain integer of up to 18 digits; otherwise None."""
-    if column and column.count(column[0]) == len(column):  # durations and qualities mostly are all the same
-        column, times = column[:1], len(column)
-    else:
-        times = 1
+    times = 1
+    if column and column[0] == column[-1] and column.count(column[0]) == len(column):
+        column, times = column[:1], len(column)  # durations and qualities mostly are all the same
     together = "".join(column)
     if not (together.isascii() and together.isdigit()) and not _INTEGERS.fullmatch(",".join(column)):
         return None
@@ -54,6 +53,17 @@ def integers(column: list[str]) -> list[int] | None:
     except ValueError:  # an empty text, or thousands of digits
         return None
     return found * times if found and max(found) < 10**18 else None
+
+
+def converted(column: list[str]) -> list[int] | None:
+    """A column of numbers at once, each an integer of up to 18 digits or a decimal number; None when one is decimal."""
+    times = 1
+    if column and column[0] == column[-1] and column.count(column[0]) == len(column):
+        column, times = column[:1], len(column)
+    try:
+        return list(map(int, column)) * times
+    except ValueError:
+        return None
 
 
 def decimals(column: list[str]) -> list[Decimal] | None:

@@ -387,7 +387,7 @@ def fitting_multiplier(values: Sequence[int | Decimal], multiplier: int) -> int:
 
 def scaled(values: Sequence[int | Decimal], exponent: int) -> list[int] | None:
     """Every value times 10 ** exponent, exactly; None when one would not be an integer."""
-    if exponent == 0 and not any(isinstance(value, Decimal) for value in values):
+    if exponent == 0 and set(map(type, values)) == {int}:
         return list(values)  # type: ignore[arg-type]
     factor = Decimal(1).scaleb(exponent)
     found = [numbers.EXACT.multiply(Decimal(value), factor) for value in values]

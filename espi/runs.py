@@ -28,7 +28,7 @@ _LONGEST_DECLARATION = 1024
 _READING = re.compile(rb"<(?:!|\?|((?:[A-Za-z_][A-Za-z0-9_.-]*:)?)([iI])ntervalReading>)")
 _END_OF_BLOCK = re.compile(rb"<(?:!|\?|/(?:[A-Za-z_][A-Za-z0-9_.-]*:)?[iI]ntervalBlock>)")
 _LONGEST_MARK = 256  # bytes of a tag's beginning that may be cut by the end of a chunk
-_LONGEST_READING = 16 * 1024
+_LONGEST_RUN = 48 * 1024  # bytes: two days of quarter-hours, more than most blocks have
 _MOST_LESSONS = 32  # expressions learned for one document
 _SECTIONS = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 
@@ -63,7 +63,7 @@ class _Template:
         if any(pieces[::width]):
             return None
         texts = {name: pieces[place::width] for place, name in enumerate(self.fields, start=1)}
-        return columns.regular(len(pieces) // width, texts)
+        return columns.regular(len(pieces) // width, texts, are_numbers=True)
 
 
 class Runs:
@@ -161,16 +161,16 @@ class Runs:
         return found.start()
 
     def _end_of_run(self, found: re.Match[bytes]) -> int:
-        """Where the run ends that begins here, as far as it is here; 0 while not even a whole reading is."""
+        """Where the run ends that begins here: with its block, or of a large block where it may be cut; 0: wait for it."""
         name = found[0][1:-1]
         end = self._buffer.find(b"</" + name.replace(b"ntervalReading", b"ntervalBlock") + b">", found.end())
         if end > 0:
             return end
+        if len(self._buffer) - found.start() < _LONGEST_RUN:
+            return 0
         tag = b"</" + name + b">"
         last = self._buffer.rfind(tag, found.end())
-        if last > 0:
-            return last + len(tag)
-        return len(self._buffer) if len(self._buffer) - found.start() > _LONGEST_READING else 0
+        return last + len(tag) if last > 0 else len(self._buffer)
 
     def _read(self, found: re.Match[bytes], end: int) -> resources.Columns | None:
         prefix = found[1].rstrip(b":").decode()

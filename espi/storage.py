@@ -4,9 +4,10 @@ Unchanged data writes nothing. One writer per subscription is the caller's promi
 in his transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from django.db import connection
@@ -173,8 +174,8 @@ def _write_days(days: dict[tuple, Day], document_id: int) -> Written:
         cursor.execute(_DAY_TABLE)
         cursor.execute("TRUNCATE espi_staged_day")
         with cursor.copy(f"COPY espi_staged_day ({_DAY_COLUMNS}, is_told, publications, documents) FROM STDIN") as copy:
-            for day in days.values():
-                copy.write(_day_line(day))
+            for lines in _several(map(_day_line, days.values())):
+                copy.write(lines)
         cursor.execute(_DAYS_THAT_DIFFER)
         differing = cursor.fetchall()
         cursor.execute(_NEW_DAYS)
@@ -220,8 +221,8 @@ def _write_singles(singles: dict[tuple, Single], document_id: int) -> Written:
         cursor.execute(_SINGLE_TABLE)
         cursor.execute("TRUNCATE espi_staged_single")
         with cursor.copy(f"COPY espi_staged_single ({_SINGLE_COLUMNS}, is_told) FROM STDIN") as copy:
-            for single in singles.values():
-                copy.write(_single_line(single))
+            for lines in _several(map(_single_line, singles.values())):
+                copy.write(lines)
         cursor.execute(_SINGLES_THAT_DIFFER)
         differing = cursor.fetchall()
         cursor.execute(_NEW_SINGLES)
@@ -274,11 +275,21 @@ def _side(side: str, said: Said) -> dict[str, Any]:
     }
 
 
+def _several(lines: Iterator[str]) -> Iterator[str]:
+    """Lines, some dozen at a time: each write is a round of its own through the driver."""
+    while together := "".join(islice(lines, 64)):
+        yield together
+
+
 def _day_values(day: Day) -> tuple[Any, ...]:
-    known = [value for value in day.values if value is not None]
-    costs = [cost for cost in day.columns[1] or () if cost is not None]
+    known, costs = _known(day.values), _known(day.columns[1] or [])
     sums = (sum(known), sum(costs) if costs else None, len(known))
     return (*day.columns, *sums, day.published_at, day.document_id, day.publications, day.documents)
+
+
+def _known(column: list[int | None]) -> list[int]:
+    found: Any = column if None not in column else [each for each in column if each is not None]
+    return found
 
 
 def _day_line(day: Day) -> str:
