@@ -114,6 +114,15 @@ class Said:
         """Epoch seconds of the instant at a path."""
         return self.take(path, numbers.epoch)
 
+    def under(self, path: str) -> list[Any]:
+        """Everything at a path, in order, left where it is."""
+        value: Any = self.rest
+        for name in path.split("/"):
+            value = _first(value)
+            key = _key(value, name)
+            value = value[key] if key is not None else []
+        return value if isinstance(value, list) else [value]
+
     def all(self, path: str) -> list[Any]:
         """Everything under a name of the first level, in order."""
         found = self.rest.pop(self._keys.get(path.lower(), ""), [])
@@ -138,7 +147,7 @@ def _key(said: Any, name: str) -> str | None:
 
 
 def _first(value: Any) -> Any:
-    return value[0] if isinstance(value, list) else value
+    return next(iter(value), "") if isinstance(value, list) else value
 
 
 def _without(said: dict[str, Any], names: list[str]) -> dict[str, Any]:

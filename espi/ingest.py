@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from django.db import connection, transaction
 
-from espi import archive, bills, gas, links, models, packing, parse, resources, storage, zones
+from espi import archive, bills, customer_resources, gas, links, models, packing, parse, resources, storage, zones
 from espi import describe as description
 from espi.atom import DocumentRefused
 from espi.channels import Channel, Channels, NotStorable, OtherTimeZone
@@ -55,7 +55,7 @@ BILLS = "UsageSummary"
 CONSUMPTION = "UsageSummary/overallConsumptionLastPeriod"  # of a bill, its period and energy but no money
 QUALITY = "ElectricPowerQualitySummary"
 CUSTOMER = "Customer"
-ALL = frozenset({USAGE, BILLS, CUSTOMER})
+ALL = frozenset({USAGE, BILLS}) | customer_resources.NOUNS
 
 _NO_MONEY: dict[str, Any] = {
     "bill_last_period": None,
@@ -226,7 +226,7 @@ class _Ingest:
         self.batch = storage.Batch(document.pk)
         self.written = storage.Written()
         self.said: Counter[str] = Counter()
-        self.particulars = Particulars(document)
+        self.particulars = Particulars(document, rules.accepts.__contains__)
         self.places = Places(rules.dialect)
         self.resources: Counter[str] = Counter()
         self.other: Counter[str] = Counter()
@@ -280,7 +280,10 @@ class _Ingest:
                 self._take_usage_point(resource)
             case resources.MeterReading():
                 self.said["meter_readings"] += 1
+            case resources.ReadingType():
+                self.resources["ReadingType"] += 1
             case resources.LocalTimeParameters():
+                self.resources["LocalTimeParameters"] += 1
                 self.local_times.append(resource)
                 self.particulars.local_time(resource, self._publication(resource.entry))
             case resources.Refused():
@@ -290,7 +293,7 @@ class _Ingest:
             case resources.CustomerResource():
                 self._take_customer(resource)
             case resources.Other():
-                self._take_other(resource.name, is_customer=resource.is_customer)
+                self._take_other(resource)
             case resources.UsageSummary():
                 self._take_bill(resource)
             case resources.IntervalBlock():
@@ -322,16 +325,20 @@ class _Ingest:
         if entry.published_at and (self.published_at is None or entry.published_at > self.published_at):
             self.published_at = entry.published_at
 
-    def _take_customer(self, resource: resources.CustomerResource) -> None:
-        self._take_other(resource.noun, is_customer=True)
-        if self.rules.accepts & {CUSTOMER, resource.noun}:
-            self.places.learn(resource)
-
-    def _take_other(self, name: str, *, is_customer: bool) -> None:
-        if is_customer and not self.rules.accepts & {CUSTOMER, name}:
-            self._refuse_kind(name)
+    def _take_customer(self, said: resources.CustomerResource) -> None:
+        if said.noun not in self.rules.accepts:
+            self._refuse_kind(said.noun)
+        elif self.particulars.customers.take(said, self._publication(said.entry)):
+            self.resources[said.noun] += 1
+            self.places.learn(said)
         else:
-            self.other[name] += 1
+            self.refused[said.noun, "more of one customer than can be kept"] += 1
+
+    def _take_other(self, resource: resources.Other) -> None:
+        if resource.is_customer and CUSTOMER not in self.rules.accepts:
+            self._refuse_kind(resource.name)
+        else:
+            self.other[resource.name] += 1
 
     def _take_unknown(self, resource: resources.Unknown) -> None:
         """Names are the file's own: so many are told apart, and the rest counted together."""

@@ -21,7 +21,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from espi import channels, models, packing, said, storage, successions, usage_points
+from espi import channels, customers, models, packing, said, storage, successions, usage_points
 from espi.models import ServicePlace, Succession
 
 Reason = Succession.Reason
@@ -252,6 +252,7 @@ def absorb(kept: models.Subscription, joined: models.Subscription) -> None:
     aliases = models.UsagePointAlias.objects
     known = list(aliases.filter(subscription=kept).values_list("resource_id", flat=True))
     aliases.filter(subscription=joined).exclude(resource_id__in=known).update(subscription=kept)
+    customers.move(joined, kept)
     _move_rows(models.Subscription, joined, kept)
     joined.delete()
 

@@ -200,9 +200,10 @@ def subscription_id(entry: resources.Entry) -> str:
     """The utility's subscription that an entry belongs to; "" where its links do not say it.
 
     All these utilities number a customer's RetailCustomer as his subscription (contracts: Con Edison §4.1, PG&E §3,
-    UtilityAPI §1.4).
+    UtilityAPI §1.4). Con Edison has no RetailCustomer: there it stands after `/Customer/`.
     """
-    return entry.segment("Subscription") or entry.segment("RetailCustomer")
+    nouns = ("Subscription", "RetailCustomer", "RetailDRPrgInfo", "Customer")
+    return next((found for noun in nouns if (found := entry.segment(noun))), "")
 
 
 def _type_of(unit: Unit) -> resources.ReadingType:

@@ -1,12 +1,14 @@
-"""What a document says beside readings and bills -> rows: of its usage points, its clock, its codes, its power quality.
+"""What a document says beside readings and bills -> rows: of usage points, clock, codes, power quality, and its customer.
 
 A later document corrects an earlier one, whatever the order they come in.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from espi import links, models, resources, usage_points
 from espi.channels import Channels, short
+from espi.customers import Customers
 from espi.packing import Publication
 from espi.said import Record
 
@@ -20,8 +22,11 @@ class Particulars:
     Each comes with when it was said.
     """
 
-    def __init__(self, document: models.Document) -> None:
+    def __init__(self, document: models.Document, is_allowed: Callable[[str], bool]) -> None:
+        """`is_allowed`: whether the customer shares resources of a noun of the Retail Customer schema."""
+        assert document.subscription is not None
         self.document = document
+        self.customers = Customers(document.subscription, is_allowed)
         self._usage_points: dict[str, tuple[resources.Entry, Record]] = {}
         self._mappings: dict[tuple[str, int], tuple[resources.ProgramIdMapping, Publication]] = {}
         self._local_times: dict[str, tuple[resources.LocalTimeParameters, Publication]] = {}
@@ -48,6 +53,7 @@ class Particulars:
 
     def store(self, channels: Channels, directory: links.Directory) -> None:
         """Write what is news."""
+        self.customers.store(self.document)
         for entry, record in self._usage_points.values():
             usage_points.store(record, channels.usage_point(directory.usage_point_id(entry)))
         for resource_id, (local_time, publication) in self._local_times.items():

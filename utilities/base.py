@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import requests
 from django.conf import settings
 
-from espi import session
+from espi import customer_resources, session
 from espi.dialect import ELECTRIC_WORDS, Dialect, Unit
 from espi.models import ApplicationInformation, Authorization
 from espi.scope import Scope
@@ -136,7 +136,7 @@ USAGE_KINDS = frozenset(
     {"UsagePoint", "MeterReading", "ReadingType", "IntervalBlock", "LocalTimeParameters", "ElectricPowerQualitySummary"}
 )
 BILLING_KINDS = frozenset({"UsagePoint", "UsageSummary", "LocalTimeParameters"})
-CUSTOMER_KINDS = frozenset({"Customer", "CustomerAccount", "CustomerAgreement", "ServiceLocation", "Meter"})
+CUSTOMER_KINDS = customer_resources.NOUNS
 
 
 class Utility:

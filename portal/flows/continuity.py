@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from django.db.models import Q, QuerySet
 
 import utilities
-from espi import atom, ingest, joining, links
+from espi import atom, customers, ingest, joining, links
 from espi.channels import short
 from espi.models import Authorization, Document, Subscription, UsagePoint
 from portal.flows import standing
@@ -49,7 +49,7 @@ def settle(authorization: Authorization, document: Document, *, now: datetime) -
     if len(points) < 2:
         return
     joining.forget_what_no_longer_holds(points)
-    tells_of_places = bool(document.summary.get("other", {}).keys() & {"ServiceLocation", "Meter"})
+    tells_of_places = bool(document.summary.get("resources", {}).keys() & {"ServiceLocation", "Meter"})
     for later in [point for point in points if point.subscription_id == own.pk]:
         if not (tells_of_places or later.created_at > now - NEW):
             continue
@@ -103,6 +103,8 @@ def _join(authorization: Authorization, own: Subscription, earlier: Subscription
     authorization.subscription = earlier
     authorization.save(update_fields=["subscription", "updated_at"])
     own.documents.update(subscription=earlier)
+    ingest.lock(earlier)
+    customers.move(own, earlier)
     if not own.authorizations.exists():
         own.delete()
     _end_what_it_replaces(authorization, now)

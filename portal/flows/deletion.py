@@ -6,7 +6,7 @@ from datetime import date
 from django.db import transaction
 from django.db.models import Max, Min
 
-from espi import ingest
+from espi import customers, ingest
 from espi.models import Authorization, IntervalBlock, LocalTimeParameters, Subscription, UsageSummary
 
 
@@ -63,9 +63,11 @@ def delete(subscription: Subscription) -> None:
 
 @transaction.atomic
 def delete_data(subscription: Subscription) -> None:
-    """Usage points with their readings and bills, documents, and the utility's words about its clock."""
+    """Usage points with their readings and bills, documents, customer data, the utility's words about its clock and codes."""
     ingest.lock(subscription)
     subscription.usage_points.all().delete()
     subscription.documents.all().delete()
     subscription.places.all().delete()
+    customers.delete(subscription)
     LocalTimeParameters.objects.filter(subscription=subscription).delete()
+    subscription.program_id_mappings.all().delete()

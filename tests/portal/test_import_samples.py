@@ -59,7 +59,7 @@ def all_rows():
 
 
 def test_the_sample_table_is_read_whole_where_the_folder_is():
-    assert len(WELL_FORMED) == (70 if samples.FOLDER.exists() else 10)
+    assert len(WELL_FORMED) == (78 if samples.FOLDER.exists() else 18)
 
 
 @pytest.mark.parametrize("sample", WELL_FORMED, ids=_name)
