@@ -19,7 +19,7 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_permission_codename
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import CharField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -31,19 +31,22 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminURLInputWidget
 
 import utilities
-from espi import archive
+from espi import archive, customers
 from espi.fields import EncryptedTextField
 from espi.models import (
     ApplicationInformation,
     Authorization,
     AuthorizationRequest,
     Document,
+    ElectricPowerQualitySummary,
     FetchJob,
     Notification,
+    ProgramIdMapping,
     Subscription,
     Succession,
     UsagePoint,
 )
+from espi.models.customer import CustomerResource
 from portal.flows import fetch, notify, registrations
 from portal.logs import redact
 from portal.models import Circuit, Consent, DataGap, FetchPlan, Heartbeat, StaffAlert, User, UtilityVisit
@@ -365,11 +368,53 @@ class SubscriptionAdmin(ReadOnly):
 class UsagePointAdmin(ReadOnly):
     """Meters as a utility names them. Titles can hold a street address and are not shown."""
 
-    hidden = ("title",)
+    hidden = ("title", "said_at")
     list_display = ("resource_id", "subscription", "service_kind", "time_zone", "created_at")
     list_filter = ("service_kind",)
     search_fields = ("public_id", "subscription__retail_customer__email")
     list_select_related = ("subscription",)
+
+
+@admin.register(ElectricPowerQualitySummary)
+class QualitySummaryAdmin(ReadOnly):
+    """How good the power was, as a utility counted it."""
+
+    list_display = ("usage_point", "start", "duration", "published_at")
+    search_fields = ("usage_point__public_id", "usage_point__subscription__retail_customer__email")
+    list_select_related = ("usage_point",)
+
+
+@admin.register(ProgramIdMapping)
+class ProgramIdMappingAdmin(ReadOnly):
+    """What utilities call the codes of their readings."""
+
+    list_display = ("subscription", "kind", "code", "name", "note")
+    list_filter = ("kind",)
+    search_fields = ("subscription__public_id",)
+    list_select_related = ("subscription",)
+
+
+class CustomerDataAdmin(ReadOnly):
+    """Customer data: kinds, states and dates, and which elements the utility told. Never what they say."""
+
+    hidden = ("said_at",)
+    more = ("told",)
+    search_fields = ("subscription__public_id", "subscription__retail_customer__email")
+    list_select_related = ("subscription",)
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        """Its number, whose it is, and every plain text of it."""
+        plain = [field.name for field in self.model._meta.fields if isinstance(field, CharField)]
+        return ["__str__", "subscription", *plain, "published_at"]
+
+    @admin.display(description="Told")
+    def told(self, row: CustomerResource) -> str:
+        """The names of its elements."""
+        return ", ".join(row.said) or "-"
+
+
+for noun in customers.MODELS.values():
+    admin.site.register(noun, CustomerDataAdmin)
 
 
 @admin.register(Succession)

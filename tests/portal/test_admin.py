@@ -9,14 +9,17 @@ from django.utils import timezone
 from lxml import html
 
 import utilities
+from espi import customers
 from espi.fields import EncryptedTextField
 from espi.models import (
     ApplicationInformation,
     Authorization,
     AuthorizationRequest,
     Document,
+    ElectricPowerQualitySummary,
     FetchJob,
     Notification,
+    ProgramIdMapping,
     Subscription,
     UsagePoint,
 )
@@ -376,8 +379,21 @@ def everything():
             agreed_at=now,
         ),
         UtilityVisit.objects.create(utility="pge", account_number=f"{CANARY}6", expires_at=now),
+        ProgramIdMapping.objects.create(subscription=kept, kind="tou", code=6, name="WOP"),
+        *customer_data(kept),
     ]
-    return [app, kept, allowed, *rows]
+    power = ElectricPowerQualitySummary.objects.create(
+        usage_point=kept.usage_points.get(), start=1, values={"flickerPst": 2}
+    )
+    return [app, kept, allowed, *rows, power]
+
+
+def customer_data(kept):
+    """A row of each noun of the Retail Customer schema; whatever names somebody is a canary."""
+    for model in customers.MODELS.values():
+        hidden = [field.name for field in model._meta.fields if type(field) is EncryptedTextField]
+        said = {"element": CANARY, "name": f"{CANARY} Street 2"}
+        yield model.objects.create(subscription=kept, said=said, ids={CANARY: CANARY}, **dict.fromkeys(hidden, CANARY))
 
 
 def test_e01_no_page_of_the_staff_site_shows_a_secret(client, boss, everything):
@@ -387,6 +403,11 @@ def test_e01_no_page_of_the_staff_site_shows_a_secret(client, boss, everything):
             answer = client.get(path)
             assert answer.status_code == 200, path
             assert CANARY.encode() not in answer.content, path
+
+
+def test_staff_see_which_elements_a_utility_told_of_a_customer(client, boss, everything):
+    row = next(row for row in everything if isinstance(row, customers.MODELS["CustomerAccount"]))
+    assert "element, name" in words(client.get(change_page(row)))
 
 
 def test_e01_searching_never_reaches_a_secret(client, boss, everything):

@@ -4,14 +4,26 @@ import uuid
 from io import BytesIO
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from lxml import html
 
-from espi import ingest
-from espi.models import Authorization, Document, IntervalBlock, LocalTimeParameters, Subscription, UsagePoint
-from portal.flows import deletion, upload
+from espi import customers, ingest
+from espi.models import (
+    Authorization,
+    Customer,
+    CustomerAccount,
+    CustomerAgreement,
+    Document,
+    IntervalBlock,
+    LocalTimeParameters,
+    ProgramIdMapping,
+    Subscription,
+    UsagePoint,
+)
+from portal.flows import continuity, deletion, upload
 from portal.flows.withdraw import withdraw
 from tests.espi import documents
 from tests.portal import rows
@@ -122,3 +134,39 @@ def test_only_the_data_of_that_subscription_go(page):
 def test_stopping_with_deletion_leaves_no_word_of_the_utilitys_clock_either(page):
     withdraw(connected(page.user), delete_data=True, now=timezone.now())
     assert not any(model.objects.exists() for model in DATA)
+
+
+def test_customer_data_and_the_names_of_codes_go_with_the_rest(page):
+    held = connected(page.user, STATUS.REVOKED)
+    codes = documents.espi("ProgramIdMappings", "<programIdMapping><code>1</code></programIdMapping>")
+    content = documents.bare_feed(*tree("61234"), documents.entry(codes))
+    ingest.store(content, subscription=held.subscription, now=timezone.now())
+    assert CustomerAccount.objects.exists() and ProgramIdMapping.objects.exists()
+    page.post(address(held.subscription))
+    assert not any(model.objects.exists() for model in (*customers.MODELS.values(), ProgramIdMapping))
+
+
+def tree(number):
+    """A customer, his account and his agreement for the usage point U1, under an authorization's number."""
+    top = f"{documents.BASE}/RetailCustomer/{number}/Customer/{number}-c"
+    account = f"{top}/CustomerAccount/{number}-a"
+    inner = {"Customer": "<customerName>Ann</customerName>", "CustomerAccount": "<accountId>1</accountId>"}
+    hrefs = {"Customer": top, "CustomerAccount": account, "CustomerAgreement": f"{account}/CustomerAgreement/U1"}
+    return [
+        documents.entry(documents.customer(noun, inner.get(noun, "")), href, published="2026-01-01T00:00:00Z")
+        for noun, href in hrefs.items()
+    ]
+
+
+def test_customer_data_that_came_first_go_to_the_history_that_their_usage_shows(page):
+    first = connected(page.user, STATUS.SUPERSEDED)
+    ingest.store(documents.bare_feed(*tree("976")), subscription=first.subscription, now=timezone.now())
+    later = rows.authorization(first.application_information, "977", user=page.user)
+    ingest.store(documents.bare_feed(*tree("977")), subscription=later.subscription, now=timezone.now())
+    usage = documents.feed(documents.hours(24)).replace(b"/976/", b"/977/")
+    with transaction.atomic():
+        found = continuity.subscription_of(later, BytesIO(usage), now=timezone.now())
+    assert found == first.subscription
+    for model in (Customer, CustomerAccount, CustomerAgreement):
+        assert model.objects.get().subscription == first.subscription
+    assert set(Customer.objects.get().ids) == {"976", "977"}
