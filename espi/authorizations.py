@@ -4,10 +4,11 @@ UtilityAPI means the end of the authorization by `expires_at`, PG&E that of a to
 is not read here: `authorizedPeriod` says the same to all of them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from lxml import etree
 
@@ -34,12 +35,15 @@ class AuthorizationStatus:
 
 def read(body: bytes) -> list[AuthorizationStatus]:
     """Every Authorization of a document. Raises atom.DocumentRefused."""
-    found = []
-    for parcel in atom.read(BytesIO(body)):
+    return list(each(BytesIO(body)))
+
+
+def each(file: BinaryIO) -> Iterator[AuthorizationStatus]:
+    """Every Authorization of a document of any length, one after another. Raises atom.DocumentRefused."""
+    for parcel in atom.read(file):
         for element in parcel.payloads:
             if etree.QName(element).localname.lower() == "authorization":
-                found.append(_status(parcel.entry, element))
-    return found
+                yield _status(parcel.entry, element)
 
 
 def _status(entry: resources.Entry, element: etree._Element) -> AuthorizationStatus:

@@ -163,13 +163,14 @@ CELERY_TIMEZONE = "UTC"
 # What a person waits for, files and history, and what nobody waits for: `celery worker --queues` names those it serves.
 CELERY_TASK_QUEUES = [Queue(name) for name in ("interactive", "downloads", "housekeeping")]
 CELERY_TASK_DEFAULT_QUEUE = "interactive"
-CELERY_TASK_ROUTES = {f"portal.tasks.{name}": {"queue": "housekeeping"} for name in ("plan", "purge")}
+CELERY_TASK_ROUTES = {f"portal.tasks.{name}": {"queue": "housekeeping"} for name in ("plan", "review", "purge")}
 # A sweep that waited in the queue longer than until the next one has nothing to add.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "portal.tasks.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}},
     "heal": {"task": "portal.flows.returning.heal", "schedule": 60.0, "options": {"expires": 60}},
     "plan": {"task": "portal.tasks.plan", "schedule": PLAN_SECONDS, "options": {"expires": PLAN_SECONDS}},
     "watch": {"task": "portal.tasks.watch", "schedule": 60.0, "options": {"expires": 60}},
+    "review": {"task": "portal.tasks.review", "schedule": 3600.0, "options": {"expires": 3600}},
     "purge": {"task": "portal.tasks.purge", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
 }
 

@@ -6,13 +6,23 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from portal.flows import alerts, fetch, notify
+from portal.flows import alerts, fetch, idle, notify
 from portal.flows import purge as purging
 from portal.flows.fetch import probe_credentials, run_fetch_jobs
 from portal.flows.notify import resolve_notifications
 from portal.flows.returning import heal
 
-__all__ = ["heal", "plan", "probe_credentials", "purge", "resolve_notifications", "run_fetch_jobs", "sweep", "watch"]
+__all__ = [
+    "heal",
+    "plan",
+    "probe_credentials",
+    "purge",
+    "resolve_notifications",
+    "review",
+    "run_fetch_jobs",
+    "sweep",
+    "watch",
+]
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +39,12 @@ def sweep(**kwargs: Any) -> None:
 def plan(**kwargs: Any) -> None:
     """Ask for the news of every connection whose time has come. Every minute; it may run twice at once."""
     fetch.plan(timezone.now())
+
+
+@shared_task
+def review(**kwargs: Any) -> None:
+    """Look for connections that lie idle. Once an hour."""
+    idle.review(timezone.now())
 
 
 @shared_task

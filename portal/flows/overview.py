@@ -150,6 +150,7 @@ def _card(
     state, tone, detail = _live(
         jobs.get(authorization.pk, []), meters, circuits.of(authorization.application_information)
     )
+    detail = _sentences([detail, authorization.status_reason])
     if not (authorization.data_granted or jobs.get(authorization.pk) or meters):
         detail = _NOTHING_ALLOWED
     return Card(subscription, name, state, tone, detail, authorization, meters, "stop")

@@ -1,6 +1,7 @@
 """How an authorization stands at the utility, as the utility says it, and what follows here."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ import utilities
 from espi import atom, authorizations
 from espi.models import Authorization, FetchJob
 from espi.scope import Scope
+from utilities.base import DataChoice
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +50,14 @@ def read(authorization: Authorization, body: bytes, *, now: datetime) -> str:
     if len(ours) != 1 or not ours[0].status:
         raise NotAnAuthorization("The utility's answer does not say how this permission stands.")
     if ours[0].status == "active":
-        _note_end(authorization, ours[0])
-        return _note_scope(authorization, ours[0].scope)
+        return note(authorization, ours[0])
     return ended(authorization, now)
+
+
+def note(authorization: Authorization, said: authorizations.AuthorizationStatus) -> str:
+    """What the utility says of one that is active: its last day, and what is shared; in words."""
+    _note_end(authorization, said)
+    return _note_scope(authorization, said.scope) if said.scope else ACTIVE
 
 
 def _note_end(authorization: Authorization, said: authorizations.AuthorizationStatus) -> None:
@@ -59,6 +66,8 @@ def _note_end(authorization: Authorization, said: authorizations.AuthorizationSt
         return
     zone = ZoneInfo(authorization.subscription.time_zone)
     last = (said.ends_at - timedelta(seconds=1)).astimezone(zone).date() if said.ends_at else None
+    if last == authorization.end_date:
+        return
     Authorization.objects.filter(pk=authorization.pk).update(end_date=last)
 
 
@@ -76,10 +85,21 @@ def _note_scope(authorization: Authorization, scope: str) -> str:
     granted = utility.granted_choices(app, scope)
     if granted == utility.granted_choices(app, row.scope_granted):  # the same in other words (PG&E contract §8.4)
         return ACTIVE
+    before = set(row.data_granted)
     row.scope_granted = scope
     row.data_granted = [choice.id for choice in utility.data_choices(app) if choice.id in granted]
-    row.save(update_fields=["scope_granted", "data_granted", "updated_at"])
-    return ACTIVE
+    row.status_reason = _what_changed(before, set(row.data_granted), utility.data_choices(app))
+    row.save(update_fields=["scope_granted", "data_granted", "status_reason", "updated_at"])
+    return row.status_reason or ACTIVE
+
+
+def _what_changed(before: set[str], now: set[str], choices: Sequence[DataChoice]) -> str:
+    """For the customer: what his utility has begun, or ceased, to share."""
+    said = []
+    for verb, ids in (("does not share any more", before - now), ("shares now", now - before)):
+        names = ", ".join(choice.name for choice in choices if choice.id in ids)
+        said += [f"Your utility {verb}: {names}."] if names else []
+    return " ".join(said)
 
 
 def gone(authorization: Authorization, *, now: datetime) -> str:

@@ -78,14 +78,16 @@ class Heartbeat(models.Model):
 class FetchPlan(models.Model):
     """A part of what a connection is asked for again and again: when next, and how far it is complete.
 
-    A row without an authorization is a registration's bulk request, which brings everybody's news at once.
+    A row without an authorization asks once for all of a registration: the bulk request, the list of authorizations.
     """
 
     application_information = models.ForeignKey(ApplicationInformation, on_delete=models.CASCADE, db_index=False)
     authorization = models.ForeignKey(
         Authorization, on_delete=models.CASCADE, null=True, related_name="fetch_plans", db_index=False
     )
-    part = models.CharField(max_length=16, help_text="usage (with bills), realtime, customer, gaps or bulk.")
+    part = models.CharField(
+        max_length=16, help_text="usage (with bills), realtime, customer, gaps; bulk, authorizations."
+    )
     next_at = models.DateTimeField(null=True, help_text="When to ask next; empty once sharing has ended.")
     asked_at = models.DateTimeField(null=True, help_text="When it was last asked for.")
     asked_to = models.DateTimeField(null=True, help_text="Up to which instant, exclusive.")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 import utilities
 from espi.models import ApplicationInformation, Authorization, FetchJob, Notification
@@ -21,7 +21,7 @@ AT_ONCE = 500  # rows in one transaction
 MOST = 50_000  # rows in one run; the next minute goes on
 REREAD = timedelta(days=7)  # Con Edison has 99.8 % of readings after seven days, and corrects (contract §8)
 LOOK_AGAIN = timedelta(hours=6)  # while what was asked for last is still on its way
-USAGE, GAPS, BULK = "usage", "gaps", "bulk"
+USAGE, GAPS, BULK, LISTED = "usage", "gaps", "bulk", "authorizations"
 SECRETS = ("access_token", "refresh_token", "account_number")  # encrypted: not read where nobody needs them
 SPREAD = 7919  # a prime: neighbours among the rows are not asked for one after another
 
@@ -46,6 +46,15 @@ def enqueue_first(
     planned = utilities.get(app.utility).first_requests(app, authorization, now)
     keep_plans(authorization, now=now)
     return enqueue_planned(authorization, planned, now=now, notification=notification, of_history=True)
+
+
+def fetch_what_was_added(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
+    """Ask for data the customer has begun to share since (PG&E's page lets him change the groups)."""
+    before = set(authorization.data_granted)
+    authorization.refresh_from_db()
+    if authorization.status != Authorization.Status.ACTIVE or not set(authorization.data_granted) - before:
+        return []
+    return enqueue_first(authorization, now=now)
 
 
 def keep_plans(authorization: Authorization, *, now: datetime, is_asked: bool = True) -> None:
@@ -172,7 +181,9 @@ def jobs_of_row(row: FetchPlan, now: datetime) -> list[FetchJob]:
     row.asked_at, row.asked_to = now, utility.midnight(after)
     first = first_day(row, utility, now)
     if authorization is None:
-        return [bulk_job(app, each, now) for each in utility.bulk_requests(app, first, after)]
+        if row.part == LISTED:
+            return [our_job(app, list_of_authorizations(utility, app), now)] if utility.authorization_feed(app) else []
+        return [our_job(app, each, now) for each in utility.bulk_requests(app, first, after)]
     if row.part == USAGE and row.complete_to is None:
         history = [
             each for each in utility.first_requests(app, authorization, now) if (each.data or each.kind) == USAGE
@@ -200,13 +211,19 @@ def made(
     return jobs
 
 
-def bulk_job(app: ApplicationInformation, request: PlannedRequest, now: datetime) -> FetchJob:
-    """The job of a bulk request; it belongs to no connection."""
+def list_of_authorizations(utility: Utility, app: ApplicationInformation) -> PlannedRequest:
+    """The request for the utility's own list."""
+    url = utility.authorization_feed(app)
+    return PlannedRequest(FetchJob.Kind.RECONCILIATION, url, utility.token_class(app, url), data=LISTED)
+
+
+def our_job(app: ApplicationInformation, request: PlannedRequest, now: datetime) -> FetchJob:
+    """The job of a request that belongs to no connection."""
     return FetchJob(
         application_information=app,
         kind=request.kind,
         data=request.data,
-        priority=FetchJob.Priority.DAILY,
+        priority=FetchJob.Priority.UPKEEP if request.data == LISTED else FetchJob.Priority.DAILY,
         token_class=request.token_class,
         url=request.url,
         window_start=request.window_start,
@@ -236,16 +253,29 @@ def utility_of(row: FetchPlan) -> Utility:
 
 
 def adopt(now: datetime) -> int:
-    """Rows for live connections that have none, and for registrations with a bulk request; how many connections."""
+    """Rows for live connections that have none, and for their registrations; how many connections."""
     unplanned = Authorization.objects.filter(
         ~Q(data_granted=[]), status=Authorization.Status.ACTIVE, fetch_plans__isnull=True, fetch_jobs__isnull=False
     )
     found = list(unplanned.select_related("application_information").distinct()[:AT_ONCE])
     for authorization in found:
         keep_plans(authorization, now=now, is_asked=False)
-    for app in ApplicationInformation.objects.filter(~Q(bulk_id=""), fetchplan__part=USAGE).distinct():
-        utility = utilities.get(app.utility)
-        if utility.bulk_requests(app, *utility.history(now)):
-            bulk = FetchPlan(application_information=app, part=BULK, next_at=next_time(utility, 0, DAILY, now))
-            FetchPlan.objects.bulk_create([bulk], ignore_conflicts=True)
+    plan_for_registrations(now)
     return len(found)
+
+
+def plan_for_registrations(now: datetime) -> None:
+    """Rows for what is asked once for all connections of a registration, where it has any and the utility offers it."""
+    used = Exists(FetchPlan.objects.filter(application_information=OuterRef("pk"), authorization__isnull=False))
+    for app in ApplicationInformation.objects.filter(used):
+        utility = utilities.get(app.utility)
+        offered = {
+            BULK: bool(utility.bulk_requests(app, *utility.history(now))),
+            LISTED: bool(utility.authorization_feed(app)),
+        }
+        rows = [
+            FetchPlan(application_information=app, part=part, next_at=next_time(utility, app.pk, DAILY, now))
+            for part, is_offered in offered.items()
+            if is_offered
+        ]
+        FetchPlan.objects.bulk_create(rows, ignore_conflicts=True)

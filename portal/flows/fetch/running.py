@@ -2,23 +2,24 @@
 
 import logging
 from datetime import datetime
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 from django.db import transaction
 
 import utilities
-from espi import atom, client
-from espi.models import Authorization, FetchJob
+from espi import atom, authorizations, client
+from espi.models import FetchJob
 from portal.flows import budgets, circuits, standing
-from portal.flows.fetch import refusing
+from portal.flows.fetch import reconciling, refusing
 from portal.flows.fetch.announced import NOT_HIS_FILE, another_owner, finish_waiting, match
 from portal.flows.fetch.calling import download, owner, private_file, with_token
 from portal.flows.fetch.claiming import MOST_ATTEMPTS, Clock, Lease, Taken, claim, gave_up, held
 from portal.flows.fetch.judging import Result, later, result_of
-from portal.flows.fetch.planning import enqueue_first
+from portal.flows.fetch.planning import LISTED, fetch_what_was_added
 from portal.flows.fetch.settling import settle
 from portal.flows.fetch.storing import follow_up, left_out, store, store_bulk
 from portal.flows.fetch.waking import queue_of, wake
+from portal.models import FetchPlan
 from utilities.base import Utility
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,8 @@ def attempt(job: FetchJob, clock: Lease) -> Result:
     utility.check_url(app, job.url)
     if job.authorization is None and job.token_class == TokenClass.ACCESS and not match(job):
         return later(job, "We do not know yet which connection this file belongs to.", clock.now())
+    if job.kind == Kind.RECONCILIATION:
+        return reconcile(job, utility, clock)
     if job.kind == Kind.AUTHORIZATION:
         return read_status(job, utility, clock)
     return fetch_data(job, utility, clock)
@@ -157,10 +160,14 @@ def read_status(job: FetchJob, utility: Utility, clock: Lease) -> Result:
     return Result(State.DONE, words)
 
 
-def fetch_what_was_added(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
-    """Ask for data the customer has begun to share since (PG&E's page lets him change the groups)."""
-    before = set(authorization.data_granted)
-    authorization.refresh_from_db()
-    if authorization.status != Authorization.Status.ACTIVE or not set(authorization.data_granted) - before:
-        return []
-    return enqueue_first(authorization, now=now)
+def reconcile(job: FetchJob, utility: Utility, clock: Lease) -> Result:
+    """Read the utility's list of all authorizations, however long it is."""
+    with private_file() as file:
+        download(job, utility, file, clock)
+        file.seek(0)
+        listed = authorizations.each(cast(BinaryIO, file))
+        findings = reconciling.reconcile(job.application_information, listed, now=clock.now())
+    FetchPlan.objects.filter(
+        application_information=job.application_information, authorization=None, part=LISTED
+    ).update(answered_at=clock.now())
+    return Result(State.DONE, findings.in_words())
