@@ -15,10 +15,13 @@ from zoneinfo import ZoneInfo
 from django.db import DataError, connection, transaction
 
 from espi import enums, links, models, numbers, packing, resources, successions, zones
+from espi.atom import DocumentRefused
 
 _SMALLEST_MULTIPLIER = -18
 _ENOUGH = 8  # readings that are not both 0, to tell two meters apart
 _DAYS_COMPARED = 3
+_MOST_USAGE_POINTS = 3_000  # of one document
+_MOST_NEW_IDS = 10_000  # of MeterReadings with readings, in one document
 _RESCALED = (
     """UPDATE espi_intervalblock SET total = total * %(by)s, "values" = ARRAY(
         SELECT value * %(by)s FROM unnest("values") WITH ORDINALITY AS each (value, place) ORDER BY place
@@ -87,6 +90,8 @@ class Channels:
             row = self._find(row_id) or models.UsagePoint(subscription=self.subscription, resource_id=row_id)
             self._bring_up_to_date(row, usage_point_id)
             self._usage_points[usage_point_id] = row
+            if len(self._usage_points) > _MOST_USAGE_POINTS:
+                raise DocumentRefused(f"The file names more than {_MOST_USAGE_POINTS:,} usage points.")
         return self._usage_points[usage_point_id]
 
     def settle(self, document: models.Document) -> None:
@@ -250,6 +255,8 @@ class Channels:
             self._ids(point)[meter_reading_id] = channel.row
             alias = models.MeterReadingAlias(usage_point=point, resource_id=meter_reading_id, meter_reading=channel.row)
             self._new_aliases[point.pk, meter_reading_id] = alias
+            if len(self._new_aliases) > _MOST_NEW_IDS:
+                raise DocumentRefused(f"The file holds readings of more than {_MOST_NEW_IDS:,} meter readings.")
 
     def _unoccupied(
         self,

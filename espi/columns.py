@@ -33,6 +33,8 @@ _RARE = ("tou", "tier", "cpp")
 
 
 _LOWER_CAMEL_BLOCK = f"{_E}intervalBlock"
+_MOST_NAMES = 50
+_OF_MANY_NAMES = "elements of many names that we do not read (the reading is kept without them)"
 MARKER = "run"  # the attribute of an element that stands in the tree for a run of readings
 Runs = MutableMapping[str, resources.Columns]
 
@@ -77,7 +79,7 @@ def read(block: etree._Element, runs: Runs) -> list[resources.Columns]:
     has_runs = any(_is_marker(each, runs) for each in readings)
     found = _parts(readings, runs) if has_runs else [_read(block, spelling)]
     if len(block) > len(readings) + 1:  # there is an interval, too
-        found[-1].remarks += _strange(spelling.beside(block))
+        _note_strange(found[-1].remarks, spelling.beside(block))
     return found
 
 
@@ -93,7 +95,7 @@ def take(block: etree._Element, runs: Runs) -> list[resources.Columns]:
     found = _parts(readings, runs) if has_runs else [_read(block, spelling)]
     finished = block.index(readings[-1]) + 1
     gone = set(list(block.iterchildren())[:finished])
-    found[-1].remarks += _strange([each for each in spelling.beside(block) if each in gone])  # type: ignore[union-attr]
+    _note_strange(found[-1].remarks, [each for each in spelling.beside(block) if each in gone])  # type: ignore[union-attr]
     del block[:finished]
     return found
 
@@ -128,7 +130,7 @@ def _read(block: etree._Element, spelling: _Spelling) -> resources.Columns:
         return _one_by_one(spelling.readings(block))  # type: ignore[arg-type]
     if elements != count * _elements_in_each(texts):
         for reading in block.iterchildren(spelling.tag):
-            found.remarks += _strange(_fields(reading)[1])
+            _note_strange(found.remarks, _fields(reading)[1])
     return found
 
 
@@ -141,10 +143,12 @@ def _elements_in_each(texts: dict[str, list[str]]) -> int:
     return sum(1 for column in texts.values() if column) + 1 + bool(texts["quality"])
 
 
-def _strange(elements: Any) -> Counter[str]:
-    """What nobody reads is counted, with its document to look it up in."""
-    names = (element.tag.rpartition("}")[2][:60] for element in elements)
-    return Counter(f"an element {name} that we do not read (the reading is kept without it)" for name in names)
+def _note_strange(remarks: Counter[str], elements: Any) -> None:
+    """What nobody reads is counted, with its document to look it up in. Of many names the rest is counted together."""
+    for element in elements:
+        told = f"an element {element.tag.rpartition('}')[2][:60]} that we do not read (the reading is kept without it)"
+        is_told = told in remarks or len(remarks) < _MOST_NAMES
+        remarks[told if is_told else _OF_MANY_NAMES] += 1
 
 
 def regular(count: int, texts: dict[str, list[str]], *, are_numbers: bool = False) -> resources.Columns | None:
@@ -196,8 +200,7 @@ def _one_by_one(readings: list[etree._Element]) -> resources.Columns:
     for element in readings:
         texts, strange = _fields(element)
         _add(columns, texts)
-        if strange:
-            columns.remarks += _strange(strange)
+        _note_strange(columns.remarks, strange)
     for name in _OPTIONAL.values():
         if not any(item is not None for item in getattr(columns, name)):
             setattr(columns, name, None)

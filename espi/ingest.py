@@ -69,6 +69,10 @@ Source = BinaryIO | Path | bytes
 _CHUNK = 1 << 20
 _CELLS_AT_ONCE = 60_000
 _MOST_NAMES = 200
+_MORE = "more"
+_MOST_BESIDE = 16_000_000  # characters, of what a document says beside readings: it waits for the end of the document
+_BESIDE = ("said", "details", "extra", "values")  # where resources keep what can be long
+_WEIGHT_OF_ONE = 1_000
 _LOCK = 0x45535049  # "ESPI": first half of the advisory lock's key
 
 
@@ -237,6 +241,7 @@ class _Ingest:
         self.local_times: list[resources.LocalTimeParameters] = []
         self.deferred: set[Any] = set()
         self.is_partly_foreign = False
+        self.beside = 0
         self.published_at: datetime | None = None
 
     def run(self, file: BinaryIO) -> None:
@@ -274,6 +279,7 @@ class _Ingest:
     def _take(self, resource: resources.Resource) -> None:
         self._note_time(resource.entry)
         self.directory.learn(resource)
+        self._weigh(resource)
         match resource:
             case resources.UsagePoint():
                 self.said["usage_points"] += 1
@@ -308,6 +314,14 @@ class _Ingest:
             case resources.Authorization() | resources.ApplicationInformation():
                 self.resources[type(resource).__name__] += 1
 
+    def _weigh(self, resource: resources.Resource) -> None:
+        """Raises DocumentRefused when too much waits for the end of the document."""
+        long = [value for name in _BESIDE if (value := getattr(resource, name, None))]
+        self.beside += sum(_WEIGHT_OF_ONE + len(repr(value)) for value in long)
+        if self.beside > _MOST_BESIDE:
+            words = "The file says more beside its readings than can be read at once. Ask for a shorter period."
+            raise DocumentRefused(words)
+
     def _take_usage_point(self, said: resources.UsagePoint) -> None:
         key = self.directory.written_usage_point(said.entry)
         self.particulars.usage_point(said, key, self._publication(said.entry))
@@ -338,12 +352,10 @@ class _Ingest:
         if resource.is_customer and CUSTOMER not in self.rules.accepts:
             self._refuse_kind(resource.name)
         else:
-            self.other[resource.name] += 1
+            _note(self.other, resource.name, _MORE)
 
     def _take_unknown(self, resource: resources.Unknown) -> None:
-        """Names are the file's own: so many are told apart, and the rest counted together."""
-        path = resource.path if len(self.unknown) < _MOST_NAMES or resource.path in self.unknown else "more"
-        self.unknown[path] += 1
+        _note(self.unknown, resource.path, _MORE)
 
     def _take_bill(self, bill: resources.UsageSummary) -> None:
         self.said["summaries"] += 1
@@ -375,7 +387,7 @@ class _Ingest:
             self._refuse_kind(USAGE)
             return
         for reason, count in (columns.refused + columns.remarks).items():
-            self.refused["reading", reason] += count
+            _note(self.refused, ("reading", reason), ("reading", "other reasons"), count)
         key = self._address(block)
         if key not in self.deferred and not self._place(block, is_final=False):
             self.deferred.add(key)
@@ -529,6 +541,11 @@ _EVERYBODYS = (
     resources.ProgramIdMappings,
     resources.Unknown,  # an element of one of these; that of another stands beside a resource that is refused
 )
+
+
+def _note(counted: Counter[Any], key: Any, more: Any, count: int = 1) -> None:
+    """Count. Names are the file's own: so many are told apart, and the rest counted together."""
+    counted[key if key in counted or len(counted) < _MOST_NAMES else more] += count
 
 
 def _belongs(resource: resources.Resource, rules: _Rules) -> bool:

@@ -8,15 +8,24 @@ What a unit means is the document's word, or the dialect's; nothing is guessed f
 """
 
 import re
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sized
 from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from espi import enums, resources
+from espi.atom import DocumentRefused
 from espi.dialect import Dialect, Unit
 
 UNNAMED = "unnamed"
+# What one document may tell apart: far more than a customer has, and little enough to be looked through.
+_MOST_USAGE_POINTS = 3_000
+_MOST_METER_READINGS = 20_000
+_MOST_READING_TYPES = 5_000
+_MOST_OF_ONE_ID = 50  # reading types
+_MOST_LOCAL_TIMES = 5_000
+_MOST_BLOCK_LINKS = 500_000
 
 
 # A word for a unit in the last part of a V1 link: `SP_4100000001_KVARH%2015%20Minute%20Interval`.
@@ -41,10 +50,12 @@ class Directory:
         self.reading_types: dict[str, list[resources.ReadingType]] = {}
         self.local_times: list[resources.LocalTimeParameters] = []
         self._of_block_link: dict[str, tuple[str, str]] = {}
+        self._users: Counter[str] = Counter()  # how many MeterReadings name a ReadingType
+        self._keys: dict[str, list[tuple[str, str]]] = defaultdict(list)  # of meter_readings, by MeterReading id
         self._also: dict[str, str] = {}  # addresses that a usage point's own entry gives it besides its own
 
     def learn(self, resource: resources.Resource) -> None:
-        """Take note of a resource that others may point to."""
+        """Take note of a resource that others may point to. Raises DocumentRefused when they are too many."""
         match resource:
             case resources.UsagePoint():
                 self._learn_usage_point(resource)
@@ -54,6 +65,20 @@ class Directory:
                 self.local_times.append(resource)
             case resources.MeterReading():
                 self._learn_meter_reading(resource.entry)
+            case _:
+                return
+        for known, most, noun in self._limits():
+            if len(known) > most:
+                raise DocumentRefused(f"The file names more than {most:,} {noun}. Ask for a file of fewer meters.")
+
+    def _limits(self) -> tuple[tuple[Sized, int, str], ...]:
+        return (
+            (self.usage_points, _MOST_USAGE_POINTS, "usage points"),
+            (self.meter_readings, _MOST_METER_READINGS, "meter readings"),
+            (self.reading_types, _MOST_READING_TYPES, "reading types"),
+            (self.local_times, _MOST_LOCAL_TIMES, "local times"),
+            (self._of_block_link, _MOST_BLOCK_LINKS, "interval blocks"),
+        )
 
     def source(self, block: resources.IntervalBlock, *, is_final: bool) -> Source | None:
         """Where a block belongs; None while a later entry of the document could still tell more.
@@ -103,6 +128,8 @@ class Directory:
         known = self.reading_types.setdefault(key, [])
         if not any(replace(kind, entry=each.entry) == each for each in known):
             known.append(kind)
+        if len(known) > _MOST_OF_ONE_ID:
+            raise DocumentRefused(f"The file gives more than {_MOST_OF_ONE_ID} reading types one id.")
 
     def _reading_type(self, key: str, rank: int = 0) -> resources.ReadingType | None:
         """The ReadingType of that id. Where several share one id, its MeterReadings take them in order."""
@@ -114,8 +141,9 @@ class Directory:
         kinds = [resources.segment(href, "ReadingType") for href in entry.related_hrefs]
         if key not in self.meter_readings:
             type_id = next((kind for kind in kinds if kind), "")
-            rank = sum(1 for other, _ in self.meter_readings.values() if other == type_id)
-            self.meter_readings[key] = (type_id, rank)
+            self.meter_readings[key] = (type_id, self._users[type_id])
+            self._users[type_id] += 1
+            self._keys[key[1]].append(key)
         for href in entry.related_hrefs:
             if "IntervalBlock" in href:
                 self._of_block_link[href.rstrip("/")] = key
@@ -126,7 +154,8 @@ class Directory:
         linked = (self._of_block_link.get(href.rstrip("/")) for href in entry.hrefs)
         known = next((key for key in linked if key), ("", "")) if not meter_reading else (point, meter_reading)
         if known not in self.meter_readings:
-            same = [key for key in self.meter_readings if key[1] == known[1] and not (key[0] and point)]
+            same = self._keys.get(known[1], [])
+            same = [key for key in (("", known[1]),) if key in self.meter_readings] if point else same
             known = same[0] if len(same) == 1 else known
         return point or known[0], meter_reading or known[1], self.meter_readings.get(known, ("", 0))
 

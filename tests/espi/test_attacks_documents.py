@@ -14,7 +14,7 @@ from random import Random
 import pytest
 from django.apps import apps
 
-from espi import archive, atom, parse
+from espi import archive, atom, channels, parse
 from espi.models import Document, IntervalBlock
 from portal.flows import fetch
 from portal.flows.fetch import calling
@@ -124,6 +124,50 @@ def test_d01_a_long_document_that_cannot_be_compressed_fits_a_worker(utility, he
     job.refresh_from_db()
     assert (job.state, job.reason) == ("done", "")
     assert Document.objects.get().size > 69 * MIB
+
+
+POINT = "https://utility.example/resource/Subscription/976/UsagePoint"
+BILL = "<billingPeriod><start>1768453200</start></billingPeriod>" + "<costAdditionalDetailLastPeriod><note>%s</note>"
+CROWDS = {
+    "usage points": (lambda n: documents.usage_point(f"{POINT}/{n}"), 3_100),
+    "meter readings": (lambda n: documents.meter_reading(f"{POINT}/1/MeterReading/{n}"), 20_100),
+    "reading types": (lambda n: documents.reading_type(f"/ReadingType/{n}"), 5_100),
+    "reading types one id": (lambda n: documents.reading_type(intervalLength=n + 1), 100),
+    "local times": (lambda n: documents.local_time(), 5_100),
+    "more beside its readings": (
+        lambda n: documents.entry(
+            documents.espi("UsageSummary", BILL % ("x" * 9_000) + "</costAdditionalDetailLastPeriod>"),
+            f"{POINT}/1/UsageSummary/{n}",
+        ),
+        2_000,
+    ),
+}
+
+
+@pytest.mark.parametrize("noun", CROWDS)
+def test_d01_a_document_that_tells_of_more_than_a_customer_has_is_refused_at_once(utility, held, noun):
+    one, number = CROWDS[noun]
+    job = fetched(utility, held, sized(documents.bare_feed(*map(one, range(number)))))
+    assert (job.state, noun in job.reason, nothing_is_stored()) == ("failed", True, True)
+
+
+def test_d01_blocks_of_usage_points_and_meters_without_end_are_refused(utility, held, monkeypatch):
+    monkeypatch.setattr(channels, "_MOST_USAGE_POINTS", 20)
+    monkeypatch.setattr(channels, "_MOST_NEW_IDS", 20)
+    points = [documents.hours(1, href=f"{POINT}/{n}/MeterReading/1") for n in range(30)]
+    meters = [documents.hours(1, documents.MIDNIGHT + 3600 * n, href=f"{POINT}/1/MeterReading/{n}") for n in range(30)]
+    for blocks, noun in ((points, "usage points"), (meters, "meter readings")):
+        job = fetched(utility, held, sized(documents.bare_feed(*blocks)))
+        assert (job.state, noun in job.reason, nothing_is_stored()) == ("failed", True, True)
+
+
+def test_d01_names_that_a_file_makes_up_are_counted_together(utility, held):
+    odd = "".join(f"<IntervalReading><e{n}/></IntervalReading>" for n in range(3_000))
+    strange = [documents.entry(documents.espi(f"Strange{n}")) for n in range(3_000)]
+    content = documents.feed(documents.hours(24), documents.block([odd], name="2"), *strange)
+    job = fetched(utility, held, sized(content))
+    assert job.state == "done"
+    assert len(str(Document.objects.get().summary)) < 30_000
 
 
 CODED = {
