@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from django.db import InternalError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from espi import ingest, models
 from portal.models import User
@@ -49,7 +49,7 @@ def _wal_of_documents(before: object, after: object) -> int:
     """Bytes; 0 where there is no whole record in between, or the server does not let us look."""
     can_look = _one("SELECT count(*) FROM pg_extension WHERE extname = 'pg_walinspect'")
     if can_look and before != after:
-        with suppress(InternalError), transaction.atomic():  # "could not find a valid record after ..."
+        with suppress(DatabaseError), transaction.atomic():  # raised where our commit wrote no record
             return int(_one(_WAL_OF_DOCUMENTS, before, after))
     return 0
 
