@@ -12,30 +12,16 @@ from operator import add
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import DataError, connection, transaction
-
-from espi import enums, links, models, numbers, packing, resources, successions, zones
+from espi import enums, links, merging, models, numbers, packing, resources, successions, zones
 from espi.atom import DocumentRefused
+from espi.merging import NotStorable
 
-_SMALLEST_MULTIPLIER = -18
 _ENOUGH = 8  # readings that are not both 0, to tell two meters apart
 _DAYS_COMPARED = 3
 _MOST_USAGE_POINTS = 3_000  # of one document
 _MOST_NEW_IDS = 10_000  # of MeterReadings with readings, in one document
-_RESCALED = (
-    """UPDATE espi_intervalblock SET total = total * %(by)s, "values" = ARRAY(
-        SELECT value * %(by)s FROM unnest("values") WITH ORDINALITY AS each (value, place) ORDER BY place
-    ) WHERE meter_reading_id = %(id)s""",
-    "UPDATE espi_intervalreading SET value = value * %(by)s WHERE meter_reading_id = %(id)s",
-    """UPDATE espi_intervalrevision SET old_value = old_value * %(by)s, new_value = new_value * %(by)s
-    WHERE meter_reading_id = %(id)s""",
-)
 _TYPE_FIELDS = [field.name for field in fields(resources.ReadingType) if field.name != "entry"]
 _SELDOM_TOLD = {"interharmonic", "argument", "extra"}
-
-
-class NotStorable(ValueError):
-    """Readings that cannot be stored exactly, or whose unit is unknown; the message says why."""
 
 
 class OtherTimeZone(ValueError):
@@ -152,8 +138,19 @@ class Channels:
         else:
             found = self._unoccupied(point, base, source, columns, known)
             self._remember(point, meter_reading_id, found, known)
+            if known and source.reading_type and _is_untold(known.row) and known.row.pk != found.row.pk:
+                self._reveal(point, known, source.reading_type, found)
         self._widen(found, meter_reading_id, span)
         return found
+
+    def _reveal(self, point: models.UsagePoint, known: Channel, kind: resources.ReadingType, found: Channel) -> None:
+        """What was kept until its ReadingType came is of a channel that has a history already."""
+        _explain(known.row, kind)
+        names = {name: found.row for name, row in self._ids(point).items() if row == known.row}
+        merging.merge(found.row, known.row)
+        self._ids(point).update(names)
+        self._channels.pop((point.pk, known.row.channel), None)
+        self._namesakes.clear()
 
     def fit(
         self, channel: Channel, values: Sequence[int | Decimal], multiplier: int, before_refining: Callable[[], None]
@@ -166,7 +163,7 @@ class Channels:
         if found is None:
             before_refining()
             finer = min(channel.multiplier, packing.fitting_multiplier(values, multiplier))
-            refine(channel.row, finer)
+            merging.refine(channel.row, finer)
             found = packing.scaled(values, multiplier - channel.multiplier)
         if found is None:
             raise NotStorable("a value with more digits than can be stored exactly")
@@ -250,7 +247,7 @@ class Channels:
         self, point: models.UsagePoint, meter_reading_id: str, channel: Channel, known: Channel | None
     ) -> None:
         """Note the id. One that stands for a channel already keeps it: Con Edison V1 has KVARH and KWH under one."""
-        is_told = known is not None and not known.row.channel.startswith(_UNTOLD)
+        is_told = known is not None and not _is_untold(known.row)
         if meter_reading_id and not is_told and self._ids(point).get(meter_reading_id) != channel.row:
             self._ids(point)[meter_reading_id] = channel.row
             alias = models.MeterReadingAlias(usage_point=point, resource_id=meter_reading_id, meter_reading=channel.row)
@@ -329,21 +326,6 @@ def _stored(channel: Channel, columns: resources.Columns) -> dict[int, Decimal]:
     }
 
 
-def refine(row: models.MeterReading, multiplier: int) -> None:
-    """Bring all that is stored of a channel to a smaller power of ten. Raises NotStorable."""
-    if multiplier < _SMALLEST_MULTIPLIER:
-        raise NotStorable("a value with more digits than can be stored exactly")
-    by = 10 ** (row.power_of_ten_multiplier - multiplier)
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            for statement in _RESCALED:
-                cursor.execute(statement, {"by": by, "id": row.pk})
-    except DataError:
-        raise NotStorable("a value with more digits than can be stored beside the ones that are here") from None
-    row.power_of_ten_multiplier = multiplier
-    row.save(update_fields=["power_of_ten_multiplier"])
-
-
 def _span(columns: resources.Columns) -> tuple[int, int]:
     ends = map(add, columns.starts, columns.durations)
     return min(columns.starts), max(max(ends), max(columns.starts) + 1)
@@ -359,14 +341,24 @@ def _new_row(
 ) -> models.MeterReading:
     """A new channel; or the one that was kept without a ReadingType under the same id, now that it is told."""
     kind = kind or resources.ReadingType()
-    is_untold = known is not None and known.row.channel.startswith(_UNTOLD)
-    row = known.row if known and is_untold else models.MeterReading(usage_point=point)
+    row = known.row if known and _is_untold(known.row) else models.MeterReading(usage_point=point)
     row.channel = name
-    row.reading_type = reading_type(kind)
-    row.is_register = kind.accumulation_behaviour in enums.REGISTERS
-    row.power_of_ten_multiplier = row.power_of_ten_multiplier if row.pk else kind.power_of_ten_multiplier or 0
-    row.save()
+    _explain(row, kind)
     return row
+
+
+def _is_untold(row: models.MeterReading) -> bool:
+    """Whether nobody has said what it measures: no ReadingType came, or an empty one, for the one id it has."""
+    is_empty = row.channel.partition("#")[0] == links.UNTOLD
+    return row.channel.startswith(_UNTOLD) or (is_empty and row.aliases.count() == 1)
+
+
+def _explain(row: models.MeterReading, kind: resources.ReadingType) -> None:
+    """Say of a channel what it measures. What is here already was written at the ReadingType's multiplier too."""
+    row.reading_type = reading_type(kind)
+    row.power_of_ten_multiplier += kind.power_of_ten_multiplier or 0
+    row.is_register = kind.accumulation_behaviour in enums.REGISTERS
+    row.save()
 
 
 def _named(service_kind: int) -> str:

@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from espi import archive, bills, customer_resources, gas, links, models, packing, parse, resources, storage, zones
 from espi import describe as description
 from espi.atom import DocumentRefused
-from espi.channels import Channel, Channels, NotStorable, OtherTimeZone
+from espi.channels import Channel, Channels, OtherTimeZone
 from espi.dialect import ELECTRIC_WORDS, STANDARD, Dialect
 from espi.enums import (
     ADDABLE_UNITS,
@@ -33,6 +33,7 @@ from espi.enums import (
     MeasurementKind,
     ServiceKind,
 )
+from espi.merging import NotStorable
 from espi.packing import Publication
 from espi.particulars import Particulars
 from espi.places import Places

@@ -12,16 +12,13 @@ That one ends where the other begins, in one account, is no proof: somebody move
 
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from espi import channels, customers, models, packing, said, storage, successions, usage_points
+from espi import customers, merging, models, packing, said, usage_points
 from espi.models import ServicePlace, Succession
 
 Reason = Succession.Reason
@@ -30,7 +27,6 @@ _COMPARED = 60  # days, or single readings, of a channel
 _ENOUGH = 24  # readings that are not 0
 _SIZES = 12  # different ones among them: of many small whole numbers two homes may have the same
 _TOO_FEW = 8
-_ROWS_AT_ONCE = 200
 
 
 class Verdict(Enum):
@@ -228,7 +224,7 @@ def _quantity(value: int, channel: models.MeterReading) -> Decimal:
 def join(kept: models.UsagePoint, joined: models.UsagePoint, why: Evidence, document: models.Document | None) -> None:
     """Put everything of `joined` into `kept`, to which both ids lead from now on; inside a transaction.
 
-    Readings of the same time are merged as those of two documents are. Raises channels.NotStorable.
+    Readings of the same time are merged as those of two documents are. Raises merging.NotStorable.
     """
     ids = (why.earlier.resource_id, why.later.resource_id)
     _merge(kept, joined)
@@ -253,20 +249,20 @@ def absorb(kept: models.Subscription, joined: models.Subscription) -> None:
     known = list(aliases.filter(subscription=kept).values_list("resource_id", flat=True))
     aliases.filter(subscription=joined).exclude(resource_id__in=known).update(subscription=kept)
     customers.move(joined, kept)
-    _move_rows(models.Subscription, joined, kept)
+    merging.move_rows(models.Subscription, joined, kept)
     joined.delete()
 
 
 def _merge(kept: models.UsagePoint, joined: models.UsagePoint) -> None:
     for channel in joined.meter_readings.all():
         if target := _counterpart(kept, channel):
-            _merge_channel(target, channel, kept)
+            merging.merge(target, channel)
         else:
             _move_channel(channel, kept)
     Succession.objects.filter(other=joined).update(other=kept)
     Succession.objects.filter(usage_point=joined, other=kept).delete()
     Succession.objects.filter(usage_point=kept, other=kept).delete()
-    _move_rows(models.UsagePoint, joined, kept)
+    merging.move_rows(models.UsagePoint, joined, kept)
     usage_points.store(said.Record(joined.said, joined.said_at), kept)
     _move_names(joined, kept)
     joined.delete()
@@ -304,63 +300,5 @@ def _move_channel(channel: models.MeterReading, kept: models.UsagePoint) -> None
     names = (stem if ordinal == 1 else f"{stem}#{ordinal}" for ordinal in itertools.count(1))
     channel.channel, channel.usage_point = next(name for name in names if name not in taken), kept
     channel.save(update_fields=["channel", "usage_point"])
-    _move_aliases(channel, channel, kept)
+    merging.move_aliases(channel, channel, kept)
     Succession.objects.filter(meter_reading=channel).update(usage_point=kept)
-
-
-def _merge_channel(target: models.MeterReading, channel: models.MeterReading, kept: models.UsagePoint) -> None:
-    finest = min(target.power_of_ten_multiplier, channel.power_of_ten_multiplier)
-    for row in (target, channel):
-        if row.power_of_ten_multiplier > finest:
-            channels.refine(row, finest)
-    _merge_readings(target, channel)
-    spans = {row.resource_id: (row.first_start, row.last_end) for row in channel.spans.all()}
-    _move_aliases(channel, target, kept)
-    Succession.objects.filter(meter_reading=channel).update(usage_point=kept)
-    _move_rows(models.MeterReading, channel, target)
-    if spans:
-        successions.settle(target, successions.widen(target, spans), set(), None)
-    channel.delete()
-
-
-def _move_aliases(channel: models.MeterReading, target: models.MeterReading, kept: models.UsagePoint) -> None:
-    """An id that stands for another channel of `kept` goes on standing for that."""
-    taken = models.MeterReadingAlias.objects.filter(usage_point=kept).values_list("resource_id", flat=True)
-    rows = models.MeterReadingAlias.objects.filter(meter_reading=channel).exclude(usage_point=kept)
-    rows.filter(resource_id__in=list(taken)).delete()
-    rows.update(usage_point=kept, meter_reading=target)
-
-
-def _merge_readings(target: models.MeterReading, channel: models.MeterReading) -> None:
-    batch = storage.Batch(document_id=0)
-    for block in channel.interval_blocks.order_by("local_date").iterator(_ROWS_AT_ONCE):
-        batch.add([storage.day_of(block, target.pk)], [])
-        if len(batch.days) >= _ROWS_AT_ONCE:
-            batch.write()
-    for reading in channel.interval_readings.iterator(_ROWS_AT_ONCE):
-        batch.add([], [storage.single_of(reading, target.pk)])
-    batch.write()
-    channel.interval_blocks.all().delete()
-    channel.interval_readings.all().delete()
-
-
-def _move_rows(model: Any, source: Any, target: Any) -> None:
-    """Let every row that belongs to `source` belong to `target`; one that is there already in the same form stays behind."""
-    for relation in model._meta.related_objects:
-        rows = relation.related_model._base_manager.filter(**{relation.field.name: source})
-        try:
-            with transaction.atomic():
-                rows.update(**{relation.field.name: target})
-        except IntegrityError:
-            for row in rows:
-                _move_one(relation, row, target)
-
-
-def _move_one(relation: Any, row: Any, target: Any) -> None:
-    """Of two rows of one name, such as two bills of one period, the one that was published later stays."""
-    others = relation.related_model._base_manager
-    published_at, start = getattr(row, "published_at", None), getattr(row, "start", None)
-    if published_at is not None and start is not None:
-        others.filter(**{relation.field.name: target}, start=start, published_at__lt=published_at).delete()
-    with suppress(IntegrityError), transaction.atomic():
-        others.filter(pk=row.pk).update(**{relation.field.name: target})

@@ -19,6 +19,7 @@ from espi.atom import DocumentRefused
 from espi.dialect import Dialect, Unit
 
 UNNAMED = "unnamed"
+UNTOLD = "untold"  # the channel of an empty ReadingType
 # What one document may tell apart: far more than a customer has, and little enough to be looked through.
 _MOST_USAGE_POINTS = 3_000
 _MOST_METER_READINGS = 20_000
@@ -265,4 +266,4 @@ _IDENTITY = {
 def identity(kind: resources.ReadingType) -> str:
     """The channel's name within its usage point, such as "commodity=1;kind=12;uom=72;flow=1;accumulation=4"."""
     codes = ((name, getattr(kind, field)) for name, field in _IDENTITY.items())
-    return ";".join(f"{name}={code}" for name, code in codes if code or (code == 0 and name == "uom")) or "untold"
+    return ";".join(f"{name}={code}" for name, code in codes if code or (code == 0 and name == "uom")) or UNTOLD

@@ -1,6 +1,7 @@
 """One history per real meter: whatever ids a utility gives it, and never one of two."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -142,6 +143,57 @@ def test_ids_of_windows_say_nothing_of_meters(subscription):
         store(subscription, content((name, MIDNIGHT + day * DAYS, 24, plain)), Dialect(time_zone="America/Toronto"))
     assert list(series()) == [CHANNEL]
     assert told() == []
+
+
+# --- Told later what it measures --------------------------------------------------------------------------------------
+
+
+def untold(name, start, count, value):
+    """Blocks alone, as bulk files have them (PG&E's FB 19)."""
+    meter = f"{POINT}/MeterReading/{name}"
+    return documents.bare_feed(documents.hours(count, start, href=meter, value=value))
+
+
+@pytest.mark.parametrize("multiplier", [-3, 0, 3])
+def test_readings_that_came_before_their_reading_type_get_its_multiplier_too(subscription, multiplier):
+    store(subscription, untold("M1", MIDNIGHT, 24, plain))
+    store(subscription, content(("M1", MIDNIGHT + DAYS, 24, plain), powerOfTenMultiplier=multiplier))
+    ((channel, days),) = usage.daily_totals(models.UsagePoint.objects.get(), DAY, DAY + timedelta(days=2)).items()
+    quantity = Decimal(sum(map(plain, range(24)))).scaleb(multiplier)
+    assert [usage.amount(channel, day.value) for day in days] == [quantity, quantity]
+
+
+def test_an_empty_reading_type_is_filled_in_later_too(subscription):
+    empty = dict.fromkeys(
+        ("accumulationBehaviour", "commodity", "flowDirection", "kind", "powerOfTenMultiplier", "uom")
+    )
+    store(subscription, content(("M1", MIDNIGHT, 24, plain), **empty))
+    assert list(series()) == ["untold"]
+    store(subscription, content(("M1", MIDNIGHT + DAYS, 24, plain), powerOfTenMultiplier=3))
+    ((channel, days),) = usage.daily_totals(models.UsagePoint.objects.get(), DAY, DAY + timedelta(days=2)).items()
+    assert (channel.uom, {usage.amount(channel, day.value) for day in days}) == (
+        72,
+        {sum(map(plain, range(24))) * 1000},
+    )
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_they_join_the_history_that_their_channel_has_already_under_another_id(subscription, order):
+    """The told part has another multiplier, and an hour in common that was published later."""
+    first = untold("M2", MIDNIGHT + DAYS, 24, lambda hour: plain(hour) * 1000)
+    store(subscription, first)
+    contents = [
+        content(("M1", MIDNIGHT, 25, plain), powerOfTenMultiplier=0).replace(b"2026-02-01", b"2026-02-02"),
+        content(("M2", MIDNIGHT + 2 * DAYS, 24, lambda hour: plain(hour) * 1000), powerOfTenMultiplier=-3),
+    ]
+    for each in contents[::order]:
+        store(subscription, each)
+    ((channel, days),) = usage.daily_totals(models.UsagePoint.objects.get(), DAY, DAY + timedelta(days=3)).items()
+    whole = sum(map(plain, range(24)))
+    assert [usage.amount(channel, day.value) for day in days] == [whole, whole - plain(0) + plain(24), whole]
+    store(subscription, untold("M2", MIDNIGHT + 3 * DAYS, 24, lambda hour: plain(hour) * 1000))
+    assert list(series()) == [CHANNEL]
+    assert series()[CHANNEL][0] == 96
 
 
 # --- Two meters -------------------------------------------------------------------------------------------------------
