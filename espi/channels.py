@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -63,7 +63,11 @@ class Channels:
         In order: the zone its days are in already, the caller's, the document's, the subscription's. Raises OtherTimeZone.
         """
         if usage_point_id not in self._zones:
-            found = self._kept_zone(usage_point_id) or self.time_zone or zones.name_of(self.directory.local_times)
+            found = (
+                self._kept_zone(usage_point_id)
+                or self.time_zone
+                or zones.name_of(self.directory.local_times_of(usage_point_id))
+            )
             if not found and not is_final:
                 return None
             self._zones[usage_point_id] = found or self.subscription.time_zone
@@ -99,10 +103,11 @@ class Channels:
         if told:
             successions.settle(row, successions.widen(row, told), set(told), document)
 
-    @property
-    def zone_names(self) -> set[str]:
-        """The zones in which the document's days are cut."""
-        return set(self._zones.values())
+    def clocks(self) -> Iterator[tuple[resources.LocalTimeParameters, str]]:
+        """What the document says of the clock of each usage point, and the zone in which its days are cut."""
+        for usage_point_id, name in self._zones.items():
+            for said in self.directory.local_times_of(usage_point_id):
+                yield said, name
 
     def points_in(self, units: Collection[int]) -> list[models.UsagePoint]:
         """The document's usage points that are measured in one of these units, now or before."""
@@ -269,7 +274,7 @@ class Channels:
         all of them new ids twice: then the readings tell which is which.
         """
         span = _span(columns)
-        for ordinal in range(1, 1000):
+        for ordinal in range(source.series, 1000):
             name = base if ordinal == 1 else f"{base}#{ordinal}"
             channel = self._named(point, name, source, known if ordinal == 1 else None)
             others = self._spans[channel.row.pk]

@@ -505,7 +505,7 @@ class _Ingest:
             )
         for what, why in self.channels.contradictions():
             self.remarks[what, why] += 1
-        for said, name in itertools.product(self.local_times, self.channels.zone_names):
+        for said, name in self.channels.clocks():
             if why := zones.contradiction(said, name, self.rules.now.year):
                 self.remarks["LocalTimeParameters", why] += 1
         for point in self.channels.points_in(CUBIC_FEET):

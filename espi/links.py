@@ -34,11 +34,15 @@ _WORD = re.compile(r"(?<![A-Za-z])(KVARH|KVAH|KWH|KVAR|KVA|KW|CCF|MCF|CF|DTH|THE
 
 
 class Source(NamedTuple):
-    """Where a block belongs: ids as the utility spells them, and what its numbers mean, if the document says it."""
+    """Where a block belongs: ids as the utility spells them, and what its numbers mean, if the document says it.
+
+    `series`: which of several like channels of the usage point it is, where the document says that.
+    """
 
     usage_point_id: str
     meter_reading_id: str
     reading_type: resources.ReadingType | None
+    series: int = 1
 
 
 class Directory:
@@ -50,6 +54,7 @@ class Directory:
         self.meter_readings: dict[tuple[str, str], tuple[str, int]] = {}  # -> ReadingType id, rank among its users
         self.reading_types: dict[str, list[resources.ReadingType]] = {}
         self.local_times: list[resources.LocalTimeParameters] = []
+        self._series: dict[str, int] = {}
         self._of_block_link: dict[str, tuple[str, str]] = {}
         self._users: Counter[str] = Counter()  # how many MeterReadings name a ReadingType
         self._keys: dict[str, list[tuple[str, str]]] = defaultdict(list)  # of meter_readings, by MeterReading id
@@ -66,6 +71,8 @@ class Directory:
                 self.local_times.append(resource)
             case resources.MeterReading():
                 self._learn_meter_reading(resource.entry)
+                if resource.series > 1:
+                    self._series[resource.entry.segment("MeterReading")] = resource.series
             case _:
                 return
         for known, most, noun in self._limits():
@@ -94,16 +101,24 @@ class Directory:
         kind = self._reading_type(*type_key) or self._own_type(block.entry)
         kind = kind if kind and kind.uom is not None else hinted or kind
         if kind and point:
-            return Source(point, meter_reading, self._restated(kind, point))
+            return Source(point, meter_reading, self._restated(kind, point), self._series.get(meter_reading, 1))
         if not is_final:
             return None
         point = point or self._only(self.usage_points) or UNNAMED
-        return Source(point, meter_reading, self._restated(kind or self._fallback(point), point))
+        kind = self._restated(kind or self._fallback(point), point)
+        return Source(point, meter_reading, kind, self._series.get(meter_reading, 1))
 
     def usage_point_id(self, entry: resources.Entry) -> str:
         """The usage point that an entry belongs to; of a document that was read to its end."""
         point = self.written_usage_point(entry) or UNNAMED
         return self._also.get(point, point)
+
+    def local_times_of(self, usage_point_id: str) -> list[resources.LocalTimeParameters]:
+        """Those that the usage point's entry links to; all of the document where it links to none of them."""
+        said = self.usage_points.get(usage_point_id)
+        related = said.entry.related_hrefs if said else ()
+        own = [each for each in self.local_times if each.entry.self_href and each.entry.self_href in related]
+        return own or self.local_times
 
     def written_usage_point(self, entry: resources.Entry) -> str:
         """The usage point that an entry names, as the dialect knows them; "" where it names none."""

@@ -12,7 +12,9 @@ INT16 = range(-(2**15), 2**15)
 EARLIEST = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp())
 LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
 LONGEST = 5 * 366 * 86400
-MULTIPLIERS = range(-12, 13)  # UnitMultiplierKind; PG&E also sends -8 and -5, which the list leaves out
+MULTIPLIERS = range(
+    -18, 13
+)  # UnitMultiplierKind; PG&E also sends -8 and -5, and ours go down to -18 where decimals came
 MILLISECONDS = 10**11  # above this an epoch is in milliseconds
 
 EXACT = Context(prec=200)  # enough for every sum of 19 digits before and 18 after the point

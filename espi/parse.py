@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from lxml import etree
 
-from espi import atom, customer_resources, elements, numbers, resources, shapes
+from espi import atom, customer_resources, elements, numbers, own, resources, shapes
 from espi.elements import Said
 
 _BLOCKS = {"intervalblocks", "intervalblock"}  # these are read already
@@ -71,7 +71,7 @@ def _resource(
     if _IS_TOO_LARGE(element):
         yield resources.Refused(entry, noun, "it holds more than can be kept")
         return
-    said = elements.as_json(element, integers=noun not in customer_resources.NOUNS)
+    said = own.restored(elements.as_json(element, integers=noun not in customer_resources.NOUNS))
     for path in elements.unknown(said, shape, noun):
         yield resources.Unknown(entry, path[:200])
     yield from reader(entry, said)
@@ -103,10 +103,11 @@ def _usage_point(entry: resources.Entry, said: Any) -> Iterator[resources.Resour
 
 def _meter_reading(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
     """It has no fields of its own: what it holds all the same is kept with the document."""
-    for name in Said(said).rest:
+    series, rest = own.series(said)
+    for name in Said(rest).rest:
         if name.lower() in shapes.METER_READING:
             yield resources.Unknown(entry, f"MeterReading/{name}")
-    yield resources.MeterReading(entry)
+    yield resources.MeterReading(entry, series)
 
 
 _READING_TYPE = {

@@ -76,9 +76,10 @@ class UsagePoint:
 
 @dataclass(frozen=True, slots=True)
 class MeterReading:
-    """MeterReading: nothing but its links."""
+    """MeterReading: its links. `series`: which of several like channels it is, in a file that we wrote (`espi.own`)."""
 
     entry: Entry
+    series: int = 1
 
 
 @dataclass(frozen=True, slots=True)

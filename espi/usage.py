@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from django.db.models import BigIntegerField, Case, F, Max, Min, Value, When
+from django.db.models import BigIntegerField, Case, F, Max, Min, QuerySet, Value, When
 from django.db.models.functions import Least
 
 from espi import enums, models
@@ -38,6 +38,7 @@ from espi import enums, models
 # A day is at most 25 hours long (26 leaves room for zones that change by two); longer readings are not a day's.
 LONGEST_DAY = 26 * 3600
 _BILLS_AT_ONCE = 100
+_Dated = TypeVar("_Dated", models.UsageSummary, models.ElectricPowerQualitySummary)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())  # a nonsense duration must not break a calendar
 
@@ -156,8 +157,25 @@ def bills(
     usage_point: models.UsagePoint, start_date: date | None = None, end_date: date | None = None
 ) -> Iterator[models.UsageSummary]:
     """The bills whose period begins on these local days (None: no limit), oldest first, a few at a time."""
+    yield from _beginning(usage_point.usage_summaries.all(), usage_point, start_date, end_date)
+
+
+def quality_summaries(
+    usage_point: models.UsagePoint, start_date: date | None = None, end_date: date | None = None
+) -> Iterator[models.ElectricPowerQualitySummary]:
+    """Summaries of how good the power was whose interval begins on these local days, oldest first."""
+    yield from _beginning(usage_point.quality_summaries.all(), usage_point, start_date, end_date)
+
+
+def program_id_mappings(usage_point: models.UsagePoint) -> list[models.ProgramIdMapping]:
+    """What the usage point's utility calls the codes of its readings."""
+    return list(models.ProgramIdMapping.objects.filter(subscription=usage_point.subscription_id).order_by("pk"))
+
+
+def _beginning(
+    rows: QuerySet[_Dated], usage_point: models.UsagePoint, start_date: date | None, end_date: date | None
+) -> Iterator[_Dated]:
     zone = ZoneInfo(usage_point.time_zone)
-    rows = models.UsageSummary.objects.filter(usage_point=usage_point)
     if start_date:
         rows = rows.filter(start__gte=day_start(start_date, zone))
     if end_date:

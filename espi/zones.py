@@ -20,6 +20,7 @@ _CHANGING = {
     -28800: "America/Los_Angeles",
     -32400: "America/Anchorage",
 }
+_YEARS = range(2000, 2041)  # in which LocalTimeParameters may have been written
 _FIXED = {-25200: "America/Phoenix", -36000: "Pacific/Honolulu", 0: "UTC"}
 
 
@@ -38,9 +39,12 @@ def zone(name: str) -> ZoneInfo:
 def name_of(said: Iterable[resources.LocalTimeParameters]) -> str | None:
     """The zone that the first understandable LocalTimeParameters mean; None when none is.
 
-    A positive offset with American rules is a wrong sign (seen in a gas utility's files).
+    A positive offset with American rules is a wrong sign (seen in a gas utility's files). Where the entry's title names
+    a zone of that offset, it is that one: offsets and rules are the same in many (our own exports; `espi.export`).
     """
     for local_time in said:
+        if named := _titled(local_time):
+            return named
         offset = local_time.tz_offset
         if offset is None:
             continue
@@ -51,6 +55,17 @@ def name_of(said: Iterable[resources.LocalTimeParameters]) -> str | None:
         if found := (_CHANGING if changes else _FIXED).get(offset) or _whole_hours(offset):
             return found
     return None
+
+
+def _titled(said: resources.LocalTimeParameters) -> str | None:
+    title = said.entry.title
+    if said.tz_offset is None or not ("/" in title or title == "UTC"):
+        return None
+    try:
+        there = zone(title)
+    except UnknownTimeZone:
+        return None
+    return title if said.tz_offset in {_offset(there, year) for year in _YEARS} else None
 
 
 def _whole_hours(offset: int) -> str | None:

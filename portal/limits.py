@@ -9,6 +9,7 @@ from django.core.cache import cache
 
 UPLOADS_AN_HOUR = 20
 LONGEST_UPLOAD = 600  # seconds, arrival of the file included; after that a lost process no longer stands in the way
+EXPORTS_AN_HOUR = 6
 HOUR = 3600
 
 
@@ -32,6 +33,11 @@ def one_upload(user_id: int) -> Iterator[None]:
     finally:
         if cache.get(key) == mine:
             cache.delete(key)
+
+
+def one_export(user_id: int) -> None:
+    """One of EXPORTS_AN_HOUR of this user. Raises TooMany."""
+    _count(f"exports:{user_id}", EXPORTS_AN_HOUR)
 
 
 def _count(what: str, most: int) -> None:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal.views import accounts, connect, dashboard, notify, pages, problems, upload, usage
+from portal.views import accounts, connect, dashboard, download, notify, pages, problems, upload, usage
 
 journey = [
     path("", connect.choose_utility, name="choose-utility"),
@@ -35,6 +35,7 @@ urlpatterns = [
     path("connections/<uuid:public_id>/stop", dashboard.stop, name="stop"),
     path("dashboard", dashboard.dashboard, name="dashboard"),
     path("data/<uuid:public_id>/delete", dashboard.delete_data, name="delete-data"),
+    path("download", download.download, name="download"),
     path("help", pages.help_page, name="help"),
     path("help/stop", pages.how_to_stop, name="how-to-stop"),
     path("privacy", pages.privacy, name="privacy"),

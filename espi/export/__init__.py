@@ -1,6 +1,6 @@
-"""What is stored goes out again, in constant memory: as CSV (`tables`).
+"""What is stored goes out again, in constant memory: as CSV (`tables`) and as Green Button XML (`feed`).
 
-It takes `Meter`s and local days, and gives pieces of bytes. It reads through `usage` and `readings` only.
+Both take `Meter`s and local days, and give pieces of bytes. They read through `usage` and `readings` only.
 """
 
 from collections.abc import Iterable
