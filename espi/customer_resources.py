@@ -4,7 +4,8 @@
 numbers are personal data: nothing here logs them or puts them into a message.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -43,10 +44,26 @@ _SHAPES: Mapping[str, shapes.Shape] = {
     "Statement": shapes.STATEMENT,
 }
 NOUNS = frozenset(_SHAPES)
+AGREEMENT = "CustomerAgreement"
+PROGRAMS = "CustomerAgreement/DemandResponseProgram"  # of an agreement, the programmes alone; PG&E grants them apart
+KINDS = NOUNS | {PROGRAMS}  # what a customer can allow or not
 READERS: Mapping[str, tuple[shapes.Shape, _Reader]] = {
     **{noun: (shape, _reader(noun)) for noun, shape in _SHAPES.items()},
     "RetailCustomer": (shapes.shape("accountNumber", mainAddress=shapes.ADDRESS), _retail_customer),
 }
+
+
+def allowed(said: resources.CustomerResource, kinds: Container[str]) -> resources.CustomerResource | None:
+    """What of a resource belongs to these kinds; None if nothing does."""
+    if said.noun != AGREEMENT:
+        return said if said.noun in kinds else None
+    has_rest, has_programs = AGREEMENT in kinds, PROGRAMS in kinds
+    kept = {
+        name: value
+        for name, value in said.said.items()
+        if (has_programs if name.lower() == "demandresponseprogram" else has_rest)
+    }
+    return replace(said, said=kept) if kept or has_rest else None
 
 
 # --- What people look at ----------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ BILLS = "UsageSummary"
 CONSUMPTION = "UsageSummary/overallConsumptionLastPeriod"  # of a bill, its period and energy but no money
 QUALITY = "ElectricPowerQualitySummary"
 CUSTOMER = "Customer"
-ALL = frozenset({USAGE, BILLS}) | customer_resources.NOUNS
+ALL = frozenset({USAGE, BILLS}) | customer_resources.KINDS
 
 _NO_MONEY: dict[str, Any] = {
     "bill_last_period": None,
@@ -341,11 +341,14 @@ class _Ingest:
             self.published_at = entry.published_at
 
     def _take_customer(self, said: resources.CustomerResource) -> None:
-        if said.noun not in self.rules.accepts:
+        allowed = customer_resources.allowed(said, self.rules.accepts)
+        if allowed is None or len(allowed.said) < len(said.said):
             self._refuse_kind(said.noun)
-        elif self.particulars.customers.take(said, self._publication(said.entry)):
+        if allowed is None:
+            return
+        if self.particulars.customers.take(allowed, self._publication(said.entry)):
             self.resources[said.noun] += 1
-            self.places.learn(said)
+            self.places.learn(allowed)
         else:
             self.refused[said.noun, "more of one customer than can be kept"] += 1
 

@@ -136,7 +136,7 @@ USAGE_KINDS = frozenset(
     {"UsagePoint", "MeterReading", "ReadingType", "IntervalBlock", "LocalTimeParameters", "ElectricPowerQualitySummary"}
 )
 BILLING_KINDS = frozenset({"UsagePoint", "UsageSummary", "LocalTimeParameters"})
-CUSTOMER_KINDS = customer_resources.NOUNS
+CUSTOMER_KINDS = customer_resources.KINDS
 
 
 class Utility:
@@ -314,6 +314,11 @@ class Utility:
         """The ids of the catalogue that a scope covers, told by its function blocks."""
         granted = set(Scope.parse(scope).function_blocks)
         return frozenset(id_ for id_, telling in self.granting_blocks.items() if telling & granted)
+
+    def granted_kinds(self, app: ApplicationInformation, authorization: Authorization) -> frozenset[str]:
+        """The ESPI resources that belong to what was granted (`data_granted`): nothing else is stored."""
+        granted = [choice.kinds for choice in self.data_choices(app) if choice.id in authorization.data_granted]
+        return frozenset().union(*granted)
 
     def details_left_out(self, app: ApplicationInformation, scope: str, requested: str) -> bool:
         """True where a customer can leave out details of a choice at the utility, and did."""

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
 
+from espi.customer_resources import PROGRAMS
 from espi.dialect import HUNDRED_CUBIC_FEET, Dialect
 from espi.enums import ServiceKind
 from espi.models import ApplicationInformation, Authorization, UsagePoint
@@ -165,6 +166,13 @@ CATALOGUE = (
         kinds=CUSTOMER_KINDS,
     ),
 )
+# Version 4.4 of the document, scopes: 51 is the customer, and each of these a part of the tree below.
+V2_CUSTOMER_BLOCKS: Mapping[str, frozenset[str]] = {
+    "56": frozenset({"CustomerAccount"}),
+    "57": frozenset({"CustomerAgreement", PROGRAMS}),
+    "58": frozenset({"ServiceLocation"}),
+    "60": frozenset({"Meter"}),
+}
 V2_CATALOGUE = tuple(choice for choice in CATALOGUE if choice.id != "realtime")
 
 
@@ -237,6 +245,14 @@ class ConEdison(Utility):
             return super().granted_choices(app, scope)
         named = {_bare(string): id_ for id_, string in V1_SCOPES.items()}
         return frozenset(named[part] for part in _parts(scope) if part in named)
+
+    def granted_kinds(self, app: ApplicationInformation, authorization: Authorization) -> frozenset[str]:
+        """Edition 2 shares customer data block by block, and the customer may have removed some."""
+        kinds = super().granted_kinds(app, authorization)
+        if app.edition == V1:
+            return kinds
+        blocks = set(Scope.parse(authorization.scope_granted).function_blocks)
+        return kinds.difference(*(kept_back for block, kept_back in V2_CUSTOMER_BLOCKS.items() if block not in blocks))
 
     def details_left_out(self, app: ApplicationInformation, scope: str, requested: str) -> bool:
         """Edition 2 lets the customer remove single blocks, such as what the bills cost."""

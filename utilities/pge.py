@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 from urllib.parse import parse_qs, quote, urlsplit
 
 from espi import client
+from espi.customer_resources import PROGRAMS
 from espi.dialect import Dialect
 from espi.models import ApplicationInformation, Authorization
 from espi.scope import Scope
@@ -15,6 +16,7 @@ from utilities.base import (
     BILLING_KINDS,
     CUSTOMER_KINDS,
     USAGE_KINDS,
+    WEEKLY,
     AuthorizationParameters,
     Budget,
     DataChoice,
@@ -32,6 +34,7 @@ from utilities.oauth import SUBSCRIPTION_FROM_EITHER, TokenDialect
 API = "https://api.pge.com"
 RESOURCES = f"{API}/GreenButtonConnect/espi/1_1/resource"
 WINDOW_DAYS = 365
+PROGRAM_KINDS = frozenset({PROGRAMS, "ProgramDateIdMappings"})  # a data group of its own: ProgramEnrollment
 # Captured gas files: ReadingType uom 169 with multiplier -8; bills the same (open-energy-view, PGE-notify-xml, 2020).
 GAS = Gas("therms (uom 169)", "its own files: every gas ReadingType and bill names uom 169", is_confirmed=True)
 
@@ -136,7 +139,17 @@ class PGE(Utility):
             history="As they are now",
             frequency="They change seldom",
             why="To tell your meters apart by address.",
-            kinds=CUSTOMER_KINDS,
+            kinds=CUSTOMER_KINDS - PROGRAM_KINDS,
+        ),
+        DataChoice(
+            id="programs",
+            name="Demand response programs",
+            content="Which demand response programs your service agreements take part in, and since when.",
+            example="SmartRate: enrolled",
+            history="As they are now",
+            frequency="They change seldom",
+            why="To tell days with special prices from ordinary ones.",
+            kinds=PROGRAM_KINDS,
         ),
     )
 
@@ -168,7 +181,9 @@ class PGE(Utility):
             return frozenset(self.granting_blocks)
         granted, groups = super().granted_choices(app, scope), set(Scope.parse(scope).values("AdditionalScope"))
         # Blocks 46 and 47 also come with programmes alone (§7); the groups, where they stand, tell more.
-        return granted - {"customer"} if groups and not groups & {"Basic", "Account"} else granted
+        if groups and not groups & {"Basic", "Account"}:
+            granted -= {"customer"}
+        return granted | {"programs"} if "ProgramEnrollment" in groups else granted
 
     def authorization_url(self, app: ApplicationInformation, params: AuthorizationParameters) -> str:
         """The standard's, but an empty scope is left out."""
@@ -228,6 +243,19 @@ class PGE(Utility):
             id_ = segment(authorization.utility_subscription_id)
             requests = [self._batch(app, id_, start, after) for start, after in self._windows(now)]
         return [*requests, *self._customer_requests(app, authorization)]
+
+    def plan(self, app: ApplicationInformation, authorization: Authorization) -> Mapping[str, timedelta]:
+        """Programmes are asked for with the customer's data."""
+        parts = super().plan(app, authorization)
+        return {**parts, "customer": WEEKLY} if "programs" in authorization.data_granted else parts
+
+    def _customer_requests(self, app: ApplicationInformation, authorization: Authorization) -> list[PlannedRequest]:
+        """`Batch/RetailDRPrgInfo` beside the standard's: "current values" (Supported APIs table)."""
+        requests = super()._customer_requests(app, authorization)
+        if "programs" in authorization.data_granted:
+            id_ = segment(authorization.utility_subscription_id)
+            requests.append(PlannedRequest("customer", self.resource(app, f"Batch/RetailDRPrgInfo/{id_}")))
+        return requests
 
     def _windows(self, now: datetime) -> Iterator[tuple[date, date]]:
         first, after = self.history(now)

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 import utilities
+from espi.customer_resources import PROGRAMS
 from tests.utilities.conftest import connection, registration
 from utilities.base import AuthorizationParameters, RevocationRefused, UnknownChoice
 from utilities.coned import V1_SCOPES
@@ -373,7 +374,7 @@ V1_ALL = " ".join(V1_SCOPES[name] for name in ("customer", "realtime", "usage", 
         ("oru", "v2", "FB=1_3_15;BR=000092", {"billing"}),
         ("pge", "", PGE_SCOPE.format("4_5_10_15", "Usage"), {"usage"}),
         ("pge", "", PGE_SCOPE.format("15_16_46_47", "Billing_Basic") + ";", {"billing", "customer"}),
-        ("pge", "", PGE_SCOPE.format("4_15_46_47", "Usage_ProgramEnrollment"), {"usage"}),
+        ("pge", "", PGE_SCOPE.format("4_15_46_47", "Usage_ProgramEnrollment"), {"usage", "programs"}),
         ("pge", "", PGE_SCOPE.format("40", "Usage"), set()),
         ("pge", "", "38475", {"usage", "billing", "customer"}),
         ("essex", "", "FB=1_3_4_5_13_14_16_18_19_35_39_51;IntervalDuration=3600;AccountCollection=1", {"usage", "billing", "customer"}),
@@ -459,6 +460,31 @@ def test_pge_asks_for_whole_years_to_the_last_second_the_latest_first():
         ("usage", "/Batch/Subscription/976?published-min=2024-11-20T08:00:00Z&published-max=2025-11-20T07:59:59Z"),
         ("customer", "/Batch/RetailCustomer/976"),
     ]
+
+
+def test_pge_has_programs_in_a_file_of_their_own():
+    authorization = connection("pge", "", "programs")
+    assert planned(authorization) == [("customer", "/Batch/RetailDRPrgInfo/976")]
+    utility, app = utilities.get("pge"), authorization.application_information
+    assert list(utility.plan(app, authorization)) == ["customer"]
+    authorization.data_granted = ["customer", "programs"]
+    assert [path for _, path in planned(authorization)] == ["/Batch/RetailCustomer/976", "/Batch/RetailDRPrgInfo/976"]
+
+
+def test_a23_kinds_are_those_of_the_choices_that_were_granted():
+    def kinds(slug, edition, *granted, scope=""):
+        authorization = connection(slug, edition, *granted)
+        authorization.scope_granted = scope
+        return utilities.get(slug).granted_kinds(authorization.application_information, authorization)
+
+    assert PROGRAMS in kinds("pge", "", "programs")
+    assert PROGRAMS not in kinds("pge", "", "customer")
+    assert "CustomerAgreement" not in kinds("pge", "", "programs")
+    assert {"Customer", "CustomerAccount", "Meter"} <= kinds("cecony", "v1", "customer")
+    some = kinds("cecony", "v2", "customer", scope="FB=51_53_56_58;BR=000092")
+    assert {"Customer", "CustomerAccount", "ServiceLocation"} <= some
+    assert not {"CustomerAgreement", "Meter", PROGRAMS} & some
+    assert kinds("essex", "", "usage", "no longer offered") == kinds("essex", "", "usage")
 
 
 def test_pge_halves_a_window_that_is_too_large_until_it_is_a_day():

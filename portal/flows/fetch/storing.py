@@ -124,5 +124,4 @@ def standing_authorization(authorization: Authorization) -> Authorization:
 
 def accepted_kinds(utility: Utility, app: ApplicationInformation, authorization: Authorization) -> frozenset[str]:
     """The kinds of data the customer granted; nothing else is stored."""
-    granted = [choice.kinds for choice in utility.data_choices(app) if choice.id in authorization.data_granted]
-    return frozenset().union(*granted)
+    return utility.granted_kinds(app, authorization)
