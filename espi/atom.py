@@ -22,6 +22,7 @@ CUSTOMER = "http://naesb.org/espi/customer"
 _A = f"{{{ATOM}}}"
 _ENTRY, _CONTENT, _LINK = f"{_A}entry", f"{_A}content", f"{_A}link"
 _BLOCKS = (f"{{{ESPI}}}IntervalBlock", f"{{{ESPI}}}intervalBlock")
+# Not `collect_ids: False`: with it libxml2 opens the files that a DOCTYPE names, whatever `load_dtd` says.
 _PARSER = {
     "resolve_entities": False,
     "load_dtd": False,
@@ -30,13 +31,13 @@ _PARSER = {
     "recover": False,
     "remove_comments": True,
     "remove_pis": True,
-    "collect_ids": False,  # every xml:id would be remembered to the end of the file
 }
 _CHUNK = 64 * 1024
 _SPAN = 512 * 1024  # bytes without the end of an entry after which its tree is looked at; they make 28 MiB of tree
 _MANY_RUNS = 8  # of an open block, after which their readings are put aside
 _MOST_NODES = 400_000  # of a tree: elements, attributes, texts
 _MOST_TEXT = 16 * 1024 * 1024  # characters of a tree, in texts and in attributes
+_MOST_IDS = 1_000  # attributes xml:id; the parser remembers each to the end of the file, and ESPI has none
 _MOST_EQUALS = 500_000  # signs "=" in an entry: declarations of namespaces are no nodes
 _MOST_BLOCKS = 200_000  # IntervalBlocks in an entry: more than five years of quarter-hours, each in its own
 _MOST_STRANGERS = 10_000  # entries without an ESPI resource
@@ -87,6 +88,7 @@ class _Feed:
     has_begun: bool = False  # some of the open block's readings are in `blocks`
     runs: Runs = field(init=False)
     place: etree._Element | None = None  # some element of the tree as it stands
+    ids: int = 0
     span: int = 0  # bytes since the last end of an entry
     equals: int = 0
     next_look: int = _SPAN
@@ -97,6 +99,9 @@ class _Feed:
     def grow(self, piece: bytes) -> None:
         """So many more bytes are in the tree. Raises DocumentRefused when it has become too large."""
         self.span += len(piece)
+        self.ids += piece.count(b"xml:id") or piece.count(b"x\0m\0l\0:\0i\0d")
+        if self.ids > _MOST_IDS:
+            raise DocumentRefused("The file marks its elements with xml:id, which Green Button data never has.")
         if self.span <= _CHUNK:
             return
         self.equals += piece.count(b"=")
@@ -208,6 +213,8 @@ def _parcels(parser: etree.XMLPullParser, feed: _Feed) -> Iterator[Parcel]:
     events: Any = parser.read_events()
     for event, element in events:
         if event == "start":
+            if feed.place is None:  # before anything is read: an entity is no element
+                _refuse_doctype(element)
             feed.place = element
             if element.tag in _BLOCKS:
                 feed.begin_block(element)
@@ -220,7 +227,6 @@ def _parcels(parser: etree.XMLPullParser, feed: _Feed) -> Iterator[Parcel]:
 
 def _parcel(element: etree._Element, feed: _Feed) -> Parcel:
     if feed.entries == 0:
-        _refuse_doctype(element)
         feed.published_at = _feed_time(element)
     blocks = feed.end_entry()
     entry = _entry(element, feed.published_at)

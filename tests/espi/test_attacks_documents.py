@@ -10,19 +10,24 @@ import zlib
 from base64 import b64encode
 from io import BytesIO
 from random import Random
+from urllib.request import urlopen
 
 import pytest
 from django.apps import apps
+from lxml import etree
 
-from espi import archive, atom, channels, parse
+from espi import archive, atom, authorizations, batchlist, channels, parse
 from espi.models import Document, IntervalBlock
 from portal.flows import fetch
 from portal.flows.fetch import calling
 from tests import fresh
+from tests.canary import SONG, canary
 from tests.espi import documents
 from tests.portal import rows
 from tests.portal.rows import NOW
 from tests.raw_server import raw_server, response, says, trickles
+from utilities import oauth
+from utilities.oauth import TokenDialect
 
 MIB = 1024 * 1024
 MEMORY = 512  # MiB: what a worker may take, whatever the file
@@ -306,6 +311,128 @@ def test_d04_a_200_that_is_no_green_button_data_is_a_failure_in_words(utility, h
 def test_d04_a_204_is_done_with_no_readings(utility, held):
     job = fetched(utility, held, response(b"", status="204 No Content"))
     assert (job.state, job.reason, nothing_is_stored()) == ("done", "The utility has no data for this period.", True)
+
+
+# --- D05: files and addresses that a document names -------------------------------------------------------------------
+
+LURES = {
+    "external entity": '<!DOCTYPE {root} [<!ENTITY c SYSTEM "{lure}">]>|&c;|',
+    "public entity": '<!DOCTYPE {root} [<!ENTITY c PUBLIC "-//x//y" "{lure}">]>|&c;|',
+    "parameter entity": '<!DOCTYPE {root} [<!ENTITY % p SYSTEM "{lure}"> %p;]>|1|',
+    "entity of an entity": '<!DOCTYPE {root} [<!ENTITY a "&b;"><!ENTITY b SYSTEM "{lure}">]>|&a;|',
+    "external DTD": '<!DOCTYPE {root} SYSTEM "{lure}">|1|',
+    "internal entity": '<!DOCTYPE {root} [<!ENTITY c "42">]>|&c;|',
+    "XInclude": '|<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="{lure}" parse="text"/>|',
+    "stylesheet": '<?xml-stylesheet type="text/xsl" href="{lure}"?>|1|',
+    "schema": '|1|xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:schemaLocation="http://naesb.org/espi {lure}"',
+    "base": '|1|xml:base="{lure}"',
+}
+WITHOUT_DOCTYPE = ("XInclude", "stylesheet", "schema", "base")
+READERS = {
+    "feed": (
+        reads,
+        '{before}<feed xmlns="{atom}" {attributes}><entry><link rel="self" href="x/UsagePoint/1"/><content>'
+        '<IntervalBlock xmlns="{espi}"><IntervalReading><timePeriod><duration>900</duration><start>1768453200</start>'
+        "</timePeriod><value>{inside}</value></IntervalReading></IntervalBlock></content></entry></feed>",
+    ),
+    "Authorization": (
+        authorizations.read,
+        '{before}<feed xmlns="{atom}" {attributes}><entry><content><Authorization xmlns="{espi}"><status>{inside}</status>'
+        "</Authorization></content></entry></feed>",
+    ),
+    "BatchList": (
+        batchlist.read,
+        '{before}<BatchList xmlns="{espi}" {attributes}><resources>{inside}</resources></BatchList>',
+    ),
+    "token": (
+        lambda body: oauth.read_grant(body, TokenDialect(may_answer_in_xml=True)),
+        "{before}<token {attributes}><access_token>{inside}</access_token><token_type>Bearer</token_type>"
+        "<expires_in>3600</expires_in></token>",
+    ),
+}
+
+
+def lured(name, lure, form):
+    """A body of this form that holds the lure."""
+    before, inside, attributes = LURES[name].format(root=form.partition("<")[2].split()[0], lure=lure).split("|")
+    names = {"atom": documents.ATOM, "espi": documents.ESPI}
+    return form.format(before=before, inside=inside, attributes=attributes, **names).encode()
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", LURES)
+def test_d05_no_reader_touches_what_a_body_points_at(tmp_path, name, reader):
+    read, form = READERS[reader]
+    with canary(tmp_path) as bird:
+        for lure in (bird.path.as_uri(), str(bird.path), bird.url):
+            said = ""
+            try:
+                said = repr(read(lured(name, lure, form)))
+            except (ValueError, oauth.TokenError) as refusal:
+                said = str(refusal)
+            assert (bird.touched(), SONG in said) == ([], False)
+        assert bird.path.read_text() == SONG
+        urlopen(bird.url).read()
+        assert bird.touched() == ["file", "address"]  # the canary is alive
+
+
+def test_d05_a_reader_that_is_less_careful_would_be_caught(tmp_path):
+    careless = etree.XMLParser(resolve_entities=True, load_dtd=True)
+    with canary(tmp_path) as bird:
+        body = lured("external entity", bird.path.as_uri(), READERS["BatchList"][1])
+        assert SONG in etree.tostring(etree.fromstring(body, careless), encoding="unicode")
+        assert bird.touched() == ["file"]
+
+
+@pytest.mark.parametrize("name", LURES)
+def test_d05_a_file_that_points_at_another_is_refused_or_read_without_it(utility, held, tmp_path, name):
+    with canary(tmp_path) as bird:
+        job = fetched(utility, held, sized(lured(name, bird.path.as_uri(), READERS["feed"][1])))
+        assert bird.touched() == []
+    if name not in WITHOUT_DOCTYPE:
+        assert "document type declaration" in job.reason
+    assert (job.state, SONG in job.reason) == ("done" if name in WITHOUT_DOCTYPE[1:] else "failed", False)
+
+
+# --- D06: what is small and becomes large -----------------------------------------------------------------------------
+
+LAUGHS = "".join(f"<!ENTITY a{i} '{f'&a{i - 1};' * 10}'>" for i in range(1, 12))
+ENTRY = f"<feed xmlns='{documents.ATOM}'><entry>%s</entry></feed>"
+LARGE_INSIDE = {
+    "a billion laughs": f"<!DOCTYPE feed [<!ENTITY a0 'ha'>{LAUGHS}]>" + ENTRY % "<title>&a11;</title>",
+    "one long entity, often": f"<!DOCTYPE feed [<!ENTITY a '{'a' * 100_000}'>]>" + ENTRY % ("&a;" * 10_000),
+    "parameter entities": "<!DOCTYPE feed [<!ENTITY % a '<!ENTITY b \"c\">'>" + "%a;" * 9_999 + "]>" + ENTRY % "&b;",
+    "depth": ENTRY % ("<content>" + "<a>" * 300 + "</a>" * 300 + "</content>"),
+    "entries in entries": f"<feed xmlns='{documents.ATOM}'>" + "<entry>" * 300 + "</entry>" * 300 + "</feed>",
+    "depth in a bill": ENTRY % f"<content><UsageSummary xmlns='{documents.ESPI}'>" + "<a>" * 300,
+    "a text": ENTRY % f"<title>{'x' * 11_000_000}</title>",
+    "a value": documents.feed(documents.block([documents.reading(documents.MIDNIGHT, "1" * 11_000_000)])).decode(),
+    "an attribute": ENTRY % f"<link rel='self' href='{'x' * 11_000_000}'/>",
+    "CDATA": ENTRY % f"<title><![CDATA[{'x' * 11_000_000}]]></title>",
+    "a comment": ENTRY % f"<!--{'x' * 11_000_000}-->",
+    "an instruction": ENTRY % f"<?x {'x' * 11_000_000}?>",
+    "a name": ENTRY % f"<{'x' * 11_000_000}/>",
+    "attributes of one element": ENTRY % ("<a " + "".join(f"a{n}='' " for n in range(1_000_000)) + "/>"),
+}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_d06_whatever_swells_is_refused_and_the_worker_lives_to_read_the_next_file(utility, held):
+    bodies = [content.encode() for content in LARGE_INSIDE.values()] + [FEED]
+
+    def script(connection):
+        number = int(utility.heard[-1].partition(b"requestId=")[2].partition(b"&")[0])
+        connection.sendall(sized(bodies[number]))
+
+    utility.script = script
+    path = FILE.replace("requestId=1", "requestId={}")
+    jobs = [rows.job(held, resource(path.format(number)), kind="download") for number in range(len(bodies))]
+    assert fresh.attempts([job.pk for job in jobs], NOW) < MEMORY / 2
+    for job in jobs:
+        job.refresh_from_db()
+    states = dict(zip(LARGE_INSIDE, [job.state for job in jobs], strict=False))
+    assert states == dict.fromkeys(LARGE_INSIDE, "failed")
+    assert (jobs[-1].state, IntervalBlock.objects.get().count) == ("done", 24)
 
 
 # --- D07: nothing in it -----------------------------------------------------------------------------------------------
