@@ -22,7 +22,15 @@ CLOCKS = 7200  # seconds; a period of whole times 86400 s ends an hour off midni
 MOST_ROWS = 40  # a month, or a day with a few gaps
 COST_UNIT = -5  # costs are hundred-thousandths
 UNIT_ORDER = (72, 169, 119, 42)
-QUANTITIES = {38: "Power", 61: "Apparent power", 71: "Apparent energy", 73: "Reactive energy", 29: "Voltage"}
+QUANTITIES = {
+    23: "Temperature",
+    29: "Voltage",
+    38: "Power",
+    61: "Apparent power",
+    71: "Apparent energy",
+    73: "Reactive energy",
+}
+COMMODITIES: dict[int, str] = {enums.CommodityKind.NATURAL_GAS: "Gas", enums.CommodityKind.POTABLE_WATER: "Water"}
 DETAIL = {"year": "month", "month": "day", "week": "day"}
 
 Measured = dict[Channel, dict[tuple[int, int], Value]]
@@ -167,10 +175,13 @@ class Pair:
 
 
 def pairs(channels: Sequence[Channel]) -> list[Pair]:
-    """Channels grouped by what they measure; both directions of a quantity in one picture where each is one series."""
-    kinds: dict[tuple[int | None, bool], list[Channel]] = {}
+    """Channels grouped by what they measure; both directions of a quantity in one picture where each is one series.
+
+    A series for each time of use is not added to the others: it may be a part of one of them.
+    """
+    kinds: dict[tuple[int | None, bool, int], list[Channel]] = {}
     for channel in channels:
-        kinds.setdefault((channel.uom, channel.is_register), []).append(channel)
+        kinds.setdefault((channel.uom, channel.is_register, channel.tou or 0), []).append(channel)
     found: list[Pair] = []
     for members in kinds.values():
         delivered = successions(each for each in members if not each.is_reverse)
@@ -441,9 +452,14 @@ def title_of(pair: Pair, *, is_net: bool = False) -> str:
     channel = pair.first
     name = "Meter reading" if channel.is_register else QUANTITIES.get(channel.uom or 0, "Energy")
     if name == "Energy":
-        name = "Energy received from you" if not pair.delivered else "Energy used"
+        name = (
+            "Energy received from you"
+            if not pair.delivered
+            else f"{COMMODITIES.get(channel.commodity or 0, name)} used"
+        )
         name = "Energy used and sent out" if pair.delivered and pair.received else name
         name = "Net energy" if is_net else name
+    name = f"{name}, time of use {channel.tou}" if channel.tou else name
     return f"{name}, series {pair.number}" if pair.number else name
 
 

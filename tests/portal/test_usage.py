@@ -303,6 +303,30 @@ def test_two_meters_side_by_side_are_two_pictures_because_their_sum_may_count_tw
     assert headings == ["Energy used, series 1", "Energy used, series 2"]
 
 
+def test_each_quantity_is_called_what_it_is_and_times_of_use_stand_apart(point):
+    made = {
+        "all": {},
+        "peak": {"tou": 1},
+        "rest": {"tou": 2},
+        "gas": {"uom": 169, "commodity": 7},
+        "water": {"uom": 128, "commodity": 9},
+        "outdoors": {"uom": 23, "kind": 46},
+    }
+    for name, kind in made.items():
+        rows.day(rows.channel(point, name, **kind), "2025-07-01", [1000] * 24)
+    headings = {words(heading) for heading in page(point, "?period=day&date=2025-07-01").xpath("//h3")}
+    assert headings == {
+        "Energy used",
+        "Energy used, time of use 1",
+        "Energy used, time of use 2",
+        "Gas used",
+        "Water used",
+        "Temperature",
+    }
+    month = {words(heading) for heading in page(point, "?period=month&date=2025-07-01").xpath("//h3")}
+    assert month == headings - {"Temperature"}
+
+
 def test_the_figures_of_a_month_stand_whole_and_only_very_long_ones_scroll_by_keyboard_too(point):
     rows.day(rows.channel(point), "2025-07-01", [100] * 96, length=900)
     month = page(point, "?period=month&date=2025-07-01").xpath("//table/parent::*")[0]
