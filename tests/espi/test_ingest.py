@@ -809,3 +809,19 @@ def test_analysts_read_plain_rows_from_a_view(subscription):
         (MIDNIGHT + 3600, 3600, 101, first.pk),
     ]
     assert [row[3] for row in found] == [Decimal(row[2]).scaleb(multiplier) for row in found]
+
+
+def test_the_tables_of_readings_can_be_partitioned_and_rows_moved_as_they_are(subscription):
+    store(subscription, documents.feed(documents.hours(24), block([reading(MIDNIGHT + 1, 5, 86400)], name="2")))
+    tables = (
+        ("espi_intervalblock", "local_date", "'2026-01-01'", "'2026-02-01'"),
+        ("espi_intervalreading", "start", "0", "2000000000"),
+    )
+    with connection.cursor() as cursor:
+        for table, column, low, high in tables:
+            cursor.execute(f"CREATE TABLE parted (LIKE {table} INCLUDING ALL) PARTITION BY RANGE ({column})")
+            cursor.execute(f"CREATE TABLE part PARTITION OF parted FOR VALUES FROM ({low}) TO ({high})")
+            cursor.execute(f"INSERT INTO parted SELECT * FROM {table}")
+            cursor.execute("SELECT count(*) FROM part")
+            assert cursor.fetchone() == (1,)
+            cursor.execute("DROP TABLE parted")

@@ -1,13 +1,15 @@
 """Once a day, what nobody needs any more goes."""
 
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from espi.models import AuthorizationRequest
+from espi import archive
+from espi.models import AuthorizationRequest, Document
 from portal import tasks
 from portal.celery import app as celery
 from portal.flows import purge
@@ -71,3 +73,17 @@ def test_everything_on_the_schedule_is_a_task_that_a_worker_knows():
     celery.loader.import_default_modules()
     assert {each["task"] for each in settings.CELERY_BEAT_SCHEDULE.values()} <= set(celery.tasks)
     assert settings.CELERY_BEAT_SCHEDULE["purge"]["schedule"] == timedelta(days=1).total_seconds()
+
+
+def test_the_bytes_of_a_document_go_after_its_time_and_the_document_stays(settings):
+    settings.DOCUMENT_DAYS = 30
+    rows_kept = [
+        Document.objects.create(sha256="0" * 64, size=1, received_at=NOW - timedelta(days=days)) for days in (29, 31)
+    ]
+    for each in rows_kept:
+        archive.keep(each, BytesIO(b"<feed/>"))
+    assert purge.purge(NOW)["document_parts"] == 1
+    assert [b"".join(archive.content(each)) for each in rows_kept] == [b"<feed/>", b""]
+    assert Document.objects.count() == 2
+    settings.DOCUMENT_DAYS = 0
+    assert purge.purge(NOW + timedelta(days=9999))["document_parts"] == 0
