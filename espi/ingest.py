@@ -19,7 +19,20 @@ from urllib.parse import unquote
 
 from django.db import connection, transaction
 
-from espi import archive, bills, customer_resources, gas, links, models, packing, parse, resources, storage, zones
+from espi import (
+    archive,
+    bills,
+    customer_resources,
+    gas,
+    links,
+    models,
+    packing,
+    parse,
+    resources,
+    storage,
+    usage,
+    zones,
+)
 from espi import describe as description
 from espi.atom import DocumentRefused
 from espi.channels import Channel, Channels, OtherTimeZone
@@ -69,6 +82,7 @@ _NO_MONEY: dict[str, Any] = {
 Source = BinaryIO | Path | bytes
 _CHUNK = 1 << 20
 _CELLS_AT_ONCE = 60_000
+_MOST_LONG = 10_000
 _MOST_NAMES = 200
 _MORE = "more"
 _MOST_BESIDE = 16_000_000  # characters, of what a document says beside readings: it waits for the end of the document
@@ -241,6 +255,9 @@ class _Ingest:
         self.bills: list[resources.UsageSummary] = []
         self.local_times: list[resources.LocalTimeParameters] = []
         self.deferred: set[Any] = set()
+        self.long: dict[
+            tuple[int, int], int | None
+        ] = {}  # durations of readings longer than a day, by channel and start
         self.is_partly_foreign = False
         self.beside = 0
         self.published_at: datetime | None = None
@@ -425,6 +442,7 @@ class _Ingest:
         kind = source.reading_type
         columns = self._marked(block.entry, self._with_durations(block.columns, kind))
         channel = self.channels.channel(source, columns)
+        self._note_long(channel, columns)
         # Blocks may come without their ReadingType (bulk files; PG&E's FB 19): what was said of the channel holds.
         multiplier = (kind or channel.row.reading_type).power_of_ten_multiplier or 0
         columns = self._scaled(columns, channel, multiplier)
@@ -459,6 +477,14 @@ class _Ingest:
                 )
                 durations = [step] * len(durations)
         return columns if durations is columns.durations else replace(columns, durations=durations)
+
+    def _note_long(self, channel: Channel, columns: resources.Columns) -> None:
+        """A utility wrote the instant of its export as the start of every month: they are kept, and told."""
+        if (columns.durations[0] or 0) <= usage.LONGEST_DAY or len(self.long) > _MOST_LONG:
+            return
+        for start, duration in zip(columns.starts, columns.durations, strict=True):
+            if self.long.setdefault((channel.row.pk, start), duration) != duration:
+                self.remarks["reading", "it begins with a longer or shorter one: one of the starts is wrong"] += 1
 
     def _marked(self, entry: resources.Entry, columns: resources.Columns) -> resources.Columns:
         """With the quality RAW where all is provisional, whatever quality is told there."""

@@ -12,7 +12,7 @@ from espi.dialect import HUNDRED_CUBIC_FEET, Dialect
 from espi.models import ApplicationInformation
 from portal.models import User
 from tests.espi import documents
-from tests.espi.documents import BASE, MIDNIGHT, POINT, block, reading
+from tests.espi.documents import BASE, METER, MIDNIGHT, POINT, block, reading
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -234,6 +234,52 @@ def test_rolling_demand_and_registers_may_overlap(subscription):
     document = store(subscription, service(*series("kw", rolling, uom=38, kind=8, accumulationBehaviour=6)))
     assert document.summary["remarks"] == []
     assert {each.duration for each in usage.day_readings(point(), DAY).popitem()[1] if each.value is not None} == {900}
+
+
+@pytest.mark.parametrize(("other", "is_said"), [(31, True), (30, False)])
+def test_months_that_all_begin_at_one_instant_are_told_to_staff(subscription, other, is_said):
+    """A gas utility writes the time of its export into every start."""
+    blocks = [block([reading(MIDNIGHT, 12, days * 86400)], name=str(index)) for index, days in enumerate((30, other))]
+    remarks = store(subscription, documents.feed(*blocks)).summary["remarks"]
+    why = "it begins with a longer or shorter one: one of the starts is wrong"
+    assert remarks == ([{"what": "reading", "why": why, "count": 1}] if is_said else [])
+
+
+# --- As documents are in the wild -------------------------------------------------------------------------------------
+
+
+def test_a_block_without_any_link_of_its_own_belongs_to_the_meter_reading_it_is_related_to(subscription):
+    lone = documents.entry(documents.espi("IntervalBlock", reading(MIDNIGHT, 5)), related=[METER])
+    store(subscription, documents.feed(lone))
+    assert (point().resource_id, amounts()) == ("U1", {(72, 1): 5})
+
+
+def test_a_document_without_a_usage_point_entry_has_the_one_that_its_links_name(subscription):
+    kinds = series("A", day_of(5))
+    store(subscription, documents.bare_feed(documents.local_time(), *kinds))
+    assert (point().resource_id, point().service_kind, amounts()) == ("U1", None, {(72, 1): 120})
+
+
+def test_ids_that_are_made_anew_for_every_answer_are_not_looked_at(subscription):
+    """PG&E: 19 downloads of one usage point, 19 atom:ids (its contract, 9.1)."""
+    for number in range(3):
+        content = documents.feed(documents.hours(24)).replace(b"<entry>", f"<entry><id>{number}</id>".encode())
+        store(subscription, content, now=NOW + timedelta(days=number))
+    assert (models.UsagePoint.objects.count(), models.IntervalBlock.objects.count()) == (1, 1)
+    assert amounts() == {(72, 1): sum(range(100, 124))}
+
+
+def test_a_bill_whose_id_has_thousands_separators_is_the_same_without_them(subscription):
+    for name in ("1,436,684,400,000", "1436684400000"):
+        store(subscription, service(documents.bill(MIDNIGHT, 30 * 86400, (4488, 3, 72), name=name)))
+    assert models.UsageSummary.objects.count() == 1
+
+
+@pytest.mark.parametrize(("slug", "edition", "currency"), [("pge", "", 840), ("essex", "", 124), ("cecony", "v2", 840)])
+def test_a_bill_that_names_no_currency_is_in_the_utilitys_own(subscription, slug, edition, currency):
+    told = documents.bill(MIDNIGHT, 30 * 86400, (4488, 3, 72), billLastPeriod=4800000)
+    store(subscription, service(told), dialect=dialect_of(slug, edition))
+    assert models.UsageSummary.objects.get().currency == currency
 
 
 # --- Told twice -------------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def test_customer_data_that_come_later_join_what_readings_could_not(utility, pge
     receive(utility, first, usage_of(first, "1000000001", 0, 20))
     receive(utility, first, customer_of(first, "1000000001"), "Batch/RetailCustomer")
     receive(utility, second, usage_of(second, "2000000002", 22, 5))
-    assert UsagePoint.objects.count() == 2
+    assert UsagePoint.objects.update(created_at=NOW - timedelta(days=400)) == 2
     receive(utility, second, customer_of(second, "2000000002"), "Batch/RetailCustomer")
     assert Subscription.objects.count() == 1
     assert total(UsagePoint.objects.get(), 30) == sum(hours(0, 20)) + sum(hours(22, 5))
