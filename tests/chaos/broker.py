@@ -5,44 +5,20 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
+
+import requests
 
 from portal.local.place import ROOT
 from tests.chaos import invariants
 from tests.chaos.experiments import experiment
 from tests.chaos.gates import gate
-from tests.chaos.workers import BLOCKS, running
+from tests.chaos.notifications import LATEST, batch_list, figures, notify_url, post
+from tests.chaos.work import BLOCKS, queue, ready, running
 from tests.chaos.world import World, check, until
 from tests.journeys.customers import ESSEX
 
 REPUBLISHED_IN = 60.0  # seconds
-
-
-def weekly(authorization: Any, count: int, days_back: int) -> list[Any]:
-    """Requests for single weeks of an Essex connection, the newest first; they are answered at once."""
-    import utilities
-    from utilities.base import PlannedRequest
-
-    app = authorization.application_information
-    base = utilities.get("essex").resource(app, f"Batch/Subscription/{authorization.utility_subscription_id}")
-    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    found = []
-    for week in range(count):
-        end = midnight - timedelta(days=7 * week + days_back)
-        start = end - timedelta(days=7)
-        window = {"published-min": start, "published-max": end}
-        query = "&".join(f"{name}={quote(value.strftime('%Y-%m-%dT%H:%M:%SZ'))}" for name, value in window.items())
-        found.append(PlannedRequest("usage", f"{base}?{query}", window_start=start, window_end=end))
-    return found
-
-
-def queue(authorization: Any, count: int, days_back: int = 0) -> list[Any]:
-    """So many more jobs for a connection, asked for as the product does it."""
-    from portal.flows import fetch
-
-    return fetch.enqueue_planned(authorization, weekly(authorization, count, days_back), now=datetime.now(UTC))
 
 
 @experiment("F09", kind="broker")
@@ -73,6 +49,107 @@ def flushed(world: World) -> dict[str, Any]:
     took = world.quiet(REPUBLISHED_IN)
     check(held.fetch_jobs.filter(pk__in=[job.pk for job in jobs], state="done").count() == 100, "not all are done")
     return {"jobs": 100, "done_after": round(took, 1)} | invariants.hold(world, [held], since)
+
+
+def strange(count: int) -> list[bytes]:
+    """So many bodies that are kept, and then lead to nothing."""
+    return [batch_list(f"http://nobody.example/{time.time_ns()}/{number}") for number in range(count)]
+
+
+def notified(world: World, url: str, bodies: list[bytes], seconds: float) -> dict[str, Any]:
+    """Post them spread over so many seconds, as I5 wants them answered: 200, in time, a row for each."""
+    from espi.models import Notification
+
+    before = Notification.objects.count()
+    answers = []
+    for body in bodies:
+        answers.append(post(url, body))
+        time.sleep(seconds / len(bodies))
+    found = figures(answers)
+    check(found["statuses"] == {200: len(bodies)}, f"answered {found}")
+    check(found["slowest_ms"] <= 1000 * LATEST, f"answered too late: {found}")
+    kept = Notification.objects.count() - before
+    check(kept == len(bodies), f"{len(bodies)} answered 200, {kept} kept")
+    return found
+
+
+@experiment("F11")
+def frozen(world: World) -> dict[str, Any]:
+    """While Valkey stands still, fifty notifications are answered in time, each kept; afterwards all is done."""
+    since = time.time()
+    held = ready(world, ESSEX)
+    with world.frozen_broker():
+        jobs = queue_by_notification(world, held)
+        found = notified(world, notify_url(world, "essex"), strange(50), 30)
+        page = requests.get(world.url("/"), timeout=20)
+        check(page.status_code == 200, f"the site's first page was answered {page.status_code}")
+    took = world.quiet(120)
+    return found | {"jobs": jobs, "done_after": round(took, 1)} | invariants.hold(world, [held], since)
+
+
+def queue_by_notification(world: World, authorization: Any) -> int:
+    """Rows of twenty more jobs, by a process that finds no broker; how many."""
+    code = f"import django; django.setup()\nfrom tests.chaos import broker\nbroker.queue_of({authorization.pk}, 20)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), check=True, timeout=60)
+    return int(authorization.fetch_jobs.filter(state="due").count())
+
+
+@experiment("F12")
+def away(world: World) -> dict[str, Any]:
+    """While Valkey is away, notifications are answered in time and pages are shown; when it is back, all is done."""
+    since = time.time()
+    held = ready(world, ESSEX)
+    processes = {worker.name: worker.pid for worker in [*world.workers, world.beat]}
+    world.lose_broker()
+    jobs = queue_by_notification(world, held)
+    found = notified(world, notify_url(world, "essex"), strange(30), 45)
+    page = requests.get(world.url("/"), timeout=20)
+    world.broker_again()
+    check(page.status_code == 200, f"the site's first page was answered {page.status_code}")
+    took = world.quiet(120)
+    ended = [
+        name for name, pid in processes.items() if not world.programs[name].runs() or world.programs[name].pid != pid
+    ]
+    check(not ended, f"{ended} ended meanwhile")
+    return found | {"jobs": jobs, "done_after": round(took, 1)} | invariants.hold(world, [held], since)
+
+
+@experiment("F13")
+def full(world: World) -> dict[str, Any]:
+    """While Valkey takes nothing more, notifications are answered in time; when it has room, all is done."""
+    since = time.time()
+    held = ready(world, ESSEX)
+    world.valkey.client().config_set("maxmemory", 1)
+    jobs = queue_by_notification(world, held)
+    found = notified(world, notify_url(world, "essex"), strange(30), 20)
+    page = requests.get(world.url("/account/login/"), timeout=20)
+    world.valkey.client().config_set("maxmemory", 0)
+    check(page.status_code == 200, f"the sign-in page was answered {page.status_code}")
+    took = world.quiet(120)
+    return found | {"jobs": jobs, "done_after": round(took, 1)} | invariants.hold(world, [held], since)
+
+
+@experiment("F14")
+def five_restarts(world: World) -> dict[str, Any]:
+    """After five restarts of Valkey within two minutes the workers consume again without help."""
+    since = time.time()
+    held = ready(world, ESSEX)
+    processes = {worker.name: worker.pid for worker in [*world.workers, world.beat]}
+    for turn in range(5):
+        queue(held, 5, days_back=1 + turn)
+        world.valkey.stop()
+        time.sleep(3)
+        world.broker_again()
+        time.sleep(4)
+    began = time.monotonic()
+    world.quiet(120)
+    until(world.listens, 180, "every worker consumes again")
+    took = round(time.monotonic() - began, 1)
+    ended = [
+        name for name, pid in processes.items() if not world.programs[name].runs() or world.programs[name].pid != pid
+    ]
+    check(not ended, f"{ended} ended meanwhile")
+    return {"consumes_after": took} | invariants.hold(world, [held], since)
 
 
 @experiment("F15")
@@ -116,8 +193,8 @@ def died_before_publishing(world: World) -> dict[str, Any]:
     return {"done_after": round(took, 1)} | invariants.hold(world, [held], since)
 
 
-def queue_of(authorization_id: int) -> None:
-    """One more job for a connection, in a process that will not live to tell."""
+def queue_of(authorization_id: int, count: int = 1) -> None:
+    """More jobs for a connection, in a process that finds no broker, or will not live to tell."""
     from espi.models import Authorization
 
-    queue(Authorization.objects.get(pk=authorization_id), 1)
+    queue(Authorization.objects.get(pk=authorization_id), count)

@@ -7,12 +7,10 @@ from typing import Any
 import requests
 
 from tests.chaos import invariants
-from tests.chaos.broker import queue
 from tests.chaos.experiments import experiment
 from tests.chaos.gates import gate
 from tests.chaos.notifications import batch_list, notify_url, post_many
-from tests.chaos.tokens import ready
-from tests.chaos.workers import BLOCKS
+from tests.chaos.work import BLOCKS, queue, ready
 from tests.chaos.world import World, check
 from tests.journeys.customers import CECONY_V1, ESSEX
 

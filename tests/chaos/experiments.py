@@ -48,7 +48,7 @@ def load() -> dict[str, Experiment]:
     """Every experiment by its id, in the order of the groups."""
     for group in GROUPS:
         importlib.import_module(f"tests.chaos.{group}")
-    return ALL
+    return dict(sorted(ALL.items(), key=lambda item: GROUPS.index(item[1].group)))
 
 
 def perform(each: Experiment, world: World) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from typing import Any
 import requests
 
 from tests.chaos import invariants
-from tests.chaos.broker import queue
 from tests.chaos.experiments import experiment
 from tests.chaos.travel import travel
+from tests.chaos.work import queue, reasons
 from tests.chaos.world import World, check, until
 from tests.journeys.customers import CECONY_V1, ESSEX, PGE
 
@@ -133,10 +133,6 @@ def two_days_late(world: World) -> dict[str, Any]:
     states = Counter(held.fetch_jobs.values_list("kind", "state"))
     check(not held.fetch_jobs.filter(state="failed").exists(), f"jobs failed: {reasons(held)}")
     return {"jobs": {" ".join(key): n for key, n in states.items()}} | invariants.hold(world, [held], since - 48 * HOUR)
-
-
-def reasons(authorization: Any) -> list[str]:
-    return [f"{job.kind} {job.state}: {job.reason}" for job in authorization.fetch_jobs.order_by("pk")]
 
 
 @experiment("F25")

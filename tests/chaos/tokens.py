@@ -6,30 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.chaos import invariants
-from tests.chaos.broker import queue
 from tests.chaos.experiments import experiment
 from tests.chaos.gates import gate
 from tests.chaos.notifications import hold, let_go
-from tests.chaos.workers import BLOCKS, kill_busy
+from tests.chaos.work import BLOCKS, expire, kill_busy, queue, queue_for, ready
 from tests.chaos.world import World, check, until
 from tests.journeys.customers import CECONY_V1, CECONY_V2, ESSEX
 
 AUTHORIZATIONS = "espi_authorization"
 REFRESHED = "UPDATE OF refresh_token"
-
-
-def expire(*authorizations: Any) -> None:
-    """Their access tokens have run out, as we know."""
-    for each in authorizations:
-        type(each).objects.filter(pk=each.pk).update(access_token_expires_at=datetime.now(UTC) - timedelta(minutes=1))
-
-
-def ready(world: World, profile: Any, **more: Any) -> Any:
-    """A connected customer whose first data are here."""
-    held = world.connect(profile, **more)
-    world.quiet(120)
-    held.refresh_from_db()
-    return held
 
 
 def rotation(world: World, utility: str, value: str) -> None:
@@ -86,15 +71,6 @@ def died_before_keeping_a_token(world: World) -> dict[str, Any]:
             check(held.status == "active", f"{profile} {turns}: {held.status}: {held.status_reason}")
             connected.append(held)
     return found | invariants.hold(world, connected, since)
-
-
-def queue_for(authorization: Any) -> list[Any]:
-    """One more job of a connection, whichever utility it is at."""
-    from portal.flows import fetch
-
-    if authorization.application_information.utility == "essex":
-        return queue(authorization, 1)
-    return fetch.enqueue_first(authorization, now=datetime.now(UTC))
 
 
 @experiment("F38")

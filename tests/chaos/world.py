@@ -25,6 +25,7 @@ from requests.adapters import HTTPAdapter
 from portal.local import commands, keys, servers
 from portal.local.place import ROOT, Place
 from tests.chaos.processes import Memory, Program, frozen
+from tests.chaos.wire import Wire
 from tests.journeys.browser import Browser
 from tests.journeys.customers import Profile
 
@@ -95,8 +96,10 @@ class World:
         self.directory = Path(tempfile.mkdtemp(prefix="portal-chaos-"))
         self.postgres = servers.Postgres(self.directory / "postgres", durable=False)
         self.valkey = servers.Valkey(self.directory / "valkey", durable=False)
-        web, sandbox, tls = free_ports(3)
+        web, sandbox, tls, wire = free_ports(4)
         self.place = Place(self.directory / "var", "127.0.0.1", web, sandbox, tls)
+        self.wire = Wire(wire, sandbox)
+        self.utility_url = f"http://localhost:{wire}"
         self.environment = self._environment(PACE | (pace or {}))
         self.kinds = {each.name: each for each in commands.programs(self.place, self.environment)}
         self.programs: dict[str, Program] = {}
@@ -109,7 +112,7 @@ class World:
         own = {
             "VAR_DIR": str(self.place.var),
             "PORTAL_BASE_URL": f"http://localhost:{self.place.port}",
-            "SANDBOX_BASE_URL": f"http://localhost:{self.place.sandbox_port}",
+            "SANDBOX_BASE_URL": self.utility_url,
             "SANDBOX_TLS_BASE_URL": f"https://localhost:{self.place.sandbox_tls_port}",
             "SANDBOX_PORT": str(self.place.sandbox_port),
             "SANDBOX_TLS_PORT": str(self.place.sandbox_tls_port),
@@ -148,6 +151,7 @@ class World:
             call_command("migrate", verbosity=0, interactive=False)
             call_command("registration_form", output=str(forms), stdout=log)
             register = [sys.executable, "-m", "utilities.sandbox", "register", str(forms), "--output", str(welcome)]
+            register += ["--base-url", self.utility_url]
             subprocess.run(register, cwd=ROOT, env=self.environment, stdout=log, stderr=log, check=True)
             call_command("load_welcome_package", str(welcome), stdout=log)
 
@@ -156,6 +160,7 @@ class World:
         if name not in self.programs:
             kind = self.kinds[like or name]
             words = list(kind.words)
+            words += ["--base-url", self.utility_url] if name == "sandbox" else []
             if is_worker(words):
                 words[words.index("-n") + 1] = node(name)
                 words[words.index("-c") + 1] = str(concurrency or words[words.index("-c") + 1])
@@ -237,6 +242,7 @@ class World:
     def close(self) -> None:
         """Stop everything and remove it."""
         self.memory.over.set()
+        self.wire.close()
         for program in reversed(list(self.programs.values())):
             program.kill()
         for server in (self.valkey, self.postgres):
@@ -269,6 +275,7 @@ class World:
         requests.post(self.sandbox_url("/_sandbox/faults"), json=asked, timeout=10).raise_for_status()
 
     def disarm(self) -> None:
+        self.wire.rules.clear()
         requests.delete(self.sandbox_url("/_sandbox/faults"), timeout=10).raise_for_status()
 
     @property
@@ -281,7 +288,7 @@ class World:
     # --- Customers ----------------------------------------------------------------------------------------------------
 
     def browser(self) -> Browser:
-        site, utility = self.url(""), self.sandbox_url("")
+        site, utility = self.url(""), self.utility_url
         tls = f"https://localhost:{self.place.sandbox_tls_port}"
         browser = Browser({site: HTTPAdapter(), utility: HTTPAdapter(), tls: HTTPAdapter()})
         browser.http.verify = str(self.place.var / "sandbox" / "pki" / "ca.pem")

@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--port", type=int, default=int(environ.get("SANDBOX_PORT") or 8001))
         command.add_argument("--tls-port", type=int, default=int(environ.get("SANDBOX_TLS_PORT") or 8002))
+        command.add_argument("--base-url", default="", help="where --port is reached, if not directly")
         command.set_defaults(run=run)
     return parser
 
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 def _config(options: argparse.Namespace) -> Config:
     return Config(
         state_path=str(options.state / "sandbox.sqlite3"),
-        base_url=f"http://localhost:{options.port}",
+        base_url=options.base_url or f"http://localhost:{options.port}",
         tls_base_url=f"https://localhost:{options.tls_port}",
         pki_dir=options.state / "pki",
     )
