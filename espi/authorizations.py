@@ -5,14 +5,13 @@ is not read here: `authorizedPeriod` says the same to all of them.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import BinaryIO, Literal
 
-from lxml import etree
-
-from espi import atom, resources
+from espi import atom, parse, resources
 
 STATUSES: dict[str, Literal["revoked", "active", "denied"]] = {"0": "revoked", "1": "active", "2": "denied"}
 
@@ -40,20 +39,19 @@ def read(body: bytes) -> list[AuthorizationStatus]:
 
 def each(file: BinaryIO) -> Iterator[AuthorizationStatus]:
     """Every Authorization of a document of any length, one after another. Raises atom.DocumentRefused."""
-    for parcel in atom.read(file):
-        for element in parcel.payloads:
-            if etree.QName(element).localname.lower() == "authorization":
-                yield _status(parcel.entry, element)
+    with suppress(atom.NothingUnderstood):  # an Atom feed of something else holds none
+        for resource in parse.read(file):
+            if isinstance(resource, resources.Authorization):
+                yield _status(resource)
 
 
-def _status(entry: resources.Entry, element: etree._Element) -> AuthorizationStatus:
-    own = entry.self_href or _text(element, "authorizationURI")
-    says_end, ends_at = _end(element)
+def _status(said: resources.Authorization) -> AuthorizationStatus:
+    says_end, ends_at = _end(*said.authorized_period)
     return AuthorizationStatus(
-        id=resources.segment(own, "Authorization"),
-        status=STATUSES.get(_text(element, "status"), ""),
-        scope=_text(element, "scope"),
-        resource_uri=_text(element, "resourceURI"),
+        id=resources.segment(said.entry.self_href or said.authorization_uri, "Authorization"),
+        status=STATUSES.get(said.status, ""),
+        scope=said.scope,
+        resource_uri=said.resource_uri,
         says_end=says_end,
         ends_at=ends_at,
     )
@@ -64,9 +62,8 @@ ENDLESS = 4102444800  # 2100: "indefinite" comes as an end that no customer woul
 SHORTEST = 3600  # seconds; less is no period that anybody agreed to
 
 
-def _end(element: etree._Element) -> tuple[bool, datetime | None]:
+def _end(start: int | None, duration: int | None) -> tuple[bool, datetime | None]:
     """Whether the resource tells how long it stands, and until when."""
-    start, duration = (_number(element, f"authorizedPeriod/{{*}}{name}") for name in ("start", "duration"))
     if start is None or duration is None or start <= 0 or duration < 0:
         return False, None
     if start > MILLISECONDS:
@@ -74,12 +71,3 @@ def _end(element: etree._Element) -> tuple[bool, datetime | None]:
     if duration == 0 or start + duration >= ENDLESS:
         return True, None
     return (True, datetime.fromtimestamp(start + duration, UTC)) if duration >= SHORTEST else (False, None)
-
-
-def _number(element: etree._Element, name: str) -> int | None:
-    text = _text(element, name)
-    return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20 else None
-
-
-def _text(element: etree._Element, name: str) -> str:
-    return (element.findtext(f"{{*}}{name}") or "").strip()

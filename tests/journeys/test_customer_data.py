@@ -1,0 +1,56 @@
+"""Account details, from consent to rows: who, which account, where, which meter; one row of each, however often they come."""
+
+import pytest
+
+from espi import customers
+from espi.models import Authorization, Customer, CustomerAccount, CustomerAgreement, FetchJob, ServiceLocation
+from tests.journeys.customers import PGE, PROFILES
+from tests.journeys.test_first_data import connect
+
+
+def counts():
+    return {noun: model.objects.count() for noun, model in customers.MODELS.items() if model.objects.exists()}
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=str)
+def test_account_details_arrive(world, profile):
+    authorization = connect(world, profile, "customer")
+    world.work()
+    assert not FetchJob.objects.exclude(state="done").exists()
+    account = CustomerAccount.objects.get()
+    assert account.subscription == authorization.subscription
+    assert account.account_number.strip("-0123456789") == ""
+    assert len(account.account_number) > 8
+    places = [row.address for row in ServiceLocation.objects.all()]
+    assert places and all("\n" in place for place in places)
+    document = authorization.subscription.documents.get()
+    assert (document.summary["other"], document.summary["refused"]) == ({}, [])
+
+
+def test_pges_programs_come_in_a_file_of_their_own(world):
+    connect(world, PGE, "customer", "programs")
+    world.work()
+    assert not FetchJob.objects.exclude(state="done").exists()
+    told = {row.agreement_number: row.programs for row in CustomerAgreement.objects.all()}
+    assert [{"name": "SmartRate", "status": "enrolledPending"}] in told.values()
+    assert all(told)
+
+
+def test_pges_programs_are_not_kept_where_they_were_not_chosen(world):
+    connect(world, PGE, "customer")
+    world.work()
+    assert not any(row.programs for row in CustomerAgreement.objects.all())
+
+
+def test_a_customer_who_connects_again_is_the_same_customer(world):
+    first = connect(world, PGE, "usage", "customer", "programs")
+    world.work()
+    before, name = counts(), Customer.objects.get().name
+    again = connect(world, PGE, "usage", "customer", "programs")
+    world.work()
+    again.refresh_from_db()
+    assert again.subscription == first.subscription
+    assert again.utility_subscription_id != first.utility_subscription_id
+    assert counts() == before
+    assert Customer.objects.get().name == name
+    assert Authorization.objects.count() == 2
