@@ -22,6 +22,7 @@ _MOST_USAGE_POINTS = 3_000  # of one document
 _MOST_NEW_IDS = 10_000  # of MeterReadings with readings, in one document
 _TYPE_FIELDS = [field.name for field in fields(resources.ReadingType) if field.name != "entry"]
 _SELDOM_TOLD = {"interharmonic", "argument", "extra"}
+_SCALE = {"uom", "poweroftenmultiplier"}  # among the rest of a ReadingType when they could not be read
 
 
 class OtherTimeZone(ValueError):
@@ -131,6 +132,8 @@ class Channels:
 
     def channel(self, source: links.Source, columns: resources.Columns) -> Channel:
         """The channel of a block with these readings, durations known. Raises NotStorable for an unknown unit."""
+        if source.reading_type is not None:
+            require_known(source.reading_type)
         span = _span(columns)
         point = self.usage_point(source.usage_point_id)
         meter_reading_id = short(source.meter_reading_id)
@@ -379,12 +382,19 @@ def _channel_name(source: links.Source, meter_reading_id: str) -> str:
     return links.identity(source.reading_type)
 
 
-def reading_type(kind: resources.ReadingType) -> models.ReadingType:
-    """The one row of that content. Raises NotStorable for a unit or multiplier that the standard does not know."""
+def require_known(kind: resources.ReadingType) -> None:
+    """Raises NotStorable for a unit or multiplier that the standard does not know, or that cannot be read."""
     if kind.uom is not None and kind.uom not in enums.KNOWN_UNITS:
         raise NotStorable(f"an unknown unit (uom {kind.uom})")
     if (kind.power_of_ten_multiplier or 0) not in numbers.MULTIPLIERS:
         raise NotStorable(f"an impossible multiplier ({kind.power_of_ten_multiplier})")
+    if not {name.lower() for name in kind.extra}.isdisjoint(_SCALE):
+        raise NotStorable("a unit or multiplier that is no code")
+
+
+def reading_type(kind: resources.ReadingType) -> models.ReadingType:
+    """The one row of that content. Raises NotStorable for one whose numbers cannot be understood."""
+    require_known(kind)
     told = {name: getattr(kind, name) for name in _TYPE_FIELDS}
     told["power_of_ten_multiplier"] = kind.power_of_ten_multiplier or 0
     signed = [(name, _signed(value)) for name, value in sorted(told.items()) if value or name not in _SELDOM_TOLD]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Context, Decimal, localcontext
+from decimal import Context, Decimal, InvalidOperation, localcontext
 from functools import lru_cache
 
 INT64 = range(-(2**63), 2**63)
@@ -70,7 +70,10 @@ def converted(column: list[str]) -> list[int] | None:
 
 def decimals(column: list[str]) -> list[Decimal] | None:
     """A whole column at once, when every text is a plain decimal number; otherwise None."""
-    return list(map(Decimal, column)) if _DECIMALS.fullmatch(",".join(column)) else None
+    try:
+        return list(map(Decimal, column)) if _DECIMALS.fullmatch(",".join(column)) else None
+    except InvalidOperation:  # a text with a comma of its own
+        return None
 
 
 def total(values: Iterable[int | Decimal]) -> int | Decimal:

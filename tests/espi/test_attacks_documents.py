@@ -9,21 +9,24 @@ import gzip
 import zlib
 from base64 import b64encode
 from io import BytesIO
+from pathlib import Path
 from random import Random
 from urllib.request import urlopen
 
 import pytest
 from django.apps import apps
+from django.db import transaction
 from lxml import etree
 
-from espi import archive, atom, authorizations, batchlist, channels, parse
-from espi.models import Document, IntervalBlock
+from espi import archive, atom, authorizations, batchlist, channels, ingest, parse
+from espi.models import Document, FetchJob, IntervalBlock, IntervalReading
 from portal.flows import fetch
 from portal.flows.fetch import calling
 from tests import fresh
 from tests.canary import SONG, canary
 from tests.espi import documents
 from tests.portal import rows
+from tests.portal.people import staff
 from tests.portal.rows import NOW
 from tests.raw_server import raw_server, response, says, trickles
 from utilities import oauth
@@ -465,3 +468,108 @@ def test_d07_a_feed_that_is_full_and_brings_nothing_is_a_failure(utility, held, 
 def test_d07_a_feed_that_is_empty_or_tells_of_meters_only_is_none(utility, held):
     for content in (documents.bare_feed(), documents.feed()):
         assert fetched(utility, held, sized(content)).state == "done"
+
+
+# --- D08: hostile numbers ---------------------------------------------------------------------------------------------
+
+START = documents.MIDNIGHT
+GOOD = [documents.reading(START + 3600 * hour, 100) for hour in range(3)]
+ODD = {
+    "a value of 65 bits": documents.reading(START + 9000, 2**64),
+    "a value that cannot be added up": documents.reading(START + 9000, 2**62),
+    "minus that": documents.reading(START + 9000, -(2**62)),
+    "NaN": documents.reading(START + 9000, "NaN"),
+    "infinity": documents.reading(START + 9000, "-Infinity"),
+    "an exponent": documents.reading(START + 9000, "1e5"),
+    "hexadecimal": documents.reading(START + 9000, "0x10"),
+    "two points": documents.reading(START + 9000, "1.2.3"),
+    "a comma": documents.reading(START + 9000, "1,5"),
+    "other digits": documents.reading(START + 9000, "\u0663"),
+    "ten thousand digits": documents.reading(START + 9000, "9" * 10_000),
+    "no value": documents.reading(START + 9000, None),
+    "lasting less than nothing": documents.reading(START + 9000, 1, -900),
+    "lasting for ever": documents.reading(START + 9000, 1, 10**18),
+    "of 1900": documents.reading(-2208988800, 1),
+    "of 2100": documents.reading(4102444800, 1),
+    "of no time": documents.reading("yesterday", 1),
+    "beyond all time": documents.reading(2**63, 1),
+}
+UNREADABLE = {
+    "powerOfTenMultiplier": ["99", "-99", "NaN", "1e3", "3.5", "kilo", "9" * 40],
+    "uom": ["9999", "kWh", "-1"],
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_d08_a_hostile_number_costs_its_own_reading_and_is_counted(utility, held, odd):
+    job = fetched(utility, held, sized(documents.feed(documents.block([*GOOD, odd]))))
+    assert (job.state, IntervalBlock.objects.get().total) == ("done", 300)
+    assert job.reason.startswith("Readings that were refused: 1. ")
+    assert not IntervalReading.objects.exists()
+
+
+@pytest.mark.parametrize(("field", "text"), [(field, text) for field, texts in UNREADABLE.items() for text in texts])
+def test_d08_a_series_whose_scale_or_unit_is_no_code_is_refused_also_where_the_channel_is_known(
+    utility, held, field, text
+):
+    assert fetched(utility, held, sized(documents.feed(documents.block(GOOD)))).state == "done"
+    other = documents.METER.replace("M1", "M2")
+    hostile = [
+        documents.reading_type(f"{documents.BASE}/ReadingType/2", **{field: text}),
+        documents.meter_reading(other, f"{documents.BASE}/ReadingType/2"),
+        documents.hours(24, href=other),
+        documents.hours(1, START + 86400, value=lambda _: 7),
+    ]
+    job = fetched(utility, held, sized(documents.feed(*hostile)))
+    assert job.reason.startswith("Readings that were refused: 24. ")
+    known = documents.feed(documents.hours(24, value=lambda _: 5), published="", **{field: text})
+    assert fetched(utility, held, sized(known)).state == "failed"
+    assert [block.total for block in IntervalBlock.objects.order_by("local_date")] == [300, 7]
+
+
+def test_d08_staff_see_how_much_was_refused_and_why(utility, held, client):
+    fetched(utility, held, sized(documents.feed(documents.block([*GOOD, *list(ODD.values())[:5]]))))
+    client.force_login(staff())
+    job, document = FetchJob.objects.get(), Document.objects.get()
+    for row in (job, document):
+        page = client.get(f"/staff/espi/{row._meta.model_name}/{row.pk}/change/").content.decode()
+        assert "a value that is no number of up to 64 bits" in page
+        listed = client.get(f"/staff/espi/{row._meta.model_name}/").content.decode()
+        assert ">5<" in listed or "Readings that were refused: 5." in listed
+    assert (
+        f"/staff/espi/document/{document.pk}/change/"
+        in client.get(f"/staff/espi/fetchjob/{job.pk}/change/").content.decode()
+    )
+
+
+HOSTILE_TEXTS = (
+    "", "-1", "0", "99", "-99", "32768", "2147483648", str(2**63), str(-(2**63)), "9" * 400, "1e400", "NaN", "-0", "+5", "1.5",
+    "1_000", "\u0663", "0x10", "true", "1900-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01", "\ud7ff\ufffd", "'; --",
+    "<b>&", "../" * 50, "x" * 10_000, "=1+1", " \n\t ", "2147483648000", "-2208988800", "4102444800",
+)  # fmt: skip
+COMPOSED = sorted((Path(__file__).resolve().parents[1] / "samples" / "espi" / "xml").glob("*.xml"))
+
+
+def mutated(content, random):
+    """The same document, in which every seventh text and link says something else."""
+    root = etree.fromstring(content)
+    for element in root.iter("{*}*"):
+        if not len(element) and random.random() < 0.15:
+            element.text = random.choice(HOSTILE_TEXTS)
+        if element.get("href") and random.random() < 0.05:
+            element.set("href", random.choice(HOSTILE_TEXTS).replace("\n", " "))
+    return etree.tostring(root)
+
+
+@pytest.mark.parametrize("path", COMPOSED, ids=lambda path: path.stem.removeprefix("composed__"))
+def test_d08_whatever_is_written_where_a_number_or_a_link_should_be_a_document_is_read_or_refused(held, path):
+    content = path.read_bytes()
+    if path.stem.endswith("cut-short"):
+        pytest.skip("there is nothing to change in what cannot be read")
+    for seed in range(8):
+        with transaction.atomic():
+            try:
+                ingest.store(mutated(content, Random(seed)), subscription=held.subscription, now=NOW)
+            except ingest.DocumentRefused as refusal:
+                assert str(refusal)
+            transaction.set_rollback(True)
