@@ -172,13 +172,16 @@ def _are_elsewhere(one: models.UsagePoint, other: models.UsagePoint) -> bool:
 
 
 def compare(one: models.UsagePoint, other: models.UsagePoint) -> Verdict:
-    """By the times of which both have readings, the latest ones."""
+    """By the times of which both have readings, the latest ones. One quantity that differs outweighs all that are the same.
+
+    Two flats with equal shares of one roof's solar power have the same readings of what was sent out.
+    """
     verdicts = set()
     for channel in other.meter_readings.filter(is_register=False):
         candidates = list(_alike(one, channel))
         found = {_compared(each, channel) for each in candidates}
         verdicts.add(Verdict.SAME if Verdict.SAME in found else found.pop() if len(found) == 1 else Verdict.UNKNOWN)
-    return next((each for each in (Verdict.SAME, Verdict.DIFFERENT) if each in verdicts), Verdict.UNKNOWN)
+    return next((each for each in (Verdict.DIFFERENT, Verdict.SAME) if each in verdicts), Verdict.UNKNOWN)
 
 
 def _alike(usage_point: models.UsagePoint, channel: models.MeterReading) -> Iterator[models.MeterReading]:

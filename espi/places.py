@@ -44,7 +44,7 @@ class Places:
         if said.noun == "ServiceLocation":
             self._points[location].update(_usage_points(said.said))
             self._addresses[location] = json.dumps(said.said.get("mainAddress", ""), sort_keys=True)
-        elif serial := _serial(said):
+        elif _names_a_meter(serial := _serial(said)):
             self._serials[location].add(serial)
 
     def store(self, subscription: models.Subscription) -> bool:
@@ -79,6 +79,11 @@ def _usage_points(said: dict[str, Any]) -> Iterator[str]:
     for link in links if isinstance(links, list) else [links]:
         if found := resources.segment(str(link).strip(), "UsagePoint"):
             yield found
+
+
+def _names_a_meter(serial: str) -> bool:
+    """Not `0`, `N/A`, `00000000` or a number like 1 that many a meter may be given."""
+    return len(serial) >= _SHORTEST_ID and sum(each.isdigit() for each in serial) >= 4 and len(set(serial)) > 2
 
 
 def _serial(said: resources.CustomerResource) -> str:

@@ -538,8 +538,16 @@ class DocumentAdmin(ReadOnly):
 
     hidden = ("url", "refusal")
     actions = ("download",)
-    more = ("address", "refused", "left_out", "beginning")
-    list_display = ("received_at", "application_information", "subscription", "size", "refused", "left_out")
+    more = ("address", "refused", "left_out", "contradictions", "beginning")
+    list_display = (
+        "received_at",
+        "application_information",
+        "subscription",
+        "size",
+        "refused",
+        "left_out",
+        "contradictions",
+    )
     list_filter = ("application_information",)
     search_fields = ("public_id", "sha256")
     list_select_related = ("application_information", "subscription")
@@ -559,6 +567,12 @@ class DocumentAdmin(ReadOnly):
     def left_out(self, document: Document) -> int:
         """How many of its statements were refused; the summary says which, and why."""
         return sum(each["count"] for each in document.summary.get("refused", ()))
+
+    @admin.display(description="Where it contradicts itself, or its utility")
+    def contradictions(self, document: Document) -> str:
+        """In words, with how often."""
+        found = [f"{each['what']}: {each['why']} ({each['count']})" for each in document.summary.get("remarks", ())]
+        return "; ".join(found) or "-"
 
     @admin.display(description="Beginning of what was refused")
     def beginning(self, document: Document) -> str:

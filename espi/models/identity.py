@@ -97,4 +97,4 @@ class Succession(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.earlier_id} -> {self.later_id}"
+        return self.get_reason_display()  # not the ids: they may be serial numbers

@@ -21,6 +21,7 @@ from espi.models import (
     Notification,
     ProgramIdMapping,
     Subscription,
+    Succession,
     UsagePoint,
 )
 from portal.admin import RegistrationForm, StaffModelAdmin, masked, standing
@@ -534,3 +535,19 @@ def test_a_customer_at_the_staff_door_is_no_fault_in_the_log(client, caplog):
     assert client.get("/staff/login/").status_code == 403
     assert client.post("/staff/login/", {"username": "x", "password": "y"}).status_code == 403
     assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_staff_read_where_a_document_contradicts_itself_and_which_meters_were_found_to_be_one(client, boss):
+    remark = {"what": "LocalTimeParameters", "why": "its time zone is 0 seconds from UTC", "count": 2}
+    document = Document.objects.create(sha256="0", size=1, received_at=timezone.now(), summary={"remarks": [remark]})
+    for path in ("/staff/espi/document/", change_page(document)):
+        assert "LocalTimeParameters: its time zone is 0 seconds from UTC (2)" in words(client.get(path))
+    held = Subscription.objects.create(retail_customer=boss, utility="pge")
+    point = UsagePoint.objects.create(subscription=held, resource_id="2000000002")
+    fact = {"earlier_id": "1009283746", "later_id": "2000000002", "at": 1_773_903_600, "reason": "same_meter"}
+    row = Succession.objects.create(usage_point=point, **fact)
+    for path in ("/staff/espi/succession/", change_page(row)):
+        told = words(client.get(path))
+        assert "customer data name the same meter under both ids" in told
+        assert "746" in told
+        assert "1009283746" not in told
