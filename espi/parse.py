@@ -5,7 +5,9 @@ its elements is either in a typed field, or among what else it said, or counted 
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from lxml import etree
@@ -20,6 +22,7 @@ _OF_ENTRY = {"id", "link", "published", "updated", "title"}  # stand inside the 
 _IS_TOO_LARGE = etree.XPath(
     "count(descendant::*) > 20000 or string-length() > 1000000 or descendant-or-self::*/@*[string-length() > 10000]"
 )
+_REPEATED = 8192  # bytes of a resource that may well come again
 _HUNDRED_THOUSANDTHS = 5
 
 _Reader = Callable[[resources.Entry, Any], Iterable[resources.Resource]]
@@ -70,7 +73,21 @@ def _resource(
         return
     if _IS_TOO_LARGE(element):
         yield resources.Refused(entry, noun, "it holds more than can be kept")
-        return
+    elif noun == "ReadingType" and len(xml := etree.tostring(element, with_tail=False)) < _REPEATED:
+        yield from (replace(each, entry=entry) for each in _same_reading_type(xml))
+    else:
+        yield from _understood(entry, element, noun, shape, reader)
+
+
+@lru_cache(maxsize=64)  # UtilityAPI writes the same one again for every block (Essex contract, 5.2)
+def _same_reading_type(xml: bytes) -> tuple[resources.Resource, ...]:
+    element = etree.fromstring(xml, etree.XMLParser(resolve_entities=False, no_network=True))
+    return tuple(_understood(resources.Entry(), element, "ReadingType", shapes.READING_TYPE, _reading_type))
+
+
+def _understood(
+    entry: resources.Entry, element: etree._Element, noun: str, shape: shapes.Shape, reader: _Reader
+) -> Iterator[resources.Resource]:
     said = own.restored(elements.as_json(element, integers=noun not in customer_resources.NOUNS))
     for path in elements.unknown(said, shape, noun):
         yield resources.Unknown(entry, path[:200])
