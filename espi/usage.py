@@ -154,10 +154,13 @@ def reading_types(usage_point: models.UsagePoint) -> dict[int, models.ReadingTyp
 
 
 def bills(
-    usage_point: models.UsagePoint, start_date: date | None = None, end_date: date | None = None
+    usage_point: models.UsagePoint, start_date: date | None = None, end_date: date | None = None, *, after: int = 0
 ) -> Iterator[models.UsageSummary]:
-    """The bills whose period begins on these local days (None: no limit), oldest first, a few at a time."""
-    yield from _beginning(usage_point.usage_summaries.all(), usage_point, start_date, end_date)
+    """The bills whose period begins on these local days (None: no limit), oldest first, a few at a time.
+
+    With `after` those that begin later than that (epoch seconds).
+    """
+    yield from _beginning(usage_point.usage_summaries.all(), usage_point, start_date, end_date, after)
 
 
 def quality_summaries(
@@ -173,14 +176,17 @@ def program_id_mappings(usage_point: models.UsagePoint) -> list[models.ProgramId
 
 
 def _beginning(
-    rows: QuerySet[_Dated], usage_point: models.UsagePoint, start_date: date | None, end_date: date | None
+    rows: QuerySet[_Dated],
+    usage_point: models.UsagePoint,
+    start_date: date | None,
+    end_date: date | None,
+    last: int = 0,
 ) -> Iterator[_Dated]:
     zone = ZoneInfo(usage_point.time_zone)
     if start_date:
         rows = rows.filter(start__gte=day_start(start_date, zone))
     if end_date:
         rows = rows.filter(start__lt=day_start(end_date, zone))
-    last = 0
     while piece := list(rows.filter(start__gt=last).order_by("start")[:_BILLS_AT_ONCE]):
         yield from piece
         last = piece[-1].start

@@ -10,6 +10,8 @@ from django.core.cache import cache
 UPLOADS_AN_HOUR = 20
 LONGEST_UPLOAD = 600  # seconds, arrival of the file included; after that a lost process no longer stands in the way
 EXPORTS_AN_HOUR = 6
+API_CALLS_AN_HOUR = 1000
+WRONG_TOKENS_AN_HOUR = 100  # per address
 HOUR = 3600
 
 
@@ -38,6 +40,16 @@ def one_upload(user_id: int) -> Iterator[None]:
 def one_export(user_id: int) -> None:
     """One of EXPORTS_AN_HOUR of this user. Raises TooMany."""
     _count(f"exports:{user_id}", EXPORTS_AN_HOUR)
+
+
+def one_api_call(user_id: int) -> None:
+    """One of API_CALLS_AN_HOUR of this user, whatever token he uses. Raises TooMany."""
+    _count(f"api:{user_id}", API_CALLS_AN_HOUR)
+
+
+def one_wrong_token(address: str) -> None:
+    """One of WRONG_TOKENS_AN_HOUR that came from this address. Raises TooMany."""
+    _count(f"wrong-tokens:{address}", WRONG_TOKENS_AN_HOUR)
 
 
 def _count(what: str, most: int) -> None:

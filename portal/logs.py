@@ -26,6 +26,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"((?:https?:/|\B)/[^\s?'\"<>]*)\?[^\s'\"<>]*"), rf"\1?{REMOVED}"),
     (re.compile(r"(/(?:Notification|Webhook)/[^/\s'\"]+/)[^/\s'\"?]+"), rf"\1{REMOVED}"),
     (re.compile(r"\b(Bearer|Basic|Token)\s+[A-Za-z0-9._~+/=-]{8,}", re.I), rf"\1 {REMOVED}"),
+    (re.compile(r"\bsmm_[A-Za-z0-9_-]{16,}"), REMOVED),  # a token of our own API
     (re.compile(rf"(['\"](?:{_NAMES})['\"]\s*:\s*)(?:['\"][^'\"]*['\"]?|[^\s,}}]+)", re.I), rf"\1{REMOVED}"),
     (re.compile(rf"\b({_NAMES})=[^\s&,;'\")]+", re.I), rf"\1={REMOVED}"),
 )

@@ -3,7 +3,21 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal.views import accounts, connect, dashboard, download, notify, pages, problems, upload, usage
+from portal.api.access import ADDRESS
+from portal.api.operations import api
+from portal.views import (
+    accounts,
+    api_description,
+    api_tokens,
+    connect,
+    dashboard,
+    download,
+    notify,
+    pages,
+    problems,
+    upload,
+    usage,
+)
 
 journey = [
     path("", connect.choose_utility, name="choose-utility"),
@@ -30,6 +44,8 @@ urlpatterns = [
     # People
     path("", pages.start, name="start"),
     path("account/", accounts.overview, name="account"),
+    path("account/tokens", api_tokens.api_tokens_page, name="api-tokens"),
+    path("account/tokens/<uuid:public_id>/take-back", api_tokens.revoke_api_token, name="revoke-api-token"),
     path("account/stay", accounts.stay_signed_in, name="stay-signed-in"),
     path("connect", include((journey, "connect"))),
     path("connections/<uuid:public_id>/stop", dashboard.stop, name="stop"),
@@ -43,7 +59,9 @@ urlpatterns = [
     path("upload", upload.upload, name="upload"),
     path("usage/<uuid:public_id>", usage.usage_point, name="usage_point"),
     path("account/", include("allauth.urls")),
+    path("api", api_description.describe, name="api-description"),
     # Machines
+    path(ADDRESS.lstrip("/"), api.urls),
     path("espi/1_1/", include((machines, "espi"))),
     # Staff
     path("staff/", admin.site.urls),

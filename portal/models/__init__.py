@@ -1,9 +1,11 @@
 """The portal's own rows: people and what they agreed to, and how the work with each utility stands."""
 
+from portal.models.access import ApiToken
 from portal.models.engine import Circuit, DataGap, FetchPlan, Heartbeat, StaffAlert, UtilityCall
 from portal.models.people import Consent, EmailUserManager, User, UtilityVisit
 
 __all__ = [
+    "ApiToken",
     "Circuit",
     "Consent",
     "DataGap",

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from portal.flows import api_tokens
 from portal.middleware import SEEN_AT
 from portal.models import User
 
@@ -25,6 +26,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "has_app": Authenticator.Type.TOTP in kinds,
         "passkeys": kinds.count(Authenticator.Type.WEBAUTHN),
+        "api_tokens": api_tokens.of(user).count(),
         "sessions": UserSession.objects.filter(user=user).count(),
     }
     return render(request, "portal/account.html", context)

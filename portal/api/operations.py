@@ -1,0 +1,203 @@
+"""The API's operations. Each takes a token's owner and gives what is his."""
+
+import re
+from datetime import date, timedelta
+from itertools import islice
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.http import Http404, HttpRequest
+from ninja import NinjaAPI, Query
+
+from espi import readings, usage
+from espi.export import Days
+from portal import periods
+from portal.api import answers, schemas
+from portal.api.access import BadRange, TokenAuth, explain, owner
+from portal.flows import exports, overview
+
+MOST_READINGS = 10_000
+MOST_BILLS = 100
+LONGEST_OF_DAYS = 1100  # three years
+LONGEST_OF_MONTHS = 366 * 20
+_PLACE = re.compile(r"([0-9]{1,12})\.([0-9]{1,12})", re.ASCII)
+_ERRORS = {frozenset({401, 403, 404, 422, 429, 503}): schemas.Error}
+
+First = Annotated[date | None, Query(description="The first local day. Without it: as far back as there is data.")]
+End = Annotated[
+    date | None, Query(description="The first local day that is not meant any more. Without it: up to now.")
+]
+
+api = NinjaAPI(
+    title=f"{settings.PORTAL_NAME} API",
+    version="1",
+    description="Read-only: what the portal holds of the owner of the token. Exact decimals are text, never floats.",
+    auth=TokenAuth(),
+    docs_url=None,  # a page of our own describes it, without a script from elsewhere
+    urls_namespace="api",
+)
+explain(api)
+
+
+@api.get("/connections", response={200: list[schemas.Connection], **_ERRORS}, summary="Connections and their state")
+def connections(request: HttpRequest) -> list[dict[str, Any]]:
+    """Every connection to a utility, and the uploaded files, with its state in words and the ids of its meters."""
+    return [answers.connection(card) for card in overview.cards(owner(request))]
+
+
+@api.get("/usage-points", response={200: list[schemas.UsagePoint], **_ERRORS}, summary="Meters")
+def usage_points(request: HttpRequest) -> list[dict[str, Any]]:
+    """Every meter, also of connections that have ended while the data is kept."""
+    return [answers.usage_point(each) for each in exports.choices(owner(request))]
+
+
+@api.get("/usage-points/{usage_point}", response={200: schemas.UsagePoint, **_ERRORS}, summary="One meter")
+def usage_point(request: HttpRequest, usage_point: UUID) -> dict[str, Any]:
+    """A meter."""
+    return answers.usage_point(_meter(request, usage_point))
+
+
+@api.get(
+    "/usage-points/{usage_point}/channels",
+    response={200: list[schemas.Channel], **_ERRORS},
+    summary="Series of a meter",
+)
+def channels(request: HttpRequest, usage_point: UUID) -> list[dict[str, Any]]:
+    """The series of readings that a meter has: energy delivered, energy received, demand, …."""
+    return [answers.channel(each) for each in usage.channels(_meter(request, usage_point).meter.usage_point)]
+
+
+@api.get(
+    "/usage-points/{usage_point}/channels/{channel}/readings",
+    response={200: schemas.Readings, **_ERRORS},
+    summary="Readings",
+)
+def channel_readings(
+    request: HttpRequest,
+    usage_point: UUID,
+    channel: UUID,
+    start: First = None,
+    end: End = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_READINGS, description="How many at most.")] = 1000,
+    after: Annotated[str | None, Query(max_length=30, description="From “next” of the answer before.")] = None,
+) -> dict[str, Any]:
+    """Readings in order of time. While there are more, “next” is the address of what follows."""
+    point = _meter(request, usage_point).meter.usage_point
+    found = next((each for each in usage.channels(point) if each.public_id == channel), None)
+    if found is None:
+        raise Http404
+    place, zone = _place(after), ZoneInfo(point.time_zone)
+    _check(start, end)
+    span = Days(start, end).of(found)
+    taken = list(islice(readings.of_channel(found, zone, *span, after=place), limit + 1)) if span else []
+    more = {"start": start, "end": end, "limit": limit}
+    last = taken[limit - 1].place if len(taken) > limit else None
+    return {
+        "channel": answers.channel(found),
+        "readings": [answers.reading(each, found.multiplier, zone) for each in taken[:limit]],
+        "next": _next(request, more, f"{last[0]}.{last[1]}") if last else None,
+    }
+
+
+@api.get(
+    "/usage-points/{usage_point}/daily", response={200: list[schemas.ChannelDays], **_ERRORS}, summary="Daily totals"
+)
+def daily(request: HttpRequest, usage_point: UUID, start: First = None, end: End = None) -> list[dict[str, Any]]:
+    """Sums per local day of the channels that can be added, three years at most; without “start” the last ones."""
+    point = _meter(request, usage_point).meter.usage_point
+    known = usage.channels(point)
+    span = _span(usage.coverage(point, known=known), start, end, LONGEST_OF_DAYS)
+    found = usage.daily_totals(point, *span, known=known) if span else {}
+    return [
+        {"channel": answers.channel(channel), "days": [answers.day(each, channel) for each in days]}
+        for channel, days in found.items()
+    ]
+
+
+@api.get(
+    "/usage-points/{usage_point}/monthly",
+    response={200: list[schemas.ChannelMonths], **_ERRORS},
+    summary="Monthly totals",
+)
+def monthly(request: HttpRequest, usage_point: UUID, start: First = None, end: End = None) -> list[dict[str, Any]]:
+    """Sums per local calendar month of the channels that can be added, of the days asked for."""
+    point = _meter(request, usage_point).meter.usage_point
+    known = usage.channels(point)
+    span = _span(usage.coverage(point, known=known), start, end, LONGEST_OF_MONTHS)
+    found = usage.monthly_totals(point, *span, known=known) if span else {}
+    return [
+        {"channel": answers.channel(channel), "months": [answers.month(each, channel) for each in months]}
+        for channel, months in found.items()
+    ]
+
+
+@api.get("/usage-points/{usage_point}/bills", response={200: schemas.Bills, **_ERRORS}, summary="Bills")
+def bills(
+    request: HttpRequest,
+    usage_point: UUID,
+    start: First = None,
+    end: End = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_BILLS, description="How many at most.")] = MOST_BILLS,
+    after: Annotated[int, Query(ge=0, lt=2**40, description="From “next” of the answer before.")] = 0,
+) -> dict[str, Any]:
+    """Bills whose period begins on the days asked for, the oldest first."""
+    point = _meter(request, usage_point).meter.usage_point
+    _check(start, end)
+    taken = list(islice(usage.bills(point, start, end, after=after), limit + 1))
+    more = {"start": start, "end": end, "limit": limit}
+    return {
+        "bills": [answers.bill(each, ZoneInfo(point.time_zone)) for each in taken[:limit]],
+        "next": _next(request, more, taken[limit - 1].start) if len(taken) > limit else None,
+    }
+
+
+# --- What is asked for -------------------------------------------------------------------------------------------------
+
+
+def _meter(request: HttpRequest, public_id: UUID) -> exports.Choice:
+    """A meter of the token's owner. Raises Http404 for any other."""
+    found = (each for each in exports.choices(owner(request)) if each.public_id == public_id)
+    choice = next(found, None)
+    if choice is None:
+        raise Http404
+    return choice
+
+
+def _check(start: date | None, end: date | None) -> None:
+    """Raises BadRange."""
+    for name, day in (("start", start), ("end", end)):
+        if day and not periods.EARLIEST <= day <= periods.LATEST:
+            raise BadRange(f"{name}: the day must lie between {periods.EARLIEST.year} and {periods.LATEST.year}.")
+    if start and end and start >= end:
+        raise BadRange("end: it is the first day that is not meant any more, so it must be after start.")
+
+
+def _span(
+    covered: tuple[date, date] | None, start: date | None, end: date | None, longest: int
+) -> tuple[date, date] | None:
+    """The days meant, of those that there are; None where there are none. Raises BadRange."""
+    _check(start, end)
+    if start and end and (end - start).days > longest:
+        raise BadRange(f"end: at most {longest} days can be asked for at once.")
+    if covered is None:
+        return None
+    after = min(end or date.max, covered[1] + timedelta(days=1))
+    first = max(start or date.min, covered[0], after - timedelta(days=longest))
+    return (first, after) if first < after else None
+
+
+def _place(text: str | None) -> readings.Place | None:
+    if text is None:
+        return None
+    found = _PLACE.fullmatch(text)
+    if not found:
+        raise BadRange("after: take it from the address in “next”, unchanged.")
+    return int(found[1]), int(found[2])
+
+
+def _next(request: HttpRequest, more: dict[str, Any], after: str | int) -> str:
+    told = {name: str(value) for name, value in more.items() if value is not None}
+    return f"{settings.PORTAL_BASE_URL.rstrip('/')}{request.path}?{urlencode(told | {'after': after})}"
