@@ -5,7 +5,7 @@ import uuid
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from espi.fields import EncryptedJSONField
+from espi.fields import EncryptedJSONField, EncryptedTextField
 from espi.models.authorization import Subscription
 from espi.models.exchange import Document
 
@@ -57,7 +57,7 @@ class UsagePoint(models.Model):
     )
     service_kind = models.SmallIntegerField(null=True, help_text="ServiceCategory/kind: 0 electricity, 1 gas, 2 water.")
     status = models.SmallIntegerField(null=True)
-    title = models.CharField(max_length=500, blank=True, help_text="atom:title; can hold a street address.")
+    title = EncryptedTextField(blank=True, help_text="atom:title; can hold a street address.")
     role_flags = models.CharField(max_length=16, blank=True, help_text="Hexadecimal, as sent.")
     tariff_profile = models.CharField(max_length=255, blank=True, help_text="Of its service delivery point.")
     connection_state = models.CharField(max_length=32, blank=True)

@@ -87,11 +87,12 @@ def test_the_same_word_again_writes_nothing(subscription):
 
 
 def test_e01_what_is_said_of_a_usage_point_rests_encrypted(subscription, settings):
-    store(subscription, point("<serviceDeliveryRemark>dog in the yard</serviceDeliveryRemark>"))
+    remark = "<serviceDeliveryRemark>dog in the yard</serviceDeliveryRemark>"
+    store(subscription, entry(espi("UsagePoint", remark), POINT, title="1 Example St"))
     with connection.cursor() as cursor:
-        cursor.execute("SELECT said FROM espi_usagepoint")
-        (stored,) = cursor.fetchone()
-    assert stored.startswith("gAAAA")
+        cursor.execute("SELECT said, title FROM espi_usagepoint")
+        assert [text[:5] for text in cursor.fetchone()] == ["gAAAA", "gAAAA"]
+    assert models.UsagePoint.objects.get().title == "1 Example St"
     newest = Fernet.generate_key().decode()
     settings.FIELD_ENCRYPTION_KEYS = [newest, *settings.FIELD_ENCRYPTION_KEYS]
     call_command("rotate_field_keys", verbosity=0)
