@@ -96,13 +96,17 @@ class Channels:
             update_fields=["meter_reading"],
         )
         if self.directory.dialect.is_per_meter:
-            for channel in self._channels.values():
-                self._settle_meters(channel.row, document)
+            self._settle_meters(document)
 
-    def _settle_meters(self, row: models.MeterReading, document: models.Document) -> None:
-        told = {each: span for each, span in self._spans[row.pk].items() if each}
-        if told:
-            successions.settle(row, successions.widen(row, told), set(told), document)
+    def _settle_meters(self, document: models.Document) -> None:
+        told = {pk: {each: span for each, span in spans.items() if each} for pk, spans in self._spans.items()}
+        for channel in self._channels.values():
+            if spans := told.get(channel.row.pk):
+                successions.settle(channel.row, successions.widen(channel.row, spans), set(spans), document)
+        touched = {channel.row.usage_point_id for channel in self._channels.values()}
+        several = models.UsagePoint.objects.filter(pk__in=touched, meter_readings__channel__contains="#").distinct()
+        for point in several:
+            successions.settle_change_over(point, told, document)
 
     def clocks(self) -> Iterator[tuple[resources.LocalTimeParameters, str]]:
         """What the document says of the clock of each usage point, and the zone in which its days are cut."""

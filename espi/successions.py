@@ -5,7 +5,8 @@ document lists both, one after the other, the meter was replaced; otherwise all 
 """
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 from django.db.models import F, Q
 
 from espi import models, numbers
+from espi.usage import LONGEST_DAY
 
 Span = tuple[int, int]
 Reason = models.Succession.Reason
@@ -93,3 +95,38 @@ def settle(
             row.save()
     for row in known.values():
         row.delete()
+
+
+def settle_change_over(
+    usage_point: models.UsagePoint, told: Mapping[int, Collection[str]], document: models.Document
+) -> None:
+    """Two meters that share no more than the day of the change: both were sent with a whole day, one as zeros.
+
+    Their readings are in two channels, since they overlap; shown as one. `told`: by channel, the ids of this document.
+    """
+    rows = models.MeterSpan.objects.filter(meter_reading__usage_point=usage_point).select_related("meter_reading")
+    by_quantity: dict[str, list[models.MeterSpan]] = defaultdict(list)
+    for row in rows:
+        by_quantity[row.meter_reading.channel.partition("#")[0]].append(row)
+    whole = models.Succession.objects.filter(usage_point=usage_point, meter_reading=None, reason=Reason.REPLACED)
+    known = {(row.earlier_id, row.later_id): row for row in whole}
+    for spans in by_quantity.values():
+        for earlier, later in itertools.permutations(spans, 2):
+            ids = (earlier.resource_id, later.resource_id)
+            fact = known.get(ids)
+            if not _takes_over(earlier, later):
+                if fact:
+                    fact.delete()
+            elif fact is None and _both_told(earlier, later, told):
+                made = {"usage_point": usage_point, "earlier_id": ids[0], "later_id": ids[1], "at": later.first_start}
+                models.Succession.objects.create(**made, reason=Reason.REPLACED, document=document)
+
+
+def _takes_over(earlier: models.MeterSpan, later: models.MeterSpan) -> bool:
+    is_after = earlier.first_start < later.first_start and earlier.last_end < later.last_end
+    shared = earlier.last_end - later.first_start
+    return is_after and earlier.meter_reading_id != later.meter_reading_id and 0 < shared <= LONGEST_DAY
+
+
+def _both_told(earlier: models.MeterSpan, later: models.MeterSpan, told: Mapping[int, Collection[str]]) -> bool:
+    return all(span.resource_id in told.get(span.meter_reading_id, ()) for span in (earlier, later))

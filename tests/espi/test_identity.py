@@ -87,6 +87,31 @@ def test_f50_a_swapped_meter_is_one_history_and_the_seam_is_kept_as_a_fact(subsc
     assert [(day.count, day.is_complete) for day in days] == [(24, True)] * 3
 
 
+def swapped_with_whole_days(swap=35):
+    """Both meters are sent with the whole day of the change: zeros after the one was removed, and before the other came."""
+    return content(
+        ("M1", MIDNIGHT, 48, lambda hour: plain(hour) if hour < swap else 0),
+        ("M2", MIDNIGHT + DAYS, 48, lambda hour: plain(hour + 24) if hour + 24 >= swap else 0),
+    )
+
+
+def test_two_meters_that_both_tell_the_whole_day_of_the_change_are_told_as_one_after_the_other(subscription):
+    document = store(subscription, swapped_with_whole_days())
+    assert sorted(series()) == [CHANNEL, f"{CHANNEL}#2"]
+    assert told() == [(at(DAYS), REPLACED)]
+    days = usage.daily_totals(models.UsagePoint.objects.get(), DAY, DAY + timedelta(days=3))
+    assert sum(day.value for sums in days.values() for day in sums) == sum(map(plain, range(72)))
+    assert models.Succession.objects.get().document == document
+    store(subscription, swapped_with_whole_days() + b"\n")
+    assert models.Succession.objects.count() == 1
+
+
+def test_a_second_meter_that_turns_out_to_run_beside_the_first_has_not_replaced_it(subscription):
+    store(subscription, swapped_with_whole_days())
+    store(subscription, content(("M1", MIDNIGHT + 2 * DAYS, 48, plain)))
+    assert told() == []
+
+
 def test_both_directions_of_a_swapped_meter_are_told_once(subscription):
     for flow in (1, 19):
         meters = (f"A{flow}", MIDNIGHT, 24, plain), (f"B{flow}", MIDNIGHT + DAYS, 24, plain)
