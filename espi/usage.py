@@ -7,6 +7,8 @@
     monthly_totals(usage_point, start, end)      -> {Channel: [MonthTotal]}
     day_readings(usage_point, date)              -> {Channel: [Reading]}
     long_readings(usage_point, start, end)       -> {Channel: [Reading]}   readings longer than a day (monthly data)
+    bills(usage_point, start, end)               -> UsageSummary rows, a few at a time; quality_summaries the same
+    reading_types(usage_point)                   -> {Channel.id: ReadingType row}
     amount(channel, value)                       -> Decimal in the channel's unit: value x 10 ^ multiplier
 
 A page that asks several of these of one usage point reads its channels once and hands them on (`known=`).

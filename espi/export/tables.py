@@ -113,7 +113,7 @@ def _reading_line(meter: Meter, channel: usage.Channel, zone: ZoneInfo) -> Calla
     """What all lines of a channel share is put into words once."""
     first = [
         *_of_meter(meter),
-        channel.public_id,
+        str(channel.public_id),
         words.word(words.MEASUREMENTS, channel.kind),
         words.word(words.FLOW_DIRECTIONS, channel.flow_direction),
         "yes" if channel.is_register else "no",
@@ -143,7 +143,7 @@ def _bills(meter: Meter, days: Days) -> Iterator[list[Any]]:
 
 def _of_meter(meter: Meter) -> list[Any]:
     point = meter.usage_point
-    return [text(meter.name), point.public_id, words.word(words.SERVICES, point.service_kind)]
+    return [text(meter.name), str(point.public_id), words.word(words.SERVICES, point.service_kind)]
 
 
 def _period(start: int | None, duration: int | None, zone: ZoneInfo) -> tuple[str, str]:

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.http import Http404, HttpRequest
+from django.shortcuts import get_object_or_404
 from ninja import NinjaAPI, Query
 
-from espi import readings, usage
+from espi import models, readings, usage
 from espi.export import Days
 from portal import periods
 from portal.api import answers, schemas
@@ -57,7 +58,11 @@ def usage_points(request: HttpRequest) -> list[dict[str, Any]]:
 @api.get("/usage-points/{usage_point}", response={200: schemas.UsagePoint, **_ERRORS}, summary="One meter")
 def usage_point(request: HttpRequest, usage_point: UUID) -> dict[str, Any]:
     """A meter."""
-    return answers.usage_point(_meter(request, usage_point))
+    found = (each for each in exports.choices(owner(request)) if each.public_id == usage_point)
+    choice = next(found, None)
+    if choice is None:
+        raise Http404
+    return answers.usage_point(choice)
 
 
 @api.get(
@@ -67,7 +72,7 @@ def usage_point(request: HttpRequest, usage_point: UUID) -> dict[str, Any]:
 )
 def channels(request: HttpRequest, usage_point: UUID) -> list[dict[str, Any]]:
     """The series of readings that a meter has: energy delivered, energy received, demand, …."""
-    return [answers.channel(each) for each in usage.channels(_meter(request, usage_point).meter.usage_point)]
+    return [answers.channel(each) for each in usage.channels(_point(request, usage_point))]
 
 
 @api.get(
@@ -85,7 +90,7 @@ def channel_readings(
     after: Annotated[str | None, Query(max_length=30, description="From “next” of the answer before.")] = None,
 ) -> dict[str, Any]:
     """Readings in order of time. While there are more, “next” is the address of what follows."""
-    point = _meter(request, usage_point).meter.usage_point
+    point = _point(request, usage_point)
     found = next((each for each in usage.channels(point) if each.public_id == channel), None)
     if found is None:
         raise Http404
@@ -107,7 +112,7 @@ def channel_readings(
 )
 def daily(request: HttpRequest, usage_point: UUID, start: First = None, end: End = None) -> list[dict[str, Any]]:
     """Sums per local day of the channels that can be added, three years at most; without “start” the last ones."""
-    point = _meter(request, usage_point).meter.usage_point
+    point = _point(request, usage_point)
     known = usage.channels(point)
     span = _span(usage.coverage(point, known=known), start, end, LONGEST_OF_DAYS)
     found = usage.daily_totals(point, *span, known=known) if span else {}
@@ -124,7 +129,7 @@ def daily(request: HttpRequest, usage_point: UUID, start: First = None, end: End
 )
 def monthly(request: HttpRequest, usage_point: UUID, start: First = None, end: End = None) -> list[dict[str, Any]]:
     """Sums per local calendar month of the channels that can be added, of the days asked for."""
-    point = _meter(request, usage_point).meter.usage_point
+    point = _point(request, usage_point)
     known = usage.channels(point)
     span = _span(usage.coverage(point, known=known), start, end, LONGEST_OF_MONTHS)
     found = usage.monthly_totals(point, *span, known=known) if span else {}
@@ -144,7 +149,7 @@ def bills(
     after: Annotated[int, Query(ge=0, lt=2**40, description="From “next” of the answer before.")] = 0,
 ) -> dict[str, Any]:
     """Bills whose period begins on the days asked for, the oldest first."""
-    point = _meter(request, usage_point).meter.usage_point
+    point = _point(request, usage_point)
     _check(start, end)
     taken = list(islice(usage.bills(point, start, end, after=after), limit + 1))
     more = {"start": start, "end": end, "limit": limit}
@@ -157,13 +162,10 @@ def bills(
 # --- What is asked for -------------------------------------------------------------------------------------------------
 
 
-def _meter(request: HttpRequest, public_id: UUID) -> exports.Choice:
+def _point(request: HttpRequest, public_id: UUID) -> models.UsagePoint:
     """A meter of the token's owner. Raises Http404 for any other."""
-    found = (each for each in exports.choices(owner(request)) if each.public_id == public_id)
-    choice = next(found, None)
-    if choice is None:
-        raise Http404
-    return choice
+    own = models.UsagePoint.objects.filter(subscription__retail_customer=owner(request))
+    return get_object_or_404(own.select_related("subscription"), public_id=public_id)
 
 
 def _check(start: date | None, end: date | None) -> None:

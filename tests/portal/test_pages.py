@@ -17,7 +17,16 @@ from portal.views import problems
 from tests.portal.people import person
 
 pytestmark = pytest.mark.django_db
-PUBLIC = ("/", "/help", "/help/stop", "/privacy", "/account/login/", "/account/signup/", "/account/password/reset/")
+PUBLIC = (
+    "/",
+    "/api",
+    "/help",
+    "/help/stop",
+    "/privacy",
+    "/account/login/",
+    "/account/signup/",
+    "/account/password/reset/",
+)
 
 
 def policy(answer):
