@@ -1,8 +1,11 @@
-"""UsageSummary -> row. A bill is told again over days, corrected or with a shifted period: what was said last stands."""
+"""UsageSummary -> row. A bill is told again over days, corrected or with a shifted period: what was said last stands.
+
+It is one bill all the while: in whatever order its versions come, of each part of it the last word is kept.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import UTC, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,21 +13,12 @@ from espi import models, resources
 from espi.channels import short
 from espi.dialect import Unit
 from espi.packing import Publication
+from espi.said import Record
 
-_FIELDS = (
-    "bill_last_period",
-    "bill_to_date",
-    "cost_additional_last_period",
-    "consumption",
-    "consumption_multiplier",
-    "consumption_uom",
-    "quality",
-    "status_timestamp",
-    "commodity",
-    "tariff_profile",
-    "details",
-    "extra",
-)
+_MONEY = ("bill_last_period", "bill_to_date", "cost_additional_last_period", "details")
+_CONSUMPTION = ("consumption", "consumption_multiplier", "consumption_uom")
+_SINGLE = ("currency", "quality", "status_timestamp", "commodity", "tariff_profile")
+_EXTRA = "extra."  # before the names of what else was said
 
 
 def restated(said: resources.UsageSummary, units: Mapping[int, Unit]) -> resources.UsageSummary:
@@ -44,34 +38,60 @@ def store(
     document: models.Document,
     default_currency: int | None,
 ) -> str:
-    """Make or change the row of a bill; "stored", "revised" or "unchanged". `said.start` is known."""
-    values = _values(said, ZoneInfo(point.time_zone), default_currency)
-    rows = models.UsageSummary.objects.filter(usage_point=point)
-    if _is_displaced(rows, values, publication.at):
+    """Make or change the row of a bill; "stored", "revised" or "unchanged". `said.start` is known.
+
+    A later word that leaves something out takes nothing back: PG&E tells what a period cost only while it is the last one
+    (its contract, 9.4), and its period and consumption ever after.
+    """
+    values = _values(said, ZoneInfo(point.time_zone))
+    rows = _same_bill(models.UsageSummary.objects.filter(usage_point=point), values)
+    record = Record.of(_elements(values), publication)
+    before = [_record(row) for row in rows]
+    for each in before:
+        record = each.merged(record)
+    if len(rows) == 1 and record == before[0]:
         return "unchanged"
-    row = rows.filter(start=values["start"]).first()
-    if row is None:
-        _displace(rows, values)
-        row = models.UsageSummary(usage_point=point, start=values["start"])
-    elif not _is_news(row, values, publication):
-        return "unchanged"
-    outcome = "stored" if row.pk is None else "revised"
-    for name, value in values.items():
+    row = rows[0] if rows else models.UsageSummary(usage_point=point)
+    for other in rows[1:]:
+        other.delete()
+    for name, value in _columns(record, default_currency).items():
         setattr(row, name, value)
-    row.published_at, row.document = publication.at, document
+    row.said_at, row.document = record.said_at, document
+    row.published_at = max(filter(None, (publication.at, *(each.published_at for each in rows))))
     row.save()
-    return outcome
+    return "revised" if rows else "stored"
 
 
-def _values(said: resources.UsageSummary, zone: ZoneInfo, default_currency: int | None) -> dict[str, Any]:
-    values = {name: getattr(said, name) for name in _FIELDS}
-    currency = said.currency if said.currency is not None else default_currency
-    return values | {
-        "resource_id": short(said.entry.resource_id),
-        "start": said.start,
-        "duration": said.duration or _until(said, zone),
-        "currency": currency,
-    }
+def _values(said: resources.UsageSummary, zone: ZoneInfo) -> dict[str, Any]:
+    values = {name: getattr(said, name) for name in (*_MONEY, *_CONSUMPTION, *_SINGLE, "start", "extra")}
+    return values | {"resource_id": short(said.entry.resource_id), "duration": said.duration or _until(said, zone)}
+
+
+def _elements(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told together is corrected together: the period, the money, the energy; all else by itself."""
+    found = {"period": {name: values[name] for name in ("start", "duration", "resource_id")}}
+    for group, names, telling in (("money", _MONEY, _MONEY), ("consumption", _CONSUMPTION, _CONSUMPTION[:1])):
+        if any(values[name] not in (None, []) for name in telling):
+            found[group] = {name: values[name] for name in names}
+    found |= {name: values[name] for name in _SINGLE if values[name] not in (None, "")}
+    return found | {f"{_EXTRA}{name}": value for name, value in values["extra"].items()}
+
+
+def _record(row: models.UsageSummary) -> Record:
+    """What a row says, and since when; rows from before do not tell it of each element."""
+    names = (*_MONEY, *_CONSUMPTION, *_SINGLE, "start", "extra", "resource_id", "duration")
+    said = _elements({name: getattr(row, name) for name in names})
+    once = row.published_at.astimezone(UTC).isoformat(timespec="microseconds") if row.published_at else ""
+    return Record(said, {name: row.said_at.get(name, once) for name in said})
+
+
+def _columns(record: Record, default_currency: int | None) -> dict[str, Any]:
+    said = record.said
+    nothing = {"quality": None, "status_timestamp": None, "commodity": None, "tariff_profile": ""}
+    single = {name: said[name] for name in _SINGLE if name in said}
+    extra = {name.removeprefix(_EXTRA): value for name, value in said.items() if name.startswith(_EXTRA)}
+    columns = {"currency": default_currency} | nothing | single | said["period"]
+    return columns | said.get("money", {}) | said.get("consumption", {}) | {"extra": extra}
 
 
 def _until(said: resources.UsageSummary, zone: ZoneInfo) -> int | None:
@@ -87,36 +107,18 @@ def _until(said: resources.UsageSummary, zone: ZoneInfo) -> int | None:
     return seconds if seconds > 0 else None
 
 
-def _is_news(row: models.UsageSummary, values: dict[str, Any], publication: Publication) -> bool:
-    is_same = all(getattr(row, name) == value for name, value in values.items())
-    if row.published_at is None:
-        return True
-    if is_same:
-        return publication.is_told and publication.at > row.published_at
-    return publication.at >= row.published_at
-
-
-def _is_displaced(rows: Any, values: dict[str, Any], published_at: datetime) -> bool:
-    return any(row.published_at and row.published_at > published_at for row in _same_period(rows, values))
-
-
-def _displace(rows: Any, values: dict[str, Any]) -> None:
-    for row in _same_period(rows, values):
-        row.delete()
-
-
-def _same_period(rows: Any, values: dict[str, Any]) -> list[models.UsageSummary]:
-    """Bills of another start that cover more than half of the longer period: the same bill, told with a shifted period.
+def _same_bill(rows: Any, values: dict[str, Any]) -> list[models.UsageSummary]:
+    """The bill of that start, and bills of another that cover more than half of the longer period.
 
     PG&E publishes a bill again with another period (its contract, 9.4).
     """
     start, duration = values["start"], values["duration"]
+    found = list(rows.filter(start=start))
     if not duration:
-        return []
+        return found
     near = rows.filter(
         start__gt=start - duration, start__lt=start + duration, duration__isnull=False, commodity=values["commodity"]
     )
-    found = []
     for row in near.exclude(start=start):
         shared = min(start + duration, row.start + row.duration) - max(start, row.start)
         if shared * 2 > max(duration, row.duration):

@@ -42,4 +42,4 @@ class Record:
 
 def _rank(record: Record, name: str) -> tuple[str, str]:
     """What was said later is higher; of two words of the same instant always the same one."""
-    return record.said_at.get(name, ""), json.dumps(record.said[name], sort_keys=True)
+    return record.said_at.get(name, ""), json.dumps(record.said[name], sort_keys=True, default=str)

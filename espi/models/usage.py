@@ -248,6 +248,7 @@ class UsageSummary(models.Model):
     tariff_profile = models.CharField(max_length=255, blank=True)
     details = models.JSONField(default=list, help_text="Line items as sent, integers as integers.")
     extra = models.JSONField(default=dict, help_text="What else the utility said of this bill.")
+    said_at = models.JSONField(default=dict, editable=False, help_text="When each part of it was said.")
     published_at = models.DateTimeField(null=True)
     document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True)
 
