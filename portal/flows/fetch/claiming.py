@@ -52,9 +52,6 @@ def claim(job_id: int, *, now: datetime) -> FetchJob | None:
     A job that has used up its attempts (a file that kills every worker, say) is closed instead.
     """
     mine = FetchJob.objects.filter(due(now), circuits.closed(), pk=job_id)
-    worn_out = mine.filter(attempts__gte=MOST_ATTEMPTS)
-    if worn_out.update(state=State.FAILED, finished_at=now, lease_expires_at=None, reason=gave_up("")):
-        return None
     taken: dict[str, Any] = {
         "state": State.RUNNING,
         "attempts": F("attempts") + 1,
@@ -64,7 +61,17 @@ def claim(job_id: int, *, now: datetime) -> FetchJob | None:
     if not mine.update(**taken):
         return None
     related = ("application_information__circuit", "authorization__subscription")
-    return FetchJob.objects.select_related(*related).filter(claim=taken["claim"]).first()
+    job = FetchJob.objects.select_related(*related).filter(pk=job_id, claim=taken["claim"]).first()
+    return None if job is None or is_worn_out(job, now) else job
+
+
+def is_worn_out(job: FetchJob, now: datetime) -> bool:
+    """Whether a job just claimed had used up its attempts; then it is closed."""
+    if job.attempts <= MOST_ATTEMPTS:
+        return False
+    closed = {"state": State.FAILED, "attempts": MOST_ATTEMPTS, "reason": gave_up(""), "finished_at": now}
+    held(job).update(**closed, lease_expires_at=None)
+    return True
 
 
 def gave_up(reason: str) -> str:
