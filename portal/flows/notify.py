@@ -22,7 +22,7 @@ from django.utils import timezone
 
 import utilities
 from espi import batchlist
-from espi.models import ApplicationInformation, Authorization, FetchJob, Notification
+from espi.models import ApplicationInformation, Authorization, FetchJob, MeterReading, Notification
 from portal.flows import fetch
 from utilities.oauth import UntrustedAddress
 
@@ -245,17 +245,28 @@ def jobs_of_url(notification: Notification, url: str, now: datetime) -> list[Fet
     kind = FetchJob.Kind.AUTHORIZATION if AUTHORIZATION_PATH.search(path) else FetchJob.Kind.DOWNLOAD
     if announced_again(app, url, now) or known(app, kind, url, now):
         return []
+    whose = owner(app, url)
     job = FetchJob(
         application_information=app,
-        authorization=owner(app, url),
+        authorization=whose,
         notification=notification,
         kind=kind,
-        priority=FetchJob.Priority.ANNOUNCED,
+        priority=urgency(whose),
         token_class=utility.token_class(app, url),
         url=url,
         not_before=now,
     )
     return fetch.enqueue([job])
+
+
+def urgency(authorization: Authorization | None) -> int:
+    """The first file of a new connection is what its customer waits for; other files are kept for two days and can wait."""
+    priority = FetchJob.Priority
+    if authorization is None:
+        return priority.ANNOUNCED
+    has_data = MeterReading.objects.filter(usage_point__subscription=authorization.subscription_id).exists()
+    first = authorization.fetch_jobs.filter(kind=FetchJob.Kind.DOWNLOAD, priority=priority.FIRST_DATA)
+    return priority.ANNOUNCED if has_data or first.exists() else priority.FIRST_DATA
 
 
 def announced_again(app: ApplicationInformation, url: str, now: datetime) -> bool:

@@ -124,6 +124,16 @@ def test_without_a_notification_the_request_waits_and_says_so(world):
     assert "will tell us" in job.reason
 
 
+def test_the_first_file_of_a_new_connection_is_waited_for_and_later_ones_can_wait(world):
+    connect(world, CECONY_V1)
+    fetch.run(FetchJob.objects.get().pk, now=datetime.now(UTC))
+    deliver_due(world.sandbox, everything=True)
+    notify.resolve(Notification.objects.get().pk, now=datetime.now(UTC))
+    files = FetchJob.objects.filter(kind="download").order_by("pk")
+    expected = [FetchJob.Priority.FIRST_DATA, FetchJob.Priority.ANNOUNCED]
+    assert list(files.values_list("priority", flat=True)) == expected
+
+
 def test_f23_a_request_that_the_utility_still_has_in_hand_goes_on_waiting(world):
     authorization = connect(world, CECONY_V1)
     job = FetchJob.objects.get()

@@ -41,7 +41,7 @@ CATALOGUE = {
     "resource_401": "A resource answers 401.",
     "resource_403": "A resource answers 403.",
     "resource_404": "A resource answers 404.",
-    "resource_429": "A resource answers 429. args: retry_after (seconds, default 2).",
+    "resource_429": "A resource answers 429. args: retry_after (any text, default 2 seconds; null: no such header).",
     "resource_500": "A resource answers 500.",
     "resource_html": "A resource answers 200 with an HTML page.",
     "resource_empty": "A resource answers 200 with an empty body.",
@@ -172,7 +172,9 @@ def resource_answer(sandbox: "Sandbox", utility: str) -> flask.Response | None:
         if sandbox.fault(f"resource_{status}", utility) is not None:
             return flask.Response("", status, content_type="text/plain")
     if (args := sandbox.fault("resource_429", utility)) is not None:
-        return flask.Response("", 429, {"Retry-After": str(args.get("retry_after", 2))}, content_type="text/plain")
+        wait = args.get("retry_after", 2)
+        headers = {} if wait is None else {"Retry-After": str(wait)}
+        return flask.Response("", 429, headers, content_type="text/plain")
     if sandbox.fault("resource_html", utility) is not None:
         return flask.Response(HTML, 200, content_type="text/html; charset=utf-8")
     if sandbox.fault("resource_empty", utility) is not None:
