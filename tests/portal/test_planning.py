@@ -246,7 +246,7 @@ def in_bulk(utility):
     held = rows.authorization(app, "61234")
     complete(held, datetime(2026, 3, 19, 7, tzinfo=UTC), next_at=NOW + 5 * DAY)
     fetch.plan(NOW)
-    FetchPlan.objects.filter(authorization=None).update(next_at=NOW)
+    FetchPlan.objects.filter(part="bulk").update(next_at=NOW)
     return held
 
 
