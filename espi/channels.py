@@ -166,7 +166,7 @@ class Channels:
 
     def fit(
         self, channel: Channel, values: Sequence[int | Decimal], multiplier: int, before_refining: Callable[[], None]
-    ) -> list[int]:
+    ) -> Sequence[int]:
         """The values as integers at the channel's multiplier, which is made finer if it has to be.
 
         `before_refining` writes all rows that wait: what is stored is then rescaled. Raises NotStorable.

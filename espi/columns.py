@@ -187,7 +187,7 @@ def _columns(count: int, found: dict[str, Any]) -> resources.Columns:
     values = found["value"]
     return resources.Columns(
         written=count,
-        raw_sum=numbers.total(values),
+        raw_sum=sum(values) if values and type(values[0]) is int else numbers.total(values),
         starts=found["start"],
         durations=found["duration"],
         values=values,

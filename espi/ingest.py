@@ -494,7 +494,8 @@ class _Ingest:
         return replace(columns, qualities=[int(PROVISIONAL)] * len(columns.starts))
 
     def _scaled(self, columns: resources.Columns, channel: Channel, multiplier: int) -> resources.Columns:
-        columns = replace(columns, values=self.channels.fit(channel, columns.values, multiplier, self._write))
+        values = self.channels.fit(channel, columns.values, multiplier, self._write)
+        columns = columns if values is columns.values else replace(columns, values=list(values))
         if _fit(columns.values) and _fit(columns.costs or ()):
             return columns
         return self._without_giants(columns)

@@ -11,6 +11,8 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sized
 from dataclasses import replace
+from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -280,5 +282,13 @@ _IDENTITY = {
 
 def identity(kind: resources.ReadingType) -> str:
     """The channel's name within its usage point, such as "commodity=1;kind=12;uom=72;flow=1;accumulation=4"."""
-    codes = ((name, getattr(kind, field)) for name, field in _IDENTITY.items())
-    return ";".join(f"{name}={code}" for name, code in codes if code or (code == 0 and name == "uom")) or UNTOLD
+    return _name(_codes(kind))
+
+
+_codes = attrgetter(*_IDENTITY.values())
+
+
+@lru_cache(maxsize=1024)
+def _name(codes: tuple[int | None, ...]) -> str:
+    told = zip(_IDENTITY, codes, strict=True)
+    return ";".join(f"{name}={code}" for name, code in told if code or (code == 0 and name == "uom")) or UNTOLD

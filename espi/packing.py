@@ -331,6 +331,13 @@ def merge(old: Day, new: Day) -> tuple[Day, list[Change], int]:
     return _row(replace(old, is_told=old.is_told or new.is_told), cells), changes, added
 
 
+def is_news(new: Day, old: Day) -> bool:
+    """Whether a day that is here could be changed by what is said of it now."""
+    if new.columns != old.columns:
+        return True
+    return new.is_told and (old.publications is not None or old.published_at < new.published_at)
+
+
 def _is_confirmed(old: Day, new: Day) -> bool:
     """The whole day said again, later."""
     return new.is_told and not old.is_mixed and new.published_at > old.published_at and old.columns == new.columns
@@ -385,10 +392,10 @@ def fitting_multiplier(values: Sequence[int | Decimal], multiplier: int) -> int:
     return multiplier - max(_SPARE_DIGITS, *digits) if digits else multiplier
 
 
-def scaled(values: Sequence[int | Decimal], exponent: int) -> list[int] | None:
+def scaled(values: Sequence[int | Decimal], exponent: int) -> Sequence[int] | None:
     """Every value times 10 ** exponent, exactly; None when one would not be an integer."""
     if exponent == 0 and set(map(type, values)) == {int}:
-        return list(values)  # type: ignore[arg-type]
+        return values  # type: ignore[return-value]
     factor = Decimal(1).scaleb(exponent)
     found = [numbers.EXACT.multiply(Decimal(value), factor) for value in values]
     return [int(value) for value in found] if all(value == int(value) for value in found) else None

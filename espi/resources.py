@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -45,8 +46,13 @@ class Entry:
 
 def segment(href: str, noun: str) -> str:
     """The path segment that follows `noun` in a link, as it is written there."""
-    found = re.search(rf"(?:^|/){noun}/([^/?#]+)", href)
+    found = _after(noun).search(href)
     return found[1] if found else ""
+
+
+@cache  # the nouns are ours, and few
+def _after(noun: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:^|/){noun}/([^/?#]+)")
 
 
 def urlsplit_leniently(href: str) -> tuple[str, str]:

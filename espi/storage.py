@@ -1,4 +1,4 @@
-"""Rows of readings into PostgreSQL: COPY into a staging table, compare there, write only what differs.
+"""Rows of readings into PostgreSQL: look what is there, COPY what is new, update what differs.
 
 Unchanged data writes nothing. One writer per subscription is the caller's promise (an advisory lock); the statements run
 in his transaction.
@@ -19,65 +19,19 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _ARRAYS = '"values", costs, qualities, tous, tiers, cpps'
 _DAY_COLUMNS = (
     f'meter_reading_id, local_date, interval_length, start, {_ARRAYS}, total, total_cost, "count", published_at, '
-    "document_id"
+    "document_id, publications, documents"
 )
-_DAY_TABLE = """
-    CREATE TEMPORARY TABLE IF NOT EXISTS espi_staged_day (
-        meter_reading_id bigint, local_date date, interval_length int, start bigint, "values" bigint[], costs bigint[],
-        qualities smallint[], tous smallint[], tiers smallint[], cpps smallint[], total bigint, total_cost bigint,
-        "count" int, published_at timestamptz, document_id bigint, is_told boolean,
-        publications timestamptz[], documents bigint[]
-    ) ON COMMIT DROP"""
 _CONTENT = "value, cost, quality, tou, tier, cpp"
 _SINGLE_COLUMNS = f"meter_reading_id, start, duration, local_date, {_CONTENT}, published_at, document_id"
-_SINGLE_TABLE = """
-    CREATE TEMPORARY TABLE IF NOT EXISTS espi_staged_single (
-        meter_reading_id bigint, start bigint, duration bigint, local_date date, value bigint, cost bigint,
-        quality smallint, tou smallint, tier smallint, cpp smallint, published_at timestamptz, document_id bigint,
-        is_told boolean
-    ) ON COMMIT DROP"""
-
-
-def _same(*columns: str) -> str:
-    return " AND ".join(f"old.{column} IS NOT DISTINCT FROM new.{column}" for column in columns)
-
-
-def _of(table: str, columns: str) -> str:
-    return ", ".join(f"{table}.{column}" for column in columns.split(", "))
-
-
-_DAYS_THAT_DIFFER = f"""
-    SELECT old.meter_reading_id, old.local_date, old.interval_length, old.start, {_of("old", _ARRAYS)},
-           old.published_at, old.document_id, old.publications, old.documents
-    FROM espi_staged_day AS new JOIN espi_intervalblock AS old USING (meter_reading_id, local_date, interval_length)
-    WHERE NOT (
-        {_same(*_ARRAYS.split(", "))}
-        AND (NOT new.is_told OR (old.publications IS NULL AND old.published_at >= new.published_at))
-    )"""  # noqa: S608
-_SINGLES_THAT_DIFFER = f"""
-    SELECT old.meter_reading_id, old.start, old.duration, old.local_date, {_of("old", _CONTENT)},
-           old.published_at, old.document_id
-    FROM espi_staged_single AS new JOIN espi_intervalreading AS old USING (meter_reading_id, start, duration)
-    WHERE NOT (
-        {_same(*_CONTENT.split(", "))} AND (NOT new.is_told OR old.published_at >= new.published_at)
-    )"""  # noqa: S608
-_NEW_DAYS = f"""
-    WITH added AS (
-        INSERT INTO espi_intervalblock ({_DAY_COLUMNS}, publications, documents)
-        SELECT {_DAY_COLUMNS}, publications, documents FROM espi_staged_day AS new WHERE NOT EXISTS (
-            SELECT FROM espi_intervalblock AS old
-            WHERE (old.meter_reading_id, old.local_date, old.interval_length)
-                = (new.meter_reading_id, new.local_date, new.interval_length))
-        RETURNING "count"
-    ) SELECT coalesce(sum("count"), 0) FROM added"""  # noqa: S608
-_NEW_SINGLES = f"""
-    WITH added AS (
-        INSERT INTO espi_intervalreading ({_SINGLE_COLUMNS})
-        SELECT {_SINGLE_COLUMNS} FROM espi_staged_single AS new WHERE NOT EXISTS (
-            SELECT FROM espi_intervalreading AS old
-            WHERE (old.meter_reading_id, old.start, old.duration) = (new.meter_reading_id, new.start, new.duration))
-        RETURNING 1
-    ) SELECT count(*) FROM added"""  # noqa: S608
+_DAYS_HERE = f"""
+    SELECT meter_reading_id, local_date, interval_length, start, {_ARRAYS}, published_at, document_id, publications,
+        documents
+    FROM espi_intervalblock JOIN unnest(%s::bigint[], %s::date[], %s::int[]) AS wanted (channel, day, length)
+        ON (meter_reading_id, local_date, interval_length) = (channel, day, length)"""  # noqa: S608
+_SINGLES_HERE = f"""
+    SELECT {_SINGLE_COLUMNS}
+    FROM espi_intervalreading JOIN unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS wanted (channel, first, length)
+        ON (meter_reading_id, start, duration) = (channel, first, length)"""  # noqa: S608
 _UPDATE_DAY = """
     UPDATE espi_intervalblock SET "values" = %s, costs = %s, qualities = %s, tous = %s, tiers = %s, cpps = %s,
         total = %s, total_cost = %s, "count" = %s, published_at = %s, document_id = %s, publications = %s,
@@ -171,24 +125,29 @@ def single_of(row: models.IntervalReading, meter_reading_id: int) -> Single:
 
 def _write_days(days: dict[tuple, Day], document_id: int) -> Written:
     with connection.cursor() as cursor:
-        cursor.execute(_DAY_TABLE)
-        cursor.execute("TRUNCATE espi_staged_day")
-        with cursor.copy(f"COPY espi_staged_day ({_DAY_COLUMNS}, is_told, publications, documents) FROM STDIN") as copy:
-            for lines in _several(map(_day_line, days.values())):
-                copy.write(lines)
-        cursor.execute(_DAYS_THAT_DIFFER)
-        differing = cursor.fetchall()
-        cursor.execute(_NEW_DAYS)
-        written = Written(stored=int(cursor.fetchone()[0]))
-        _merge_days(cursor, differing, days, document_id, written)
+        cursor.execute(_DAYS_HERE, list(map(list, zip(*days, strict=True))))
+        here = [_day_of(row) for row in cursor.fetchall()]
+        known = {old.key for old in here}
+        new = [day for key, day in days.items() if key not in known]
+        _copy(cursor, f"espi_intervalblock ({_DAY_COLUMNS})", map(_day_line, new))
+        written = Written(stored=sum(day.count for day in new))
+        _merge_days(cursor, here, days, document_id, written)
     written.unchanged = sum(day.count for day in days.values()) - written.stored - written.revised
     return written
 
 
-def _merge_days(cursor: Any, rows: list[tuple], days: dict[tuple, Day], document_id: int, written: Written) -> None:
+def _copy(cursor: Any, into: str, lines: Iterator[str]) -> None:
+    """Lines of COPY's text format, some dozen at a time: each write is a round of its own through the driver."""
+    with cursor.copy(f"COPY {into} FROM STDIN") as copy:
+        while together := "".join(islice(lines, 64)):
+            copy.write(together)
+
+
+def _merge_days(cursor: Any, here: list[Day], days: dict[tuple, Day], document_id: int, written: Written) -> None:
     updates, changes = [], []
-    for row in rows:
-        old = _day_of(row)
+    for old in here:
+        if not packing.is_news(days[old.key], old):
+            continue
         merged, differing, added = packing.merge(old, days[old.key])
         changes += differing
         if merged == old:
@@ -218,16 +177,13 @@ def _count(changes: Iterable[Change], document_id: int, written: Written) -> Non
 
 def _write_singles(singles: dict[tuple, Single], document_id: int) -> Written:
     with connection.cursor() as cursor:
-        cursor.execute(_SINGLE_TABLE)
-        cursor.execute("TRUNCATE espi_staged_single")
-        with cursor.copy(f"COPY espi_staged_single ({_SINGLE_COLUMNS}, is_told) FROM STDIN") as copy:
-            for lines in _several(map(_single_line, singles.values())):
-                copy.write(lines)
-        cursor.execute(_SINGLES_THAT_DIFFER)
-        differing = cursor.fetchall()
-        cursor.execute(_NEW_SINGLES)
-        written = Written(stored=int(cursor.fetchone()[0]))
-        _merge_singles(cursor, differing, singles, document_id, written)
+        cursor.execute(_SINGLES_HERE, list(map(list, zip(*singles, strict=True))))
+        here = cursor.fetchall()
+        known = {row[:3] for row in here}
+        new = [single for key, single in singles.items() if key not in known]
+        _copy(cursor, f"espi_intervalreading ({_SINGLE_COLUMNS})", map(_single_line, new))
+        written = Written(stored=len(new))
+        _merge_singles(cursor, here, singles, document_id, written)
     written.unchanged = len(singles) - written.stored - written.revised
     return written
 
@@ -275,12 +231,6 @@ def _side(side: str, said: Said) -> dict[str, Any]:
     }
 
 
-def _several(lines: Iterator[str]) -> Iterator[str]:
-    """Lines, some dozen at a time: each write is a round of its own through the driver."""
-    while together := "".join(islice(lines, 64)):
-        yield together
-
-
 def _day_values(day: Day) -> tuple[Any, ...]:
     known, costs = _known(day.values), _known(day.columns[1] or [])
     sums = (sum(known), sum(costs) if costs else None, len(known))
@@ -303,7 +253,6 @@ def _day_line(day: Day) -> str:
         str(count),
         published_at.isoformat(),
         _text(document_id),
-        "t" if day.is_told else "f",
         _instants(publications),
         _array(documents),
     )
@@ -313,7 +262,7 @@ def _day_line(day: Day) -> str:
 def _single_line(single: Single) -> str:
     *content, published_at, document_id = single.said
     fields = [*map(_text, single[:4]), *map(_text, content), _instant(published_at), _text(document_id)]
-    return "\t".join([*fields, "t" if single.is_told else "f"]) + "\n"
+    return "\t".join(fields) + "\n"
 
 
 def _array(column: Sequence[int | None] | None) -> str:

@@ -105,7 +105,7 @@ def assert_it_comes_back(name="ann", *, twice=False):
     assert green_button.problems(content) == []
     document = store(content, "bob")
     assert document.summary["refused"] == []
-    assert {each["what"] for each in document.summary["remarks"]} <= {"ServiceCategory", "gas"}
+    assert {each["what"] for each in document.summary["remarks"]} <= {"ServiceCategory", "gas", "reading"}
     assert stored("bob") == stored(name)
     if twice:
         store(export("bob"), "cyd")
