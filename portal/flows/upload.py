@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, cast
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from espi import ingest, zones
+from espi import customer_resources, ingest, zones
 from espi.dialect import Dialect
 from espi.models import Document, IntervalBlock, IntervalReading, Subscription, UsagePoint, UsageSummary
 from portal.models import User
@@ -81,6 +81,11 @@ def outcome(document: Document, *, now: datetime) -> dict[str, Any]:
         here = summary["stored"] + summary["revised"] + summary["unchanged"]
         summary |= {"stored": 0, "revised": 0, "unchanged": here}
     return summary
+
+
+def tells_of_customer(summary: dict[str, Any]) -> bool:
+    """Whether a file held account details."""
+    return bool(customer_resources.NOUNS & summary["resources"].keys())
 
 
 def _uploads(user: User) -> Subscription:

@@ -121,7 +121,8 @@ def _tell(request: HttpRequest, document: Document, summary: dict[str, Any]) -> 
     readings, bills = summary["readings"], summary["summaries"]
     refused = sum(each["count"] for each in summary["refused"])
     if not readings and not bills:
-        messages.warning(request, "The file is Green Button data, but it holds no readings and no bills.")
+        details = " Its account details are kept with your files." if flow.tells_of_customer(summary) else ""
+        messages.warning(request, f"The file is Green Button data, but it holds no readings and no bills.{details}")
         return
     known = " All of it was here already." if not summary["stored"] + summary["revised"] and not refused else ""
     read = f"{flow.counted(readings, 'reading')} and {flow.counted(bills, 'bill')}"

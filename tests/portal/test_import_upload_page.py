@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import reverse
 from lxml import html
 
-from espi.models import Document, IntervalBlock, Subscription, UsagePoint
+from espi.models import CustomerAccount, Document, IntervalBlock, Subscription, UsagePoint
 from portal import limits
 from portal.flows import upload
 from portal.models import User
@@ -200,3 +200,13 @@ def test_the_words_after_an_upload_lead_to_the_meters_of_that_file_only(page):
     point = UsagePoint.objects.get(resource_id__contains="977")
     assert notice.xpath(".//a/@href") == [reverse("usage_point", args=[point.public_id])]
     assert "Look at: Electricity, meter 2." in notice.text_content()
+
+
+def test_a_file_of_account_details_alone_says_that_they_are_kept(page):
+    details = documents.entry(documents.customer("CustomerAccount", "<accountId>1</accountId>"))
+    answer = post(page, documents.bare_feed(details))
+    words = (
+        page.get(answer.headers["Location"]).content.decode() if answer.status_code == 303 else answer.content.decode()
+    )
+    assert "no readings and no bills. Its account details are kept" in words
+    assert CustomerAccount.objects.get().account_number == "1"
