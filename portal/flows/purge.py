@@ -8,11 +8,13 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Length
 
 from espi import archive
-from espi.models import AuthorizationRequest
+from espi.models import AuthorizationRequest, FetchJob
 from portal.flows import budgets
 from portal.models import UtilityVisit
 
 Status = AuthorizationRequest.Status
+JOBS_KEPT_FOR = timedelta(days=90)
+AT_ONCE = 5000  # rows
 RESTART_WITHIN = timedelta(days=1)  # a customer who came back too late goes on with the choices he made
 
 
@@ -22,7 +24,22 @@ def purge(now: datetime) -> dict[str, int]:
     numbers = _over(now).annotate(length=Length("account_number")).filter(length__gt=0).update(account_number="")
     parts = archive.let_go(now - timedelta(days=settings.DOCUMENT_DAYS)) if settings.DOCUMENT_DAYS else 0
     call_command("clearsessions")
-    return {"visits": visits, "account_numbers": numbers, "document_parts": parts, "calls": budgets.forget(now)}
+    return {
+        "visits": visits,
+        "account_numbers": numbers,
+        "document_parts": parts,
+        "calls": budgets.forget(now),
+        "jobs": jobs(now),
+    }
+
+
+def jobs(now: datetime) -> int:
+    """Delete jobs that ended well long ago; what failed stays, for staff. A few thousand at a time; how many."""
+    ended = {"state__in": [FetchJob.State.DONE, FetchJob.State.SUPERSEDED], "finished_at__lt": now - JOBS_KEPT_FOR}
+    gone = 0
+    while some := list(FetchJob.objects.filter(**ended).values_list("pk", flat=True)[:AT_ONCE]):
+        gone += FetchJob.objects.filter(pk__in=some).delete()[1].get("espi.FetchJob", 0)
+    return gone
 
 
 def _over(now: datetime) -> QuerySet[AuthorizationRequest]:

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 import utilities
 from espi.models import ApplicationInformation, Authorization, AuthorizationRequest
-from portal.flows import authorize, budgets, fetch, grants
-from portal.models import User
+from portal.flows import authorize, budgets, circuits, fetch, grants
+from portal.models import Circuit, User
 from utilities.oauth import (
     BadTokenAnswer,
     Grant,
@@ -185,6 +185,8 @@ def _exchange(journey: AuthorizationRequest, code: str, now: datetime) -> tuple[
     except TokenError as fault:
         cause = f"{type(fault).__name__}: {fault.reason}"  # of which nothing is secret
         log.warning("code exchange failed: journey=%s cause=%s", journey.public_id, cause)
+        if isinstance(fault, InvalidClient):
+            circuits.misconfigured(journey.application_information, Circuit.Cause.CREDENTIALS, fault.reason, now=now)
         return Status.FAILED, _in_words(fault)
     grants.keep(journey, grant, now=now)
     return None

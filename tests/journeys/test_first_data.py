@@ -11,8 +11,17 @@ from decimal import Decimal
 
 import pytest
 
-from espi.models import Authorization, FetchJob, IntervalBlock, IntervalReading, IntervalRevision, Notification
+from espi.models import (
+    ApplicationInformation,
+    Authorization,
+    FetchJob,
+    IntervalBlock,
+    IntervalReading,
+    IntervalRevision,
+    Notification,
+)
 from portal.flows import fetch, notify
+from portal.models import StaffAlert
 from tests.journeys.conftest import PORTAL, World
 from tests.journeys.customers import CECONY_V1, ESSEX, PGE, PROFILES, Profile
 from utilities.sandbox.notify import deliver_due
@@ -190,3 +199,14 @@ def test_a_token_that_expired_between_asking_and_downloading_is_renewed_once(wor
     world.work()
     assert len(world.token_requests()) - before == 1
     assert stored(authorization) == delivered(world)
+
+
+def test_f40_a_utility_that_does_not_know_us_at_the_callback_is_told_to_staff_once(world):
+    app = world.offer("pge")
+    ApplicationInformation.objects.filter(pk=app.pk).update(client_secret="wrong")
+    for number in range(2):
+        browser = world.signed_in(f"ada{number}@example.com")
+        world.to_utility(browser, "pge")
+        PGE.approve(browser, PGE.who)
+        assert "did not recognise us" in browser.text
+    assert StaffAlert.objects.get().is_mailed

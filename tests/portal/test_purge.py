@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from espi import archive
-from espi.models import AuthorizationRequest, Document
+from espi.models import AuthorizationRequest, Document, FetchJob
 from portal import tasks
 from portal.celery import app as celery
 from portal.flows import purge
@@ -87,3 +87,13 @@ def test_the_bytes_of_a_document_go_after_its_time_and_the_document_stays(settin
     assert Document.objects.count() == 2
     settings.DOCUMENT_DAYS = 0
     assert purge.purge(NOW + timedelta(days=9999))["document_parts"] == 0
+
+
+def test_jobs_that_ended_well_go_after_ninety_days_and_what_failed_or_waits_stays(db):
+    held = rows.authorization(rows.registration())
+    for number, state in enumerate(("done", "superseded", "failed", "due")):
+        long_ago = None if state == "due" else NOW - timedelta(days=91)
+        rows.job(held, f"https://utility.example/{number}", state=state, finished_at=long_ago)
+    rows.job(held, "https://utility.example/lately", state="done", finished_at=NOW - timedelta(days=89))
+    assert purge.purge(NOW)["jobs"] == 2
+    assert set(FetchJob.objects.values_list("state", flat=True)) == {"done", "failed", "due"}
