@@ -6,7 +6,6 @@ left for a second reading of the same bytes, so memory stays bounded whatever th
 
 import hashlib
 import itertools
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from espi import (
     parse,
     resources,
     storage,
+    temporary,
     usage,
     zones,
 )
@@ -179,7 +179,7 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
         source.seek(0)
         yield source
     else:
-        with tempfile.TemporaryFile() as copy:
+        with temporary.file() as copy:
             while chunk := source.read(_CHUNK):
                 copy.write(chunk)
             copy.seek(0)

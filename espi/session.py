@@ -247,6 +247,8 @@ def _context(*files: tuple[str, int]) -> ssl.SSLContext:
     authorities, extra, certificate, key = (path for path, _ in files)
     context = ssl.create_default_context(cafile=authorities)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # SSLKEYLOGFILE of the environment would write the keys of every connection down.
+    context.keylog_filename = None  # type: ignore[assignment]
     try:
         if extra:
             context.load_verify_locations(extra)

@@ -1,11 +1,10 @@
 """Readings that wait for the end of their entry, which may say when they were published: few in memory, many in a file."""
 
 import pickle
-import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-from espi import resources
+from espi import resources, temporary
 
 _MOST_IN_MEMORY = 20_000  # readings
 
@@ -28,7 +27,7 @@ class Spool:
         self._readings += part.columns.written
         self._few.append(part)
         if self._readings > _MOST_IN_MEMORY:
-            self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115  # read and closed in __iter__
+            self._file = self._file or temporary.file()
             for each in self._few:
                 pickle.dump(each, self._file, pickle.HIGHEST_PROTOCOL)
             self._few, self._readings = [], 0

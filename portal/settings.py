@@ -113,6 +113,11 @@ STORAGES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "portal.uploads.PrivateUploadHandler",
+]
+PRIVATE_DIR = VAR_DIR / "private"  # nameless temporary files: downloads, uploads, readings on their way
 
 # --- The pace of the work, in seconds: fault experiments (docs/chaos.md) shorten it, nobody else needs to ------------
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=15)

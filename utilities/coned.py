@@ -17,7 +17,7 @@ from espi.dialect import HUNDRED_CUBIC_FEET, Dialect
 from espi.enums import ServiceKind
 from espi.models import ApplicationInformation, Authorization, UsagePoint
 from espi.scope import Scope, join
-from utilities.addresses import Addresses
+from utilities.addresses import LONGEST_URL, Addresses
 from utilities.base import (
     BILLING_KINDS,
     CUSTOMER_KINDS,
@@ -35,11 +35,12 @@ from utilities.base import (
     segment,
     zulu,
 )
-from utilities.oauth import TokenDialect
+from utilities.oauth import TokenDialect, UntrustedAddress
 
 V1, V2 = "v1", "v2"
 # Its own tree of resources; "not billing quality" (version 4.4 of the document), 45 minutes behind the meter.
 REAL_TIME = "RealTime"
+MOST_FOLLOW_UPS = 200  # of one document
 USAGE_POINT = 3  # the place of its id in Subscription/{s}/UsagePoint/{u}
 
 # Onboarding 2.1.1, step 5: "The Share My Data system will accept ONLY the above scope strings." Byte for byte.
@@ -396,11 +397,19 @@ class ConEdison(Utility):
         """
         if app.edition != V1 or "realtime" not in authorization.data_granted:
             return []
-        paths = [path for path in (self.path(app, link) for link in self_links) if len(path) > USAGE_POINT]
+        paths = [path for path in (self._path_of_link(app, link) for link in self_links) if len(path) > USAGE_POINT]
         others = _not_electric(authorization) if authorization.subscription_id else set()
         found = [self._realtime_path(path) for path in paths if path[USAGE_POINT] not in others]
-        leading = [path for path in dict.fromkeys(found) if path]
-        return [PlannedRequest("usage", self.resource(app, path), data="realtime") for path in leading]
+        leading = (self.resource(app, path) for path in dict.fromkeys(found) if path)
+        short = [url for url in leading if len(url) <= LONGEST_URL]
+        return [PlannedRequest("usage", url, data="realtime") for url in short[:MOST_FOLLOW_UPS]]
+
+    def _path_of_link(self, app: ApplicationInformation, link: str) -> list[str]:
+        """Of a link in a document; nothing of one that leads elsewhere."""
+        try:
+            return self.path(app, link)
+        except UntrustedAddress:
+            return []
 
     def _realtime_path(self, path: list[str]) -> str:
         """Below `Subscription/{s}/UsagePoint/{u}` its MeterReadings; below one of those its real-time blocks."""

@@ -17,6 +17,7 @@ from espi.channels import short
 from espi.models import Authorization, Document, Subscription, UsagePoint
 from portal.flows import standing
 
+MOST_COMPARED = 40  # usage points of one customer: every pair is looked at, with queries of its own
 NEW = timedelta(days=30)  # during which a usage point's readings are compared with those of the customer's others
 
 
@@ -41,12 +42,13 @@ def subscription_of(authorization: Authorization, file: IO[bytes], *, now: datet
 def settle(authorization: Authorization, document: Document, *, now: datetime) -> None:
     """Once a document is stored: usage points of the customer that it shows to be one become one history.
 
-    In the same transaction. A usage point is looked at while it is new, and when customer data arrive.
+    In the same transaction. A usage point is looked at while it is new, and when customer data arrive; where there are
+    more than MOST_COMPARED, only their ids tell (`subscription_of`).
     """
     own = cast(Subscription, authorization.subscription)
     registration = Q(subscription=own) | Q(subscription__in=_histories(authorization).filter(pk__lt=own.pk))
     points = list(UsagePoint.objects.filter(registration).select_related("subscription").order_by("pk"))
-    if len(points) < 2:
+    if not 2 <= len(points) <= MOST_COMPARED:
         return
     joining.forget_what_no_longer_holds(points)
     tells_of_places = bool(document.summary.get("resources", {}).keys() & {"ServiceLocation", "Meter"})

@@ -6,24 +6,42 @@ stake, a process of its own. Parts of them stand beside the code they are about,
 """
 
 import gzip
+import os
+import re
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+import tomllib
 import zlib
 from base64 import b64encode
+from contextlib import suppress
+from importlib import metadata
 from io import BytesIO
 from pathlib import Path
 from random import Random
+from urllib.parse import quote, unquote
 from urllib.request import urlopen
+from xml.sax.saxutils import escape
 
 import pytest
+import requests
 from django.apps import apps
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
+from django.db.models import UniqueConstraint
 from lxml import etree
 
-from espi import archive, atom, authorizations, batchlist, channels, ingest, parse
-from espi.models import Document, FetchJob, IntervalBlock, IntervalReading
-from portal.flows import fetch
+import portal.settings
+from espi import archive, atom, authorizations, batchlist, channels, ingest, parse, session
+from espi import client as module
+from espi.models import ApplicationInformation, Document, FetchJob, IntervalBlock, IntervalReading, UsagePoint
+from portal.flows import fetch, upload
 from portal.flows.fetch import calling
 from tests import fresh
 from tests.canary import SONG, canary
+from tests.certificates import Authority
 from tests.espi import documents
 from tests.portal import rows
 from tests.portal.people import staff
@@ -573,3 +591,306 @@ def test_d08_whatever_is_written_where_a_number_or_a_link_should_be_a_document_i
             except ingest.DocumentRefused as refusal:
                 assert str(refusal)
             transaction.set_rollback(True)
+
+
+# --- D09: hostile ids and links ---------------------------------------------------------------------------------------
+
+SCRIPT = "<script>alert(1)</script>"
+ODD_ID = quote(f"{SCRIPT}../../etc/passwd", safe="<>()./ ")
+LONG_ID = "x" * 10_000
+
+
+def odd_feed(point, meter):
+    """A feed whose links, ids and titles are these."""
+    point, meter = (escape(text, {'"': "&quot;"}) for text in (point, meter))
+    href = f"{POINT}/{point}"
+    own = f"{href}/MeterReading/{meter}"
+    kind = documents.reading_type(f"/ReadingType/{meter}")
+    told = documents.meter_reading(own, f"/ReadingType/{meter}")
+    return documents.bare_feed(
+        documents.local_time(),
+        kind,
+        documents.usage_point(href, title=escape(SCRIPT)),
+        told,
+        documents.hours(24, href=own),
+    )
+
+
+@pytest.mark.parametrize("point", [ODD_ID, LONG_ID, "..", "%2e%2e%2f%2e%2e", "%00", "a'b\"c", "\u202egnp.exe"])
+def test_d09_an_id_is_text_whatever_it_says(utility, held, client, point):
+    job = fetched(utility, held, sized(odd_feed(point, point)))
+    assert (job.state, IntervalBlock.objects.get().count) == ("done", 24)
+    client.force_login(held.retail_customer)
+    pages = [client.get("/"), client.get(f"/usage/{UsagePoint.objects.get().public_id}")]
+    client.force_login(staff())
+    names = ("usagepoint", "document", "fetchjob", "subscription")
+    pages += [client.get(f"/staff/espi/{name}/") for name in names]
+    pages.append(client.get(f"/staff/espi/usagepoint/{UsagePoint.objects.get().pk}/change/"))
+    for page in pages:
+        assert (page.status_code, b"<script>alert(1)" in page.content) == (200, False), page.request["PATH_INFO"]
+
+
+def test_d09_links_of_a_document_lead_nowhere_but_to_the_utility(utility, db):
+    held = rows.authorization(rows.registration(), data_granted=["realtime"])
+    good = resource("Subscription/976/UsagePoint/41")
+    links = [
+        "http://evil.example/gbc/v1/resource/Subscription/976/UsagePoint/42",
+        good.replace("/41", "/../../../43"),
+        good.replace("/41", "/%2e%2e/%2e%2e/44"),
+        good.replace("/41", f"/{LONG_ID}"),
+        good.replace("/41", "/" + "y" * (2047 - len(good))),
+        "javascript:alert(1)",
+        f"//{SCRIPT}",
+        "",
+        good,
+    ]
+    entries = [documents.entry(documents.espi("usagePoint"), escape(link)) for link in links]
+    entries += [
+        documents.entry(documents.espi("usagePoint"), good.replace("/41", f"/n{number}")) for number in range(300)
+    ]
+    utility.script = says(sized(documents.bare_feed(*entries)))
+    job = run(rows.job(held, resource("Subscription/976/UsagePoint")))
+    asked = list(FetchJob.objects.exclude(pk=job.pk).values_list("url", flat=True))
+    assert (job.state, f"{good}/MeterReading" in asked, len(asked)) == ("done", True, 200)
+    assert all(url.startswith(resource("Subscription/976/UsagePoint/")) and ".." not in unquote(url) for url in asked)
+
+
+# --- D10: a usage point of somebody else ------------------------------------------------------------------------------
+
+
+def test_d10_a_file_that_names_the_meter_of_another_connection_fills_its_own_only(utility, held):
+    other = rows.authorization(held.application_information, "977", user=rows.customer("bea@example.com"))
+    theirs = FEED.replace(b"Subscription/976/", b"Subscription/977/")
+    utility.script = says(sized(theirs))
+    assert run(rows.job(other, resource(FILE.replace("976", "977")), kind="download")).state == "done"
+    before = list(IntervalBlock.objects.values_list("meter_reading__usage_point__subscription", "total"))
+    assert fetched(utility, held, sized(FEED.replace(b"<value>100<", b"<value>999<"))).state == "done"
+    points = UsagePoint.objects.order_by("pk")
+    assert [point.resource_id for point in points] == ["U1", "U1"]
+    assert [point.subscription for point in points] == [other.subscription, held.subscription]
+    stored = dict(IntervalBlock.objects.values_list("meter_reading__usage_point__subscription", "total"))
+    assert (stored[other.subscription_id], stored[held.subscription_id] - stored[other.subscription_id]) == (
+        before[0][1],
+        899,
+    )
+    job = fetched(utility, held, sized(theirs))
+    assert (job.state, job.documents.get().refusal) == ("failed", job.reason)
+
+
+GIVEN_BY_US = {"public_id", "claim", "notify_secret", "state_hash", "reference", "signature", "id", "pk"}
+
+
+def test_d10_whatever_is_unique_is_so_within_its_connection():
+    def is_of_one_customer(model, names, seen=()):
+        """Whether one of these fields leads to a subscription, an authorization or a registration."""
+        owners = {"Subscription", "Authorization", "ApplicationInformation", "User"}
+        targets = [field.related_model for field in map(model._meta.get_field, names) if field.related_model]
+        if any(target.__name__ in owners for target in targets):
+            return True
+        return any(
+            is_of_one_customer(target, [each.name for each in target._meta.fields if each.many_to_one], (*seen, model))
+            for target in targets
+            if target not in seen
+        )
+
+    looked_at = 0
+    for model in apps.get_app_config("espi").get_models():
+        sets = [[field.name] for field in model._meta.fields if field.unique and not field.primary_key]
+        sets += [each.fields for each in model._meta.constraints if isinstance(each, UniqueConstraint) and each.fields]
+        sets += [[part.name for part in getattr(model._meta.pk, "fields", ())]]
+        for names in filter(None, sets):
+            if set(names) <= GIVEN_BY_US or model is ApplicationInformation:
+                continue
+            looked_at += 1
+            assert is_of_one_customer(model, names), (model.__name__, names)
+    assert looked_at > 10
+
+
+# --- D11, D12: the environment and the other side's certificate -------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_d11_no_variable_of_the_environment_leads_a_worker_elsewhere(utility, held, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine localhost login somebody password of-the-file\ndefault login x password y\n")
+    netrc.chmod(0o600)
+    utility.script = says(sized(FEED))
+    with raw_server(sized(b"<feed/>")) as proxy:
+        names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+        names_of_none = {"NO_PROXY": "", "no_proxy": "", "NETRC": str(netrc), "HOME": str(tmp_path)}
+        job = rows.job(held, resource(), kind="download")
+        fresh.attempts([job.pk], NOW, **dict.fromkeys(names, proxy.url), **names_of_none)
+        assert (proxy.connections, utility.connections) == (0, 1)
+    job.refresh_from_db()
+    assert job.state == "done"
+    assert b"Authorization: Bearer access-976\r\n" in utility.heard[0]
+
+
+def test_d11_no_variable_of_the_environment_adds_an_authority_or_writes_down_keys(tmp_path, monkeypatch):
+    authority = Authority(tmp_path)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(name, authority.path)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    monkeypatch.setenv("PYTHONHTTPSVERIFY", "0")
+    session._context.cache_clear()
+    with raw_server(sized(b"ok"), serving(authority.certificate("localhost"))) as server:
+        with pytest.raises(requests.exceptions.SSLError), session.build(allow_loopback=True) as http:
+            http.get(server.url)
+        with session.build(allow_loopback=True, extra_ca=authority.path) as http:
+            assert http.get(server.url).text == "ok"
+    assert "CLIENT" not in (tmp_path / "keys").read_text()  # a line about itself is all that Python writes into it
+
+
+def serving(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
+
+
+@pytest.mark.parametrize("fault", ["nobody's", "expired", "another host's"])
+def test_d12_a_server_that_does_not_prove_who_it_is_gets_nothing_and_the_job_waits_for_staff(
+    settings, tmp_path, db, fault
+):
+    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    certificate = {
+        "nobody's": lambda: theirs.certificate("localhost"),
+        "expired": lambda: ours.certificate("localhost", days=-1),
+        "another host's": lambda: ours.certificate("other.example"),
+    }[fault]()
+    held = rows.authorization(rows.registration("pge", "", ca_bundle_path=ours.path))
+    with raw_server(sized(FEED), serving(certificate)) as server:
+        settings.SANDBOX_TLS_BASE_URL = server.url
+        url = f"{server.url}/api.pge.com/GreenButtonConnect/espi/1_1/resource/Batch/Subscription/976?correlationID=1"
+        job = run(rows.job(held, url, kind="download"))
+        assert (server.heard, nothing_is_stored()) == ([], True)
+    assert (job.state, job.attempts) == ("due", 0)
+    assert job.reason.startswith("We could not prove that we had reached the utility, so nothing was sent.")
+
+
+def test_d12_no_setting_turns_verification_off():
+    ours = Path(session.__file__).parents[1]
+    sources = [path for folder in ("espi", "utilities", "portal") for path in (ours / folder).rglob("*.py")]
+    text = {path: path.read_text() for path in sources if "sandbox" not in path.parts}
+    careless = re.compile(r"CERT_NONE|check_hostname\s*=\s*False|_create_unverified|disable_warnings")
+    assert [path.name for path, source in text.items() if careless.search(source)] == []
+    assert [path.name for path, source in text.items() if "verify=" in source] == ["session.py"]  # which refuses False
+    assert [name for name in dir(portal.settings) if re.search("VERIFY|UNVERIFIED|CHECK_HOST", name)] == []
+
+
+# --- D16: temporary files ---------------------------------------------------------------------------------------------
+
+
+def private_names(settings):
+    folder = Path(settings.PRIVATE_DIR)
+    return [path.name for path in folder.iterdir()] if folder.exists() else []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_d16_a_download_has_no_name_nobody_else_can_open_it_and_it_is_gone_when_the_worker_is_killed(
+    utility, held, settings, tmp_path
+):
+    settings.VAR_DIR = tmp_path
+    settings.PRIVATE_DIR = tmp_path / "private"
+    begun = threading.Event()
+
+    def script(connection):
+        connection.sendall(response(FEED[:1000], f"Content-Length: {len(FEED)}"))
+        begun.set()
+        connection.recv(1)
+
+    utility.script = script
+    job = rows.job(held, resource(), kind="download")
+    worker = subprocess.Popen(fresh.command([job.pk], NOW), env=fresh.environment(), cwd=fresh.ROOT)
+    try:
+        assert begun.wait(60)
+        opened = eventually(lambda: files_in(settings.PRIVATE_DIR, worker.pid))
+        assert [name.endswith("(deleted)") for name, _ in opened] == [True]
+        assert (settings.PRIVATE_DIR.stat().st_mode & 0o777, opened[0][1] & 0o077) == (0o700, 0)
+        assert private_names(settings) == []
+    finally:
+        worker.kill()
+        worker.wait()
+    assert private_names(settings) == []
+    job.refresh_from_db()
+    assert (job.state, nothing_is_stored()) == ("running", True)
+
+
+def files_in(folder, pid):
+    """(name, mode) of the files in a folder that a process holds open."""
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            if str(folder) in (name := os.readlink(link)):
+                found.append((name, link.stat().st_mode))
+    return found
+
+
+def eventually(look, seconds=30):
+    ends = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    return found
+
+
+ENDS = {"success": sized(FEED), "failure": sized(SIGN_IN), "too short": response(FEED[:500], "Content-Length: 9999")}
+
+
+@pytest.mark.parametrize("said", ENDS.values(), ids=ENDS)
+def test_d16_however_a_download_ends_no_file_is_left(utility, held, settings, said):
+    before = set(os.listdir(tempfile.gettempdir()))
+    fetched(utility, held, said)
+    assert private_names(settings) == []
+    assert not {name for name in os.listdir(tempfile.gettempdir()) if name not in before and "tmp" in name}
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_d16_what_a_customer_uploads_has_no_name_either(held, client, settings, monkeypatch, is_good):
+    seen, really = [], upload.store
+
+    def store(user, file, **more):
+        held_open = files_in(settings.PRIVATE_DIR, os.getpid())
+        seen.append((private_names(settings), [name.endswith("(deleted)") for name, _ in held_open]))
+        return really(user, file, **more)
+
+    monkeypatch.setattr(upload, "store", store)
+    client.force_login(held.retail_customer)
+    padding = b"<!--" + b"x" * 2_000_000 + b"-->"
+    body = FEED.replace(b"</feed>", padding + (b"</feed>" if is_good else b""))
+    answer = client.post("/upload", {"file": SimpleUploadedFile("usage.xml", body), "time_zone": ""})
+    assert answer.status_code == (303 if is_good else 422)
+    assert (seen, private_names(settings)) == ([([], [True])], [])
+
+
+# --- The limits, and all cases ----------------------------------------------------------------------------------------
+
+
+def test_the_limits_are_those_that_were_agreed():
+    assert (session.CONNECT_SECONDS, session.READ_SECONDS, calling.DOWNLOAD_SECONDS) == (10, 60, 15 * 60)
+    assert (module.PACE_BYTES / module.PACE_SECONDS, module.MAX_WIRE_BYTES, module.MAX_BYTES) == (
+        10240,
+        256 * MIB,
+        512 * MIB,
+    )
+    assert (module.RATIO, module.RATIO_FROM) == (200, 10 * MIB)
+    flags = {"resolve_entities": False, "load_dtd": False, "no_network": True, "huge_tree": False, "recover": False}
+    assert atom._PARSER.items() >= flags.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("lxml", (6, 1)), ("urllib3", (2, 7)), ("celery", (5, 7)), ("redis", (4, 5))]
+)
+def test_the_libraries_are_no_older_than_what_mended_them(name, least):
+    installed = tuple(int(part) for part in metadata.version(name).split(".")[:2])
+    assert installed >= least
+
+
+def test_the_floors_of_libraries_stand_in_the_project_file():
+    declared = tomllib.loads((fresh.ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    floors = {re.split(r"[>=<]", each)[0]: each.partition(">=")[2].partition(",")[0] for each in declared}
+    assert {name: floors[name] for name in ("lxml", "urllib3", "celery[redis]")} == {
+        "lxml": "6.1",
+        "urllib3": "2.7.0",
+        "celery[redis]": "5.7",
+    }

@@ -80,7 +80,7 @@ def test_reading_a_file_twice_changes_nothing(held, utility):
 def test_no_temporary_file_is_left_behind(held, utility, settings):
     utility.says("/Download", OK)
     run(rows.job(held, FILE, kind="download"))
-    folder = Path(settings.VAR_DIR) / "downloads"
+    folder = Path(settings.PRIVATE_DIR)
     assert (folder.stat().st_mode & 0o777, list(folder.iterdir())) == (0o700, [])
 
 

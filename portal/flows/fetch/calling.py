@@ -1,12 +1,8 @@
 """Calling the utility: one request with the class of token its address wants, into a private file."""
 
-import tempfile
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import IO, BinaryIO, TypeVar, cast
-
-from django.conf import settings
 
 from espi import client
 from espi.models import Authorization, FetchJob
@@ -24,13 +20,6 @@ def owner(job: FetchJob) -> Authorization:
     if job.authorization is None:
         raise tokens.NotAllowed("It belongs to no connection.")
     return job.authorization
-
-
-def private_file() -> IO[bytes]:
-    """A temporary file nobody else can open; it is gone with the process, however that ends."""
-    directory = Path(settings.VAR_DIR) / "downloads"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return cast(IO[bytes], tempfile.TemporaryFile(dir=directory))
 
 
 def download(

@@ -2,17 +2,17 @@
 
 import logging
 from datetime import datetime
-from typing import IO, BinaryIO, cast
+from typing import IO
 
 from django.db import transaction
 
 import utilities
-from espi import atom, authorizations, client
+from espi import atom, authorizations, client, temporary
 from espi.models import FetchJob
 from portal.flows import budgets, circuits, standing
 from portal.flows.fetch import reconciling, refusing
 from portal.flows.fetch.announced import NOT_HIS_FILE, another_owner, finish_waiting, match
-from portal.flows.fetch.calling import download, owner, private_file, with_token
+from portal.flows.fetch.calling import download, owner, with_token
 from portal.flows.fetch.claiming import MOST_ATTEMPTS, Clock, Lease, Taken, claim, gave_up, held
 from portal.flows.fetch.judging import Result, later, result_of
 from portal.flows.fetch.planning import LISTED, fetch_what_was_added
@@ -118,7 +118,7 @@ def revoke(job: FetchJob, utility: Utility, clock: Clock) -> Result:
 def fetch_data(job: FetchJob, utility: Utility, clock: Lease) -> Result:
     """Download into a private file that has no name, then read it into the customer's data."""
     answer = None
-    with private_file() as file:
+    with temporary.file() as file:
         try:
             answer = download(job, utility, file, clock)
             return read_data(job, utility, answer, file, clock)
@@ -149,7 +149,7 @@ def read_data(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[b
 
 def read_status(job: FetchJob, utility: Utility, clock: Lease) -> Result:
     """Ask how an authorization stands; the customer sees what the utility says."""
-    with private_file() as file:
+    with temporary.file() as file:
         try:
             download(job, utility, file, clock, most=STATUS_BYTES)
             file.seek(0)
@@ -162,10 +162,10 @@ def read_status(job: FetchJob, utility: Utility, clock: Lease) -> Result:
 
 def reconcile(job: FetchJob, utility: Utility, clock: Lease) -> Result:
     """Read the utility's list of all authorizations, however long it is."""
-    with private_file() as file:
+    with temporary.file() as file:
         download(job, utility, file, clock)
         file.seek(0)
-        listed = authorizations.each(cast(BinaryIO, file))
+        listed = authorizations.each(file)
         findings = reconciling.reconcile(job.application_information, listed, now=clock.now())
     FetchPlan.objects.filter(
         application_information=job.application_information, authorization=None, part=LISTED
