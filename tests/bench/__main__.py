@@ -24,6 +24,8 @@ def main(words: list[str]) -> int:
     var = Path(os.environ.get("VAR_DIR") or ROOT / "var").absolute()
     bench = Bench(var / "bench", rounds=1 if asked.quick else asked.rounds, quick=asked.quick, full=asked.full)
     target = asked.out or var / "bench.json"
+    if set(asked.only) == set(GROUPS):
+        target.unlink(missing_ok=True)
     found = []
     print(machine(), figures.heading(), sep="\n", flush=True)
     try:
