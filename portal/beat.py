@@ -2,11 +2,14 @@
 
 import logging
 import time
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError, InterfaceError
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from portal import heartbeats
@@ -22,6 +25,15 @@ class Scheduler(DatabaseScheduler):
 
     held_by: BaseDatabaseWrapper | None = None
     shown_at = 0.0
+
+    def setup_schedule(self) -> None:
+        """What never ran counts as run a day ago.
+
+        Otherwise its time would begin anew with every start, and a scheduler that is restarted daily would never send
+        what is due once a day.
+        """
+        super().setup_schedule()
+        PeriodicTask.objects.filter(last_run_at=None).update(last_run_at=timezone.now() - timedelta(days=1))
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Seconds until it looks again."""

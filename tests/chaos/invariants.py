@@ -81,7 +81,8 @@ def composed(service: people.Service, said: dict[str, Any]) -> Readings:
     named = [meter for meter in service.meters if meter.serial == said["meter_reading"]] or service.meters
     for meter in named:
         found.update(of_meter(meter, said))
-    found = {at: value for at, value in found.items() if said["first"] <= at <= said["last"]}
+    revised, add = said.get("revision") or (0, 0)
+    found = {at: value + add * (at >= revised) for at, value in found.items() if said["first"] <= at <= said["last"]}
     if len(found) != said["count"] and said.get("flow") == 19:  # Essex: no reading where nothing was exported
         found = {at: value for at, value in found.items() if value}
     ours, theirs = (len(found), sum(found.values())), (said["count"], said["sum"])

@@ -28,6 +28,11 @@ def travel(world: World, *, hours: float) -> None:
             if columns and model._meta.app_label in OURS and model._meta.managed:
                 moved = ", ".join(f'"{name}" = "{name}" - %s * interval \'1 hour\'' for name in columns)
                 cursor.execute(f'UPDATE "{model._meta.db_table}" SET {moved}', [hours] * len(columns))
+    travel_there(world, hours=hours)
+
+
+def travel_there(world: World, *, hours: float) -> None:
+    """The same at the utilities alone."""
     store = world.store
     for table, names in THEIRS.items():
         moved = ", ".join(f"{name} = {name} - ?" for name in names)

@@ -8,6 +8,7 @@ import signal
 import ssl
 import sys
 import threading
+import time
 from pathlib import Path
 
 from cheroot import wsgi
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--port", type=int, default=int(environ.get("SANDBOX_PORT") or 8001))
         command.add_argument("--tls-port", type=int, default=int(environ.get("SANDBOX_TLS_PORT") or 8002))
+        command.add_argument("--clock-offset", type=float, default=0.0, help="seconds that our clock is fast")
         command.add_argument("--base-url", default="", help="where --port is reached, if not directly")
         command.set_defaults(run=run)
     return parser
@@ -53,6 +55,7 @@ def _config(options: argparse.Namespace) -> Config:
         base_url=options.base_url or f"http://localhost:{options.port}",
         tls_base_url=f"https://localhost:{options.tls_port}",
         pki_dir=options.state / "pki",
+        clock=lambda: time.time() + options.clock_offset,
     )
 
 

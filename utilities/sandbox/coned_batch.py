@@ -163,10 +163,13 @@ def v1_document(sandbox: Sandbox, resource: str, authorization: Row, plan: dict[
             found = data.installed(service, window[1]) if data.granted(authorization, terms.CONSUMPTION) else []
             entries += [coned_v1.meter_reading(subscription, service, meter) for meter in found]
     all_series = []
+    revision = sandbox.fault("revised_readings", authorization["utility"])
     for service_id, serial, quantity, start, end in plan["parts"]:
         service = services[service_id]
         meter = next(meter for meter in service.meters if meter.serial == serial)
         one = data.series(service, meter, start, end, quantity)
+        if revision is not None:
+            one = one.revised(window[1] - 86400 * revision.get("days", 3), revision.get("add", 7))
         all_series.append(one)
         entries.append(coned_v1.interval_block(subscription, one))
     if plan["first"]:

@@ -5,7 +5,7 @@ Figures are whole numbers in the meter's unit: Wh, varh, and 1/100000 CCF of gas
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from utilities.sandbox import coned_terms as terms
@@ -29,6 +29,7 @@ class Series:
     quantity: str  # "net", "reactive" or "gas"
     start: int
     values: list[int]
+    revision: tuple[int, int] = (0, 0)  # since when values are told otherwise, and by how much
 
     @property
     def length(self) -> int:
@@ -43,13 +44,19 @@ class Series:
             begin = (first - self.start) // self.length
             yield first, self.values[begin : begin + (min(high, end) - first) // self.length]
 
+    def revised(self, since: int, add: int) -> "Series":
+        """The same, told otherwise from an instant on."""
+        first = max(0, -(-(since - self.start) // self.length))
+        values = self.values[:first] + [value + add for value in self.values[first:]]
+        return replace(self, values=values, revision=(since, add))
+
     def channel(self) -> Row:
         """What the deliveries ledger says about it."""
         last = self.start + (len(self.values) - 1) * self.length
         return {
             "usage_point": self.service.id, "meter_reading": self.meter.serial, "quantity": self.quantity,
             "unit": UNITS[self.quantity], "length": self.length, "count": len(self.values), "sum": sum(self.values),
-            "first": self.start, "last": last,
+            "first": self.start, "last": last, "revision": self.revision,
         }  # fmt: skip
 
 

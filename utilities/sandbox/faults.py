@@ -46,6 +46,8 @@ CATALOGUE = {
     "resource_html": "A resource answers 200 with an HTML page.",
     "resource_empty": "A resource answers 200 with an empty body.",
     "resource_truncated": "A resource's document is cut in the middle.",
+    "revised_readings": "Con Edison V1: a file tells other values of the last days. args: days (default 3), add"
+    " (default 7).",
     "small_files": "Con Edison V1: a batch is cut into files of about so many bytes. args: bytes (default 2000000).",
     "resource_slow": "A resource waits before it answers. args: seconds (default 15).",
     "not_ready_202": "A resource answers 202 before it is ready. Ask for it n times with count n.",
