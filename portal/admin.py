@@ -4,6 +4,7 @@ Nothing secret is ever shown. Rows are read-only unless their class says otherwi
 end through flows.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -198,6 +199,7 @@ class RegistrationForm(forms.ModelForm):
             "client_certificate_path",
             "client_key_path",
             "ca_bundle_path",
+            "notify_networks",
             *ADDRESSES,
         )
         widgets = {name: UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}) for name in SECRETS}
@@ -212,6 +214,14 @@ class RegistrationForm(forms.ModelForm):
         if "utility" in self.fields:
             choices = [(utility.slug, utility.long_name) for utility in utilities.all()]
             self.fields["utility"] = forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget)
+
+    def clean_notify_networks(self) -> str:
+        """Networks that can be read."""
+        said: str = self.cleaned_data["notify_networks"]
+        try:
+            return " ".join(str(ipaddress.ip_network(each)) for each in said.replace(",", " ").split())
+        except ValueError as problem:
+            raise forms.ValidationError(f"Not a network: {problem}.") from None
 
     def clean(self) -> dict[str, Any]:
         """Keep stored secrets; judge addresses by the utility's own list of hosts."""
@@ -275,6 +285,7 @@ class ApplicationInformationAdmin(StaffModelAdmin):
             "What the utility gave us",
             {"fields": ("client_id", "third_party_id", "bulk_id", "customer_bulk_id", *SECRETS)},
         ),
+        ("Where notifications come from", {"fields": ("notify_networks",)}),
         ("Files on the server", {"fields": ("client_certificate_path", "client_key_path", "ca_bundle_path")}),
         ("Addresses, where they differ from the declared ones", {"fields": ADDRESSES}),
         ("What we gave the utility", {"fields": ("our_addresses",)}),

@@ -91,8 +91,13 @@ def as_sent(url: str) -> str:
 
 
 def _climbs(url: str) -> bool:
-    """`.` or `..` as a part of the path, however often it is escaped and whatever parameter hangs on it."""
+    """`.` or `..` as a part of the path, however often it is escaped and whatever parameter or control stands in it."""
     path = urlsplit(url).path
     while (plain := unquote(path)) != path:
         path = plain
-    return any(part.partition(";")[0] in (".", "..") for part in path.replace("\\", "/").split("/"))
+    parts = path.replace("\\", "/").split("/")
+    return any(_visible(part.partition(";")[0]) in (".", "..") for part in parts)
+
+
+def _visible(part: str) -> str:
+    return "".join(each for each in part if each.isprintable() and not each.isspace())

@@ -46,6 +46,11 @@ class ApplicationInformation(models.Model):
     ca_bundle_path = models.CharField(
         max_length=500, blank=True, help_text="Extra certificate authorities (PEM) trusted for this utility."
     )
+    notify_networks = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="Networks (CIDR, with blanks between) that notifications may come from. Empty: any; no contract names one.",
+    )
     authorize_url = models.URLField(max_length=500, blank=True, help_text="Empty: the declared address.")
     token_url = models.URLField(max_length=500, blank=True, help_text="Empty: the declared address.")
     resource_base = models.URLField(max_length=500, blank=True, help_text="Empty: the declared address.")

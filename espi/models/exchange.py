@@ -166,6 +166,7 @@ class Notification(models.Model):
     body = models.BinaryField()
     state = models.CharField(max_length=12, choices=State.choices, default=State.RECEIVED)
     reason = models.CharField(max_length=500, blank=True)
+    repeats = models.IntegerField(default=0, help_text="How many more that could not be read were counted, not kept.")
     refused_urls = models.JSONField(default=list, help_text="[url cut to 200 characters, reason] of each refused URL.")
 
     class Meta:

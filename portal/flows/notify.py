@@ -7,6 +7,7 @@ UtilityAPI also posts signed JSON events (§4.4).
 
 import hashlib
 import hmac
+import ipaddress
 import json
 import logging
 import re
@@ -17,13 +18,13 @@ from urllib.parse import unquote, urlsplit
 
 from celery import shared_task
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 import utilities
 from espi import batchlist
 from espi.models import ApplicationInformation, Authorization, FetchJob, MeterReading, Notification
-from portal.flows import fetch
+from portal.flows import alerts, fetch
 from utilities.oauth import UntrustedAddress
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 BODY_LIMIT = 1024 * 1024  # bytes
 KEPT_OF_UNREADABLE = 64 * 1024
 MOST_URLS = 1000
+MOST_UNREADABLE = 100  # of one registration in an hour; more are counted on the newest
+MOST_WAITING = 5000  # downloads of one registration, and four more for each of its connections
 LONGEST_URL = 2048
 SIGNATURE = re.compile(r"[0-9a-fA-F]{64}")
 DEEPEST = 20  # levels of a webhook's JSON; UtilityAPI's have four
@@ -67,10 +70,19 @@ def registration(slug: str, secret: str) -> ApplicationInformation | None:
     """The registration that a notification address belongs to. Every secret is compared, each in constant time."""
     found = None
     given = secret.encode(errors="replace")
-    for app in ApplicationInformation.objects.filter(utility=slug).only("utility", "notify_secret", "webhook_secret"):
+    columns = ("utility", "notify_secret", "webhook_secret", "notify_networks")
+    for app in ApplicationInformation.objects.filter(utility=slug).only(*columns):
         if app.notify_secret and hmac.compare_digest(app.notify_secret.encode(), given):
             found = app
     return found
+
+
+def may_post(app: ApplicationInformation, source_address: str | None) -> bool:
+    """Whether notifications of this registration may come from there."""
+    if not app.notify_networks:
+        return True
+    networks = (ipaddress.ip_network(each) for each in app.notify_networks.split())
+    return source_address is not None and any(ipaddress.ip_address(source_address) in each for each in networks)
 
 
 def signed(body: bytes, *, secret: str, salt: str, signature: str) -> bool:
@@ -128,8 +140,9 @@ def receive(
     now: datetime,
     channel: str = Notification.Channel.BATCH_LIST,
 ) -> Notification:
-    """Keep what was posted, in one INSERT. What cannot be read is kept cut short, for staff.
+    """Keep what was posted, in one INSERT. What cannot be read is kept cut short, for staff, who are told once.
 
+    Of very many that cannot be read in an hour the newest stands for the rest.
     UtilityAPI's events name the address they are delivered to (contract §4.4); the secret in it is not kept.
     """
     body = body.replace(app.notify_secret.encode(), b"[removed]") if app.notify_secret else body
@@ -144,9 +157,34 @@ def receive(
     try:
         READERS[channel](body)
     except batchlist.NotABatchList as error:
+        if counted := one_more(app, now):
+            return counted
         quarantine(notification, error.reason)
+        tell_staff(app, now)
     notification.save()
     return notification
+
+
+def one_more(app: ApplicationInformation, now: datetime) -> Notification | None:
+    """The notification on which another one that cannot be read is counted, where many came; None while it is kept."""
+    mine = Notification.objects.filter(application_information=app, state=Notification.State.QUARANTINED)
+    recent = mine.filter(received_at__gt=now - timedelta(hours=1)).order_by("-received_at", "-pk").defer("body")
+    newest = recent.first()
+    if newest is None or recent.count() < MOST_UNREADABLE:
+        return None
+    Notification.objects.filter(pk=newest.pk).update(repeats=F("repeats") + 1)
+    return newest
+
+
+def tell_staff(app: ApplicationInformation, now: datetime) -> None:
+    """There is something to look at; told again when the last one has been replayed and another one comes."""
+    words = "They were set aside as they came. Look at them, and replay them once they can be understood."
+    alerts.begin(set_aside_key(app), f"{app}: notifications that cannot be read", words, now=now, app=app)
+
+
+def set_aside_key(app: ApplicationInformation) -> str:
+    """Of the alert."""
+    return f"notifications:{app.pk}"
 
 
 def quarantine(notification: Notification, reason: str) -> None:
@@ -246,6 +284,8 @@ def jobs_of_url(notification: Notification, url: str, now: datetime) -> list[Fet
     if announced_again(app, url, now) or known(app, kind, url, now):
         return []
     whose = owner(app, url)
+    if too_many_wait(app):
+        raise NotOurs("More downloads wait than its connections can have. Replay this when they are done.")
     job = FetchJob(
         application_information=app,
         authorization=whose,
@@ -257,6 +297,17 @@ def jobs_of_url(notification: Notification, url: str, now: datetime) -> list[Fet
         not_before=now,
     )
     return fetch.enqueue([job])
+
+
+def too_many_wait(app: ApplicationInformation) -> bool:
+    """Whether so many announced files wait that somebody makes them up."""
+    waiting = FetchJob.objects.filter(
+        application_information=app, kind=FetchJob.Kind.DOWNLOAD, state__in=FetchJob.OPEN
+    ).count()
+    if waiting < MOST_WAITING:
+        return False
+    active = Authorization.objects.filter(application_information=app, status=Authorization.Status.ACTIVE).count()
+    return waiting >= MOST_WAITING + 4 * active
 
 
 def urgency(authorization: Authorization | None) -> int:
@@ -376,6 +427,9 @@ def replay(notification_id: int, *, now: datetime) -> bool:
     left = Q(state=state.QUARANTINED) | Q(state=state.RESOLVED) & ~Q(refused_urls=[])
     if not Notification.objects.filter(left, pk=notification_id).update(state=state.RECEIVED, reason=""):
         return False
+    app = ApplicationInformation.objects.get(notification=notification_id)
+    if not Notification.objects.filter(application_information=app, state=state.QUARANTINED).exists():
+        alerts.end(set_aside_key(app), now=now)
     transaction.on_commit(lambda: wake([notification_id]), robust=True)
     return True
 

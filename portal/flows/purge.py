@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Length
 
 from espi import archive
-from espi.models import AuthorizationRequest, FetchJob
+from espi.models import AuthorizationRequest, FetchJob, Notification
 from portal.flows import budgets
 from portal.models import UtilityVisit
 
@@ -30,6 +30,7 @@ def purge(now: datetime) -> dict[str, int]:
         "document_parts": parts,
         "calls": budgets.forget(now),
         "jobs": jobs(now),
+        "notifications": notifications(now),
     }
 
 
@@ -40,6 +41,12 @@ def jobs(now: datetime) -> int:
     while some := list(FetchJob.objects.filter(**ended).values_list("pk", flat=True)[:AT_ONCE]):
         gone += FetchJob.objects.filter(pk__in=some).delete()[1].get("espi.FetchJob", 0)
     return gone
+
+
+def notifications(now: datetime) -> int:
+    """Delete notifications that were understood long ago; what was set aside stays, for staff."""
+    understood = {"state": Notification.State.RESOLVED, "received_at__lt": now - JOBS_KEPT_FOR}
+    return Notification.objects.filter(**understood).delete()[1].get("espi.Notification", 0)
 
 
 def _over(now: datetime) -> QuerySet[AuthorizationRequest]:

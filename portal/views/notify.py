@@ -35,6 +35,9 @@ def accept(request: HttpRequest, slug: str, secret: str, channel: Notification.C
         app = notify.registration(slug, secret)
         if app is None:
             raise Http404
+        if not notify.may_post(app, source_address(request)):
+            log.warning("notification of %s refused: it comes from elsewhere", app.utility)
+            return HttpResponse(status=403)
         if is_coded(request):
             return HttpResponse(status=400)
         body = read(request)
