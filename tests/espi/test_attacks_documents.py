@@ -565,7 +565,8 @@ HOSTILE_TEXTS = (
     "1_000", "\u0663", "0x10", "true", "1900-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01", "\ud7ff\ufffd", "'; --",
     "<b>&", "../" * 50, "x" * 10_000, "=1+1", " \n\t ", "2147483648000", "-2208988800", "4102444800",
 )  # fmt: skip
-COMPOSED = sorted((Path(__file__).resolve().parents[1] / "samples" / "espi" / "xml").glob("*.xml"))
+XML = Path(__file__).resolve().parents[1] / "samples" / "espi" / "xml"
+COMPOSED = [path for path in sorted(XML.glob("*.xml")) if not path.stem.endswith("cut-short")]
 
 
 def mutated(content, random):
@@ -582,8 +583,6 @@ def mutated(content, random):
 @pytest.mark.parametrize("path", COMPOSED, ids=lambda path: path.stem.removeprefix("composed__"))
 def test_d08_whatever_is_written_where_a_number_or_a_link_should_be_a_document_is_read_or_refused(held, path):
     content = path.read_bytes()
-    if path.stem.endswith("cut-short"):
-        pytest.skip("there is nothing to change in what cannot be read")
     for seed in range(8):
         with transaction.atomic():
             try:
