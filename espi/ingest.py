@@ -453,8 +453,8 @@ class _Ingest:
             publication=self._publication(block.entry),
             document_id=self.document.pk,
         )
-        for days, singles in pieces:
-            self.batch.add(days, singles)
+        for days, singles, changes in pieces:
+            self.batch.add(days, singles, changes)
             if self.batch.size > _CELLS_AT_ONCE:
                 self._write()
 

@@ -134,19 +134,18 @@ class Change(NamedTuple):
 
 def cut(
     columns: Columns, *, meter_reading_id: int, zone: ZoneInfo, publication: Publication, document_id: int | None
-) -> Iterator[tuple[list[Day], list[Single]]]:
+) -> Iterator[tuple[list[Day], list[Single], list[Change]]]:
     """The readings of a block (durations known, values integers) as rows, cut at the midnights of `zone`.
 
-    They come in pieces of bounded size, however thinly readings are spread over days; a row may come in two pieces.
+    They come in pieces of bounded size, however thinly readings are spread over days; a row may come in two pieces. The
+    changes are what a row no longer shows: the block said two things of one time.
     """
     if not columns.starts:
         return
     cutter = _Cutter(columns, meter_reading_id, zone, publication, document_id)
-    if columns.starts[0] > columns.starts[-1]:
-        cutter.turn()
     for _ in cutter.run():
-        yield cutter.days, cutter.singles
-        cutter.days, cutter.singles = [], []
+        yield cutter.days, cutter.singles, cutter.changes
+        cutter.days, cutter.singles, cutter.changes = [], [], []
 
 
 class _Cutter:
@@ -172,21 +171,28 @@ class _Cutter:
         ]
         self.days: list[Day] = []
         self.singles: list[Single] = []
-
-    def turn(self) -> None:
-        """Newest first becomes oldest first."""
-        self.starts, self.durations = self.starts[::-1], self.durations[::-1]
-        self.columns = [column and column[::-1] for column in self.columns]
+        self.changes: list[Change] = []
 
     def run(self) -> Iterator[None]:
-        """Fill `days` and `singles`; each step is a piece."""
-        step, size = self.durations[0], len(self.starts)
-        first = self.starts[0]
-        is_regular = step >= _SHORTEST and self.durations.count(step) == size
-        if is_regular and self.starts == list(range(first, first + size * step, step)):
+        """Fill `days`, `singles` and `changes`; each step is a piece."""
+        step = self.durations[0]
+        if self.starts[0] > self.starts[-1] and self._is_run(step, -step):
+            self._turn()
+        if self._is_run(step, step):
             yield from self._runs(step)
         else:
             yield from self._scattered()
+
+    def _is_run(self, duration: int, step: int) -> bool:
+        """Whether all readings are as long as that, and each starts `step` after the one before."""
+        first, size = self.starts[0], len(self.starts)
+        is_regular = duration >= _SHORTEST and self.durations.count(duration) == size
+        return is_regular and self.starts == list(range(first, first + size * step, step))
+
+    def _turn(self) -> None:
+        """Newest first becomes oldest first."""
+        self.starts, self.durations = self.starts[::-1], self.durations[::-1]
+        self.columns = [column and column[::-1] for column in self.columns]
 
     def _runs(self, step: int) -> Iterator[None]:
         """Readings without gap: a slice per local day."""
@@ -232,21 +238,36 @@ class _Cutter:
                     yield
                     rows, cells = {}, slots
                 rows[day, step] = self._day(day, step, low, [column and [None] * slots for column in self.columns])
-            for target, column in zip(rows[day, step].columns, self.columns, strict=True):
-                if column and target is not None:
-                    target[(start - low) // step] = column[index]
+            self._put(index, rows[day, step], (start - low) // step)
         self.days += rows.values()
         yield
+
+    def _put(self, index: int, row: Day, slot: int) -> None:
+        """A reading into its element. What the block says of that time already is weighed against it, and not forgotten."""
+        if row.values[slot] is not None:
+            new = self._said(index)
+            old = Said._make((*(column[slot] if column else None for column in row.columns), *new[6:]))
+            is_held = holds(new, old)
+            if differs(old, new):
+                lost, held = (old, new) if is_held else (new, old)
+                self.changes.append(Change(row.meter_reading_id, self.starts[index], row.interval_length, lost, held))
+            if not is_held:
+                return
+        for target, column in zip(row.columns, self.columns, strict=True):
+            if column and target is not None:
+                target[slot] = column[index]
 
     def _day(self, day: date, step: int, low: int, parts: list[Any]) -> Day:
         key = (self.meter_reading_id, day, step)
         return Day(*key, low, tuple(parts), self.publication.at, self.document_id, self.publication.is_told)
 
     def _single(self, index: int, day: date) -> None:
-        content = [column[index] if column else None for column in self.columns]
-        said = Said._make((*content, self.publication.at, self.document_id))
-        start, duration = self.starts[index], self.durations[index]
+        start, duration, said = self.starts[index], self.durations[index], self._said(index)
         self.singles.append(Single(self.meter_reading_id, start, duration, day, said, self.publication.is_told))
+
+    def _said(self, index: int) -> Said:
+        content = [column[index] if column else None for column in self.columns]
+        return Said._make((*content, self.publication.at, self.document_id))
 
     def _day_of(self, start: int) -> tuple[date, int, int]:
         day = datetime.fromtimestamp(start, self.zone).date()

@@ -72,8 +72,10 @@ class Batch:
         self.changes: list[Change] = []
         self.size = 0  # cells, roughly: what decides when to write
 
-    def add(self, days: Iterable[Day], singles: Iterable[Single]) -> None:
-        """Take rows of one block."""
+    def add(self, days: Iterable[Day], singles: Iterable[Single], changes: Sequence[Change] = ()) -> None:
+        """Take rows of one block, and what it said besides of the same times."""
+        self.changes += changes
+        self.size += 10 * len(changes)
         for day in days:
             known = self.days.get(day.key)
             self.size += len(day.values)

@@ -9,6 +9,7 @@ import pytest
 import utilities
 from espi import ingest, links, marks, models, resources, usage, zones
 from espi.dialect import HUNDRED_CUBIC_FEET, Dialect
+from espi.enums import PROVISIONAL
 from espi.models import ApplicationInformation
 from portal.models import User
 from tests.espi import documents
@@ -297,6 +298,33 @@ def test_of_two_readings_of_one_time_in_one_document_the_last_holds_and_the_firs
     why = "it is told twice, and differently (the last one was taken)"
     assert document.summary["remarks"] == [{"what": "reading", "why": why, "count": 1}]
     assert (document.summary["stored"], document.summary["revised"]) == (1, 0)
+
+
+@pytest.mark.parametrize("hours", [[0, 0, 1], [1, 0, 0]])
+@pytest.mark.parametrize("length", [3600, 3601])
+def test_of_two_readings_of_one_time_in_one_block_the_last_holds_and_the_first_is_kept_and_counted(
+    subscription, hours, length
+):
+    values = {0: iter((617, 586)), 1: iter((9,))}
+    readings = [reading(MIDNIGHT + 7200 * hour, next(values[hour]), length) for hour in hours]
+    document = store(subscription, documents.feed(block(readings)))
+    revision = models.IntervalRevision.objects.get()
+    assert (revision.start, revision.old_value, revision.new_value) == (MIDNIGHT, 617, 586)
+    assert amounts() == {(72, 1): 586 + 9}
+    why = "it is told twice, and differently (the last one was taken)"
+    assert document.summary["remarks"] == [{"what": "reading", "why": why, "count": 1}]
+
+
+def test_a_provisional_reading_after_a_checked_one_in_one_block_does_not_hold(subscription):
+    readings = [reading(MIDNIGHT, 617, quality=17), reading(MIDNIGHT, 586, quality=int(PROVISIONAL))]
+    store(subscription, documents.feed(block(readings)))
+    revision = models.IntervalRevision.objects.get()
+    assert (amounts(), revision.old_value, revision.new_value) == ({(72, 1): 617}, 586, 617)
+
+
+def test_what_is_told_twice_alike_in_one_block_is_not_counted(subscription):
+    document = store(subscription, documents.feed(block([reading(MIDNIGHT, 5), reading(MIDNIGHT, 5)])))
+    assert (document.summary["remarks"], document.summary["stored"]) == ([], 1)
 
 
 def test_what_is_told_twice_alike_is_not_counted(subscription):
