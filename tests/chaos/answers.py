@@ -93,7 +93,7 @@ def fetch_page(world: World, browser: Any, words: str) -> bool:
     return words in browser.text
 
 
-@experiment("F30", kind="answers")
+@experiment("F30")
 def fails_for_a_while(world: World) -> dict[str, Any]:
     """A utility that fails for a while is left alone but for a probe; nobody must reconnect; work returns without a burst."""
     from portal.models import Circuit
@@ -173,7 +173,7 @@ def breaks_off(world: World) -> dict[str, Any]:
     return found | invariants.hold(world, connected, since)
 
 
-@experiment("F33")
+@experiment("F33", kind="answers")
 def something_else(world: World) -> dict[str, Any]:
     """A page, nothing, or half a document instead of data is a failure in words, and never counts as data."""
     from portal.flows import fetch

@@ -21,7 +21,7 @@ from tests.journeys.customers import ESSEX
 REPUBLISHED_IN = 60.0  # seconds
 
 
-@experiment("F09", kind="broker")
+@experiment("F09")
 def restarted_empty(world: World) -> dict[str, Any]:
     """Valkey comes back empty with a hundred jobs queued: every one of them is published again and done."""
     since = time.time()
@@ -152,7 +152,7 @@ def five_restarts(world: World) -> dict[str, Any]:
     return {"consumes_after": took} | invariants.hold(world, [held], since)
 
 
-@experiment("F15")
+@experiment("F15", kind="broker")
 def delivered_again(world: World) -> dict[str, Any]:
     """A message that is delivered again while its job runs finds nothing to claim; the utility is asked once."""
     from portal.flows import fetch

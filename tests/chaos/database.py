@@ -17,7 +17,7 @@ from tests.journeys.customers import CECONY_V1, ESSEX
 AWAY = 30.0  # seconds
 
 
-@experiment("F17", kind="database")
+@experiment("F17")
 def crashed_during_ingest(world: World) -> dict[str, Any]:
     """PostgreSQL crashes while a file is stored: nothing of it is there afterwards, and then all of it."""
     from espi.models import Document
@@ -33,7 +33,7 @@ def crashed_during_ingest(world: World) -> dict[str, Any]:
     return {"documents_after_crash": again} | invariants.hold(world, [held], since)
 
 
-@experiment("F18")
+@experiment("F18", kind="database")
 def away_at_a_notification(world: World) -> dict[str, Any]:
     """A notification while PostgreSQL is away is answered 503, and not one row less or more stands for a 200."""
     from espi.models import Notification

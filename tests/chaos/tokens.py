@@ -25,7 +25,7 @@ def rotation(world: World, utility: str, value: str) -> None:
     store.close()
 
 
-@experiment("F35", kind="tokens")
+@experiment("F35")
 def fifty_meet_one_expired_token(world: World) -> dict[str, Any]:
     """Fifty jobs meet one token that has run out, as we know or as only the utility knows: one refresh, all finish."""
     since = time.time()
@@ -47,6 +47,30 @@ def fifty_meet_one_expired_token(world: World) -> dict[str, Any]:
     finally:
         with_many.stop()
     return found | invariants.hold(world, [held], since)
+
+
+@experiment("F36")
+def many_run_out_together(world: World) -> dict[str, Any]:
+    """Sixty tokens run out together: the budget of forty a minute holds, and a new customer is not kept waiting."""
+    browser = world.signed_in()
+    held = [world.connect(CECONY_V2, browser=browser, kinds=("billing",)) for _ in range(60)]
+    world.quiet(240)
+    since = time.time()
+    with world.frozen_workers():
+        expire(*held)
+        jobs = [job.pk for each in held for job in queue_for(each)]
+    time.sleep(5)
+    began = time.monotonic()
+    other = world.connect(ESSEX)
+    until(lambda: other.fetch_jobs.filter(kind="usage", state="done").exists(), 60, "the new customer has his data")
+    waited = round(time.monotonic() - began, 1)
+    took = world.quiet(240)
+    done = held[0].fetch_jobs.model.objects.filter(pk__in=jobs, state="done").count()
+    check(done == len(jobs), f"{done} of {len(jobs)} jobs are done")
+    calls = [row for row in invariants.token_calls(world, since) if row["utility"] == "cecony"]
+    check(len(calls) == 60 and {row["status"] for row in calls} == {200}, f"{len(calls)} token calls")
+    found = {"new_customer_after": waited, "done_after": round(took, 1)}
+    return found | invariants.hold(world, [other], since) | invariants.one_refresh_in_flight(world, since)
 
 
 @experiment("F37")
@@ -171,7 +195,7 @@ def our_own_secret_is_wrong(world: World) -> dict[str, Any]:
     return {"token_calls_meanwhile": calls, "done_after": round(took, 1)} | invariants.hold(world, held, since)
 
 
-@experiment("F41")
+@experiment("F41", kind="tokens")
 def token_runs_out_between_files(world: World) -> dict[str, Any]:
     """A 401 in the middle of five files: one refresh, and the rest is fetched from there."""
     since = time.time()

@@ -17,7 +17,7 @@ class Rule:
     """What happens to answers of requests whose target contains `part`, so many times.
 
     `how`: short (fewer bytes than announced), chunk (a chunk that is not finished), unframed (no length, and closed),
-    each after a share of the body; or trickle, the whole in so many seconds.
+    each after a share of the body; trickle, the whole in so many seconds; or repeat, its entries so many times over.
     """
 
     part: str
@@ -25,6 +25,7 @@ class Rule:
     times: int = 1
     share: float = 0.5
     seconds: float = 5.0
+    copies: int = 1
 
 
 class Wire:
@@ -119,6 +120,12 @@ def send_spoiled(client: socket.socket, answer: bytes, rule: Rule) -> None:
             client.sendall(body[len(body) * number // pieces : len(body) * (number + 1) // pieces])
             time.sleep(rule.seconds / pieces)
         return
+    if rule.how == "repeat" and b"</entry>" not in body:
+        client.sendall(answer)
+        return
+    if rule.how == "repeat":
+        send_repeated(client, head, body, rule.copies)
+        return
     part = body[: int(len(body) * rule.share)]
     if rule.how == "short":
         client.sendall(head + b"\r\n\r\n" + part)
@@ -129,3 +136,15 @@ def send_spoiled(client: socket.socket, answer: bytes, rule: Rule) -> None:
         plain += b"\r\nTransfer-Encoding: chunked"
         part = b"%x\r\n" % len(body) + part
     client.sendall(plain + b"\r\n\r\n" + part)
+
+
+def send_repeated(client: socket.socket, head: bytes, body: bytes, copies: int) -> None:
+    """The same document with its entries so many times, and its true length."""
+    first, last = body.index(b"<entry"), body.rindex(b"</entry>") + len(b"</entry>")
+    entries = body[first:last]
+    length = len(body) + (copies - 1) * len(entries)
+    plain = b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length:"))
+    client.sendall(plain + b"\r\nContent-Length: %d\r\n\r\n" % length + body[:first])
+    for _ in range(copies):
+        client.sendall(entries)
+    client.sendall(body[last:])

@@ -97,7 +97,7 @@ class World:
         self.directory = Path(tempfile.mkdtemp(prefix="portal-chaos-"))
         self.postgres = servers.Postgres(self.directory / "postgres", durable=False)
         self.valkey = servers.Valkey(self.directory / "valkey", durable=False)
-        web, sandbox, tls, wire = free_ports(4)
+        web, sandbox, tls, wire, self.mail_port = free_ports(5)
         self.place = Place(self.directory / "var", "127.0.0.1", web, sandbox, tls)
         self.wire = Wire(wire, sandbox)
         self.utility_url = f"http://localhost:{wire}"
@@ -121,6 +121,8 @@ class World:
             "DATABASE_URL": self.postgres.url,
             "REDIS_URL": self.valkey.url,
             "DJANGO_SETTINGS_MODULE": "portal.settings",
+            "EMAIL_URL": f"smtp://localhost:{self.mail_port}",  # nobody serves it unless an experiment does
+            "STAFF_EMAILS": "staff@example.com",
             "PYTHONPATH": str(ROOT),
         }
         os.environ.update(own | pace | keys.fresh())

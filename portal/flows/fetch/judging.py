@@ -1,5 +1,6 @@
 """Judging: what becomes of a job after an attempt. Reasons are written for people."""
 
+import errno
 import logging
 import random
 from collections.abc import Callable
@@ -236,6 +237,15 @@ ANSWERS = (
     standing.NotAnAuthorization,
 )
 
+
+def our_machine(error: OSError, job: FetchJob, now: datetime) -> Result:
+    """A disk without room is nobody's fault but ours, and costs the job no attempt."""
+    log.error("job %s met trouble of our machine: %s", job.pk, type(error).__name__, exc_info=error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return held_up(job, "We have no room for the file at the moment; we keep trying.", now)
+    return later(job, f"A fault of ours ({type(error).__name__}); we try again.", now)
+
+
 JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]], ...] = (
     (client.NotReady, not_ready),
     (client.Throttled, throttled),
@@ -265,4 +275,5 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (oauth.UntrustedAddress, failed("The address is not one of this utility's. {}")),
     (oauth.TokenError, not_understood),
     (RevocationRefused, failed("We could not end the sharing on the utility's side. {}")),
+    (OSError, our_machine),
 )

@@ -1,0 +1,132 @@
+"""F51, F52, F57: large files, a full disk, a mail server that is away."""
+
+import shutil
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.chaos import invariants
+from tests.chaos.experiments import experiment
+from tests.chaos.work import ready
+from tests.chaos.world import World, check, until
+from tests.journeys.customers import CECONY_V1, ESSEX
+
+MOUNTED = 'mount -t tmpfs -o size=1m tmpfs "$1" && shift && exec "$@"'
+
+
+@experiment("F51")
+def large_files(world: World) -> dict[str, Any]:
+    """Ten files of 25 MB and two of 200 MB at once: no process grows beyond its limit, and all are stored."""
+    since = time.time()
+    world.wire.spoil("utilityapi.com/DataCustodian/espi/1_1/resource/Batch/Subscription", "repeat", times=4, copies=42)
+    browser = world.signed_in()
+    with world.frozen_workers():
+        held = [world.connect(ESSEX, browser=browser) for _ in range(2)]
+        held += [world.connect(CECONY_V1, browser=browser) for _ in range(10)]
+    took = world.quiet(420)
+    sizes = sorted(size for each in held for size in each.subscription.documents.values_list("size", flat=True))
+    large, medium = [s for s in sizes if s > 180_000_000], [s for s in sizes if 20_000_000 < s < 180_000_000]
+    check(len(large) == 2 and len(medium) == 10, f"files of {[size // 10**6 for size in sizes]} MB")
+    return {"largest_mb": sizes[-1] // 10**6, "took": round(took, 1)} | invariants.hold(world, held, since)
+
+
+@experiment("F52")
+def disk_is_full(world: World) -> dict[str, Any]:
+    """While there is no room for a download its job waits with all its attempts, and the site works on."""
+    from django.conf import settings
+
+    since = time.time()
+    unshare = shutil.which("unshare")
+    check(unshare, "a small disk cannot be made here: there is no unshare")
+    for worker in world.workers:
+        worker.stop()
+    directory = Path(settings.PRIVATE_DIR)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    small = world.program("small", like="downloads")
+    within = [str(unshare), "--user", "--map-root-user", "--mount", "/bin/sh", "-c", MOUNTED, "sh", str(directory)]
+    small.words = [*within, *small.words]
+    small.start()
+    held = world.connect(ESSEX)
+    job = held.fetch_jobs.get(kind="usage")
+    words = until(lambda: room(job), 60, f"the job meets the full disk: {small.text()[-300:]}")
+    page = requests.get(world.url("/"), timeout=10).status_code
+    time.sleep(5)
+    job.refresh_from_db()
+    check(job.state in ("due", "running") and job.attempts <= 1, f"it is {job.state} after {job.attempts} attempts")
+    check(page == 200, f"the site answered {page}")
+    small.stop()
+    for worker in world.workers:
+        worker.start()
+    world.quiet(90)
+    return {"says": words, "page": page} | invariants.hold(world, [held], since)
+
+
+def room(job: Any) -> str:
+    """What the job says once it has met the full disk."""
+    job.refresh_from_db()
+    return str(job.reason) if "no room" in job.reason else ""
+
+
+@experiment("F57", kind="resources")
+def mail_server_is_away(world: World) -> dict[str, Any]:
+    """While the mail server is away what is to be mailed waits; when it is back it is mailed, once."""
+    from portal.celery import app
+    from portal.flows import alerts
+    from portal.models import StaffAlert
+
+    held = ready(world, ESSEX)
+    subject = f"An experiment of {time.time_ns()}"
+    alerts.begin(subject, subject, "Nothing is wrong.", now=datetime.now(UTC))
+    alert = StaffAlert.objects.get(key=subject)
+    for _ in range(3):
+        app.send_task("portal.tasks.watch")
+    time.sleep(4)
+    alert.refresh_from_db()
+    check(alert.mailed_at is None, "it counts as mailed although nobody took it")
+    with mail_server(world.mail_port) as received:
+        for _ in range(6):
+            app.send_task("portal.tasks.watch")
+        until(lambda: [each for each in received if subject in each], 30, "it is mailed")
+        time.sleep(3)
+    copies = sum(1 for each in received if subject in each)
+    check(copies == 1, f"it was mailed {copies} times")
+    alert.refresh_from_db()
+    check(alert.mailed_at is not None, "it does not count as mailed")
+    return {"mailed": copies} | invariants.nobody_is_asked_to_reconnect(world, [held])
+
+
+class Mail(socketserver.StreamRequestHandler):
+    """Takes every message, as a mail server does."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        while line := self.rfile.readline():
+            word = line.strip().upper()[:4]
+            if word == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                text = b"".join(iter(lambda: self.rfile.readline().removeprefix(b".."), b".\r\n"))
+                self.server.received.append(text.decode("utf-8", "replace").replace("\r\n ", " "))  # type: ignore[attr-defined]
+            self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 fine\r\n")
+            if word == b"QUIT":
+                return
+
+
+@contextmanager
+def mail_server(port: int) -> Iterator[list[str]]:
+    """A mail server on this machine; what it has received."""
+    socketserver.ThreadingTCPServer.allow_reuse_address = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), Mail) as server:
+        server.daemon_threads = True
+        server.received = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.received  # type: ignore[attr-defined]
+        finally:
+            server.shutdown()
