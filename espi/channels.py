@@ -45,11 +45,21 @@ class Channel:
 class Channels:
     """Finds the rows that the resources of one document belong to."""
 
-    def __init__(self, subscription: models.Subscription, directory: links.Directory, time_zone: str | None) -> None:
-        """`time_zone` is the caller's word for all usage points. Raises zones.UnknownTimeZone."""
+    def __init__(
+        self,
+        subscription: models.Subscription,
+        directory: links.Directory,
+        time_zone: str | None,
+        write_waiting: Callable[[], None],
+    ) -> None:
+        """`time_zone` is the caller's word for all usage points. Raises zones.UnknownTimeZone.
+
+        `write_waiting` writes the rows of this document that wait: before rows are compared, rescaled or merged.
+        """
         if time_zone:
             zones.zone(time_zone)
         self.subscription, self.directory, self.time_zone = subscription, directory, time_zone
+        self._write_waiting = write_waiting
         self._usage_points: dict[str, models.UsagePoint] = {}
         self._zones: dict[str, str] = {}
         self._channels: dict[tuple[int, str], Channel] = {}
@@ -157,6 +167,7 @@ class Channels:
 
     def _reveal(self, point: models.UsagePoint, known: Channel, kind: resources.ReadingType, found: Channel) -> None:
         """What was kept until its ReadingType came is of a channel that has a history already."""
+        self._write_waiting()
         _explain(known.row, kind)
         names = {name: found.row for name, row in self._ids(point).items() if row == known.row}
         merging.merge(found.row, known.row)
@@ -164,16 +175,11 @@ class Channels:
         self._channels.pop((point.pk, known.row.channel), None)
         self._namesakes.clear()
 
-    def fit(
-        self, channel: Channel, values: Sequence[int | Decimal], multiplier: int, before_refining: Callable[[], None]
-    ) -> Sequence[int]:
-        """The values as integers at the channel's multiplier, which is made finer if it has to be.
-
-        `before_refining` writes all rows that wait: what is stored is then rescaled. Raises NotStorable.
-        """
+    def fit(self, channel: Channel, values: Sequence[int | Decimal], multiplier: int) -> Sequence[int]:
+        """The values as integers at the channel's multiplier, which is made finer if it has to be. Raises NotStorable."""
         found = packing.scaled(values, multiplier - channel.multiplier)
         if found is None:
-            before_refining()
+            self._write_waiting()
             finer = min(channel.multiplier, packing.fitting_multiplier(values, multiplier))
             merging.refine(channel.row, finer)
             found = packing.scaled(values, multiplier - channel.multiplier)
@@ -286,13 +292,28 @@ class Channels:
             channel = self._named(point, name, source, known if ordinal == 1 else None)
             others = self._spans[channel.row.pk]
             own = short(source.meter_reading_id)
-            if any(_overlap(span, other) for key, other in others.items() if key != own):
+            is_overlapped = any(_overlap(span, other) for key, other in others.items() if key != own)
+            if is_overlapped and self._are_two(channel, source, columns):
                 continue
             if not (
                 known is None and self.directory.dialect.is_per_meter and _is_another_meters(channel, source, columns)
             ):
                 return channel
         raise NotStorable("more meters of one kind than can be told apart")
+
+    def _are_two(self, channel: Channel, source: links.Source, columns: resources.Columns) -> bool:
+        """Whether two ids of this document that tell of the same days are two meters.
+
+        Where ids are meters, they are. Elsewhere one quantity may come under an id per window, and windows may overlap, or
+        under one per length of its readings: then enough readings of the same times agree, or there are none.
+        """
+        if self.directory.dialect.is_per_meter:
+            return True
+        self._write_waiting()
+        pairs = _common(channel, source, columns)
+        telling = [pair for pair in pairs if any(pair)]
+        same = sum(one == other for one, other in telling)
+        return bool(pairs) and (same < _ENOUGH or same * 2 <= len(telling))
 
     def _named(self, point: models.UsagePoint, name: str, source: links.Source, known: Channel | None) -> Channel:
         if (point.pk, name) in self._channels:
@@ -310,15 +331,20 @@ class Channels:
 
 def _is_another_meters(channel: Channel, source: links.Source, columns: resources.Columns) -> bool:
     """Whether most readings differ from those that the channel holds of the same times: a correction changes few."""
-    multiplier = (source.reading_type.power_of_ten_multiplier if source.reading_type else None) or 0
-    stored = _stored(channel, columns)
-    pairs = [
-        (stored[start], packing.quantity(value, multiplier))
-        for start, value in zip(columns.starts, columns.values, strict=True)
-        if start in stored and (stored[start] or value)
-    ]
+    pairs = [pair for pair in _common(channel, source, columns) if any(pair)]
     same = sum(one == other for one, other in pairs)
     return len(pairs) >= _ENOUGH and same * 2 < len(pairs)
+
+
+def _common(channel: Channel, source: links.Source, columns: resources.Columns) -> list[tuple[Decimal, Decimal]]:
+    """Quantities of the same times: what the channel holds, and what is said now."""
+    multiplier = (source.reading_type.power_of_ten_multiplier if source.reading_type else None) or 0
+    stored = _stored(channel, columns)
+    return [
+        (stored[start], packing.quantity(value, multiplier))
+        for start, value in zip(columns.starts, columns.values, strict=True)
+        if start in stored
+    ]
 
 
 def _stored(channel: Channel, columns: resources.Columns) -> dict[int, Decimal]:
@@ -367,8 +393,9 @@ def _is_untold(row: models.MeterReading) -> bool:
 
 def _explain(row: models.MeterReading, kind: resources.ReadingType) -> None:
     """Say of a channel what it measures. What is here already was written at the ReadingType's multiplier too."""
+    known = row.reading_type.power_of_ten_multiplier if row.pk else 0
     row.reading_type = reading_type(kind)
-    row.power_of_ten_multiplier += kind.power_of_ten_multiplier or 0
+    row.power_of_ten_multiplier += (kind.power_of_ten_multiplier or 0) - known
     row.is_register = kind.accumulation_behaviour in enums.REGISTERS
     row.save()
 

@@ -241,7 +241,7 @@ class _Ingest:
         self.document, self.rules = document, rules
         self.directory = links.Directory(rules.dialect)
         assert document.subscription is not None
-        self.channels = Channels(document.subscription, self.directory, rules.dialect.time_zone)
+        self.channels = Channels(document.subscription, self.directory, rules.dialect.time_zone, self._write)
         self.batch = storage.Batch(document.pk)
         self.written = storage.Written()
         self.said: Counter[str] = Counter()
@@ -494,7 +494,7 @@ class _Ingest:
         return replace(columns, qualities=[int(PROVISIONAL)] * len(columns.starts))
 
     def _scaled(self, columns: resources.Columns, channel: Channel, multiplier: int) -> resources.Columns:
-        values = self.channels.fit(channel, columns.values, multiplier, self._write)
+        values = self.channels.fit(channel, columns.values, multiplier)
         columns = columns if values is columns.values else replace(columns, values=list(values))
         if _fit(columns.values) and _fit(columns.costs or ()):
             return columns

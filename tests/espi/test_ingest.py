@@ -246,11 +246,17 @@ def test_two_meters_of_one_service_are_two_channels_and_stay_so(subscription):
         head = [documents.local_time(), documents.usage_point(), documents.reading_type()]
         head += [documents.meter_reading(meter) for meter in meters]
         return documents.bare_feed(
-            *head, *[documents.hours(24, MIDNIGHT + day * 86400, href=meter) for meter in meters]
+            *head,
+            *[
+                documents.hours(
+                    24, MIDNIGHT + day * 86400, href=meter, value=lambda hour, meter=meter: hour * len(meter)
+                )
+                for meter in meters
+            ],
         )
 
-    store(subscription, content("A", "B"))
-    store(subscription, content("B", day=1))
+    store(subscription, content("A", "BB"))
+    store(subscription, content("BB", day=1))
     assert sorted((row.channel[-2:], row.interval_blocks.count()) for row in channels().values()) == [
         ("#2", 2),
         ("=4", 1),
@@ -825,3 +831,76 @@ def test_the_tables_of_readings_can_be_partitioned_and_rows_moved_as_they_are(su
             cursor.execute("SELECT count(*) FROM part")
             assert cursor.fetchone() == (1,)
             cursor.execute("DROP TABLE parted")
+
+
+# --- Ids that turn out to be one channel, or two ------------------------------------------------------------------------
+
+OTHER_METER = f"{POINT}/MeterReading/M2"
+WH, MWH = f"{BASE}/ReadingType/1", f"{BASE}/ReadingType/2"
+
+
+def typed(*entries, multiplier=-3):
+    """A document with two ReadingTypes of one quantity: 1 counts whole watt-hours, 2 thousandths of them."""
+    types = (documents.reading_type(WH), documents.reading_type(MWH, powerOfTenMultiplier=multiplier))
+    return documents.bare_feed(documents.local_time(), *types, documents.usage_point(), *entries)
+
+
+def quantities():
+    """{start: quantity} of everything stored; raises where one time is there twice."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM start)::bigint, quantity FROM espi_reading")
+        found = cursor.fetchall()
+    assert len(dict(found)) == len(found)
+    return {start: int(quantity) for start, quantity in found}
+
+
+def test_rows_that_wait_are_written_before_their_channel_is_merged_and_rescaled(subscription):
+    later = MIDNIGHT + 86400
+    store(subscription, documents.bare_feed(documents.usage_point(), documents.hours(1, later, href=OTHER_METER)))
+    store(
+        subscription,
+        typed(
+            documents.meter_reading(METER, WH),
+            documents.meter_reading(OTHER_METER, MWH),
+            documents.hours(1, value=lambda _: 10),
+            documents.hours(1, later + 3600, href=OTHER_METER, value=lambda _: 5000),
+        ),
+    )
+    assert quantities()[MIDNIGHT] == 10
+    assert quantities()[later + 3600] == 5
+
+
+def test_a_type_that_told_only_its_scale_is_not_scaled_twice_when_it_tells_the_rest(subscription):
+    partly = documents.entry(espi_type("<powerOfTenMultiplier>3</powerOfTenMultiplier>"), WH)
+    head = (documents.usage_point(), documents.meter_reading())
+    store(subscription, documents.bare_feed(partly, *head, documents.hours(1, value=lambda _: 10)))
+    whole = documents.reading_type(powerOfTenMultiplier=3)
+    store(
+        subscription,
+        documents.bare_feed(whole, *head, documents.hours(1, MIDNIGHT + 3600, value=lambda _: 10)),
+    )
+    assert quantities() == {MIDNIGHT: 10_000, MIDNIGHT + 3600: 10_000}
+
+
+def espi_type(inner):
+    return documents.espi("ReadingType", inner)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 0, 1), (1, 2, 0)])
+def test_windows_of_one_quantity_are_one_channel_in_whatever_order_their_blocks_stand(subscription, order):
+    blocks = (
+        documents.hours(24),
+        documents.hours(24, MIDNIGHT + 2 * 86400),
+        documents.hours(48, href=OTHER_METER, value=lambda index: 100 + index % 24),
+    )
+    head = (documents.meter_reading(METER, WH), documents.meter_reading(OTHER_METER, WH))
+    store(subscription, typed(*head, *(blocks[each] for each in order)))
+    assert len(quantities()) == 72
+    assert models.MeterReading.objects.count() == 1
+
+
+def test_two_meters_of_one_quantity_that_tell_otherwise_of_the_same_hours_stay_two(subscription):
+    head = (documents.meter_reading(METER, WH), documents.meter_reading(OTHER_METER, WH))
+    store(subscription, typed(*head, documents.hours(24), documents.hours(24, href=OTHER_METER, value=lambda _: 7)))
+    totals = [sum(each.values) for each in models.IntervalBlock.objects.order_by("meter_reading")]
+    assert totals == [sum(range(100, 124)), 7 * 24]

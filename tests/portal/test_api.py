@@ -6,7 +6,6 @@ import logging
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from uuid import uuid4
 
 import pytest
 from django.db import OperationalError
