@@ -533,6 +533,9 @@ class _Ingest:
             self.remarks["reading", "it is told twice, and differently (the last one was taken)"] = (
                 self.written.contradicted
             )
+        if unclear := self.directory.unclear_types():
+            why = "several share one id, and not one for each meter reading (their readings are kept without a unit)"
+            self.remarks["ReadingType", why] += unclear
         for what, why in self.channels.contradictions():
             self.remarks[what, why] += 1
         for said, name in self.channels.clocks():

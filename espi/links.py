@@ -55,6 +55,7 @@ class Directory:
         self.usage_points: dict[str, resources.UsagePoint] = {}
         self.meter_readings: dict[tuple[str, str], tuple[str, int]] = {}  # -> ReadingType id, rank among its users
         self.reading_types: dict[str, list[resources.ReadingType]] = {}
+        self._written: dict[str, list[resources.ReadingType]] = defaultdict(list)  # with those that come again
         self.local_times: list[resources.LocalTimeParameters] = []
         self._series: dict[str, int] = {}
         self._of_block_link: dict[str, tuple[str, str]] = {}
@@ -100,7 +101,7 @@ class Directory:
         if point and not is_final and not self._is_told(point):
             return None
         point = self._also.get(point, point)
-        kind = self._reading_type(*type_key) or self._own_type(block.entry)
+        kind = self._reading_type(*type_key, is_final=is_final) or self._own_type(block.entry, is_final=is_final)
         kind = kind if kind and kind.uom is not None else hinted or kind
         if kind and point:
             return Source(point, meter_reading, self._restated(kind, point), self._series.get(meter_reading, 1))
@@ -144,15 +145,40 @@ class Directory:
     def _learn_reading_type(self, kind: resources.ReadingType) -> None:
         key = kind.entry.segment("ReadingType") or kind.entry.resource_id
         known = self.reading_types.setdefault(key, [])
-        if not any(replace(kind, entry=each.entry) == each for each in known):
+        same = next((each for each in known if replace(kind, entry=each.entry) == each), None)
+        if same is None:
             known.append(kind)
         if len(known) > _MOST_OF_ONE_ID:
             raise DocumentRefused(f"The file gives more than {_MOST_OF_ONE_ID} reading types one id.")
+        if len(self._written[key]) < _MOST_METER_READINGS:
+            self._written[key].append(same or kind)
 
-    def _reading_type(self, key: str, rank: int = 0) -> resources.ReadingType | None:
-        """The ReadingType of that id. Where several share one id, its MeterReadings take them in order."""
-        known = self.reading_types.get(key)
-        return known[min(rank, len(known) - 1)] if known else None
+    def _reading_type(self, key: str, rank: int = 0, *, is_final: bool) -> resources.ReadingType | None:
+        """The ReadingType of that id; None while a later entry could tell more, or where nobody can tell which it is.
+
+        Where different ones share one id, its MeterReadings take them in the order in which they are written.
+        """
+        known = self.reading_types.get(key, [])
+        if self._are_different(known):
+            fitting = self._fitting(key)
+            return fitting[rank] if is_final and rank < len(fitting) else None
+        is_early = not is_final and self.dialect.usage_points == "address" and rank >= len(self._written.get(key, ()))
+        return None if is_early or not known else known[min(rank, len(known) - 1)]
+
+    def unclear_types(self) -> int:
+        """Ids that several ReadingTypes share of which nobody can tell whose they are; after the whole document."""
+        shared = (key for key, known in self.reading_types.items() if self._are_different(known))
+        return sum(bool(self._users[key]) and not self._fitting(key) for key in shared)
+
+    def _fitting(self, key: str) -> list[resources.ReadingType]:
+        """The ReadingTypes of one id, one for each MeterReading that names it; empty where their numbers differ."""
+        each = (self._written[key], self.reading_types[key])
+        return next((kinds for kinds in each if len(kinds) == self._users[key]), [])
+
+    @staticmethod
+    def _are_different(kinds: list[resources.ReadingType]) -> bool:
+        """Whether they give numbers different meanings."""
+        return len(kinds) > 1 and len({(identity(each), each.power_of_ten_multiplier or 0) for each in kinds}) > 1
 
     def _learn_meter_reading(self, entry: resources.Entry) -> None:
         key = (self.written_usage_point(entry), entry.segment("MeterReading") or entry.resource_id)
@@ -177,8 +203,9 @@ class Directory:
             known = same[0] if len(same) == 1 else known
         return point or known[0], meter_reading or known[1], self.meter_readings.get(known, ("", 0))
 
-    def _own_type(self, entry: resources.Entry) -> resources.ReadingType | None:
-        found = (self._reading_type(resources.segment(href, "ReadingType")) for href in entry.related_hrefs)
+    def _own_type(self, entry: resources.Entry, *, is_final: bool) -> resources.ReadingType | None:
+        keys = (resources.segment(href, "ReadingType") for href in entry.related_hrefs)
+        found = (self._reading_type(key, is_final=is_final) for key in keys)
         return next((kind for kind in found if kind), None)
 
     def _hinted(self, block: resources.IntervalBlock) -> resources.ReadingType | None:
@@ -198,7 +225,8 @@ class Directory:
     def _fallback(self, point: str) -> resources.ReadingType | None:
         """What numbers mean that no link explains: the document's only ReadingType, or the dialect's unit."""
         if len(self.reading_types) == 1:
-            return next(iter(self.reading_types.values()))[0]
+            (known,) = self.reading_types.values()
+            return None if self._are_different(known) else known[0]
         is_decimal = self.dialect.interval_values == "decimal_kwh"
         return _type_of(self.dialect.link_units["KWH"]) if is_decimal and not self._is_other_service(point) else None
 

@@ -214,6 +214,36 @@ def test_a_code_that_does_not_apply_says_no_more_than_one_that_is_absent(subscri
     assert links.identity(resources.ReadingType(uom=0)) == "uom=0"
 
 
+def shared_id(*units, are_types_last=False):
+    """A MeterReading per unit, each with a ReadingType; all ReadingTypes have one id."""
+    parts, kinds = [], []
+    for number, uom in enumerate(units):
+        meter = f"{POINT}/MeterReading/{number}"
+        kinds.append(documents.reading_type(uom=uom))
+        parts += [] if are_types_last else kinds[-1:]
+        parts += [documents.meter_reading(meter), day_of(number + 1)(meter)]
+        parts += kinds[-1:] if are_types_last else []
+    return service(*parts)
+
+
+@pytest.mark.parametrize("are_types_last", [False, True])
+def test_of_reading_types_with_one_id_each_meter_reading_has_its_own(subscription, are_types_last):
+    upload = Dialect(usage_points="address")
+    store(subscription, shared_id(72, 73, 73, 169, are_types_last=are_types_last), dialect=upload)
+    found = models.IntervalBlock.objects.values_list("total", "meter_reading__reading_type__uom")
+    assert sorted(found) == [(24, 72), (48, 73), (72, 73), (96, 169)]
+
+
+def test_the_unit_of_readings_is_not_guessed_where_reading_types_of_one_id_are_not_one_for_each(subscription):
+    kinds = (documents.reading_type(uom=72), documents.reading_type(uom=169))
+    meters = [f"{POINT}/MeterReading/{number}" for number in range(3)]
+    blocks = [part for meter in meters for part in (documents.meter_reading(meter), day_of(5)(meter))]
+    document = store(subscription, service(*kinds, *blocks))
+    assert {row.reading_type.uom for row in models.MeterReading.objects.all()} == {None}
+    why = "several share one id, and not one for each meter reading (their readings are kept without a unit)"
+    assert document.summary["remarks"] == [{"what": "ReadingType", "why": why, "count": 1}]
+
+
 # --- How long a reading lasts -----------------------------------------------------------------------------------------
 
 
