@@ -74,11 +74,10 @@ class Channels:
         In order: the zone its days are in already, the caller's, the document's, the subscription's. Raises OtherTimeZone.
         """
         if usage_point_id not in self._zones:
-            found = (
-                self._kept_zone(usage_point_id)
-                or self.time_zone
-                or zones.name_of(self.directory.local_times_of(usage_point_id))
-            )
+            found = self._kept_zone(usage_point_id) or self.time_zone
+            if not found and not is_final and self.directory.awaits_local_time(usage_point_id):
+                return None
+            found = found or zones.name_of(self.directory.local_times_of(usage_point_id))
             if not found and not is_final:
                 return None
             self._zones[usage_point_id] = found or self.subscription.time_zone

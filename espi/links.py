@@ -57,6 +57,7 @@ class Directory:
         self.reading_types: dict[str, list[resources.ReadingType]] = {}
         self._written: dict[str, list[resources.ReadingType]] = defaultdict(list)  # with those that come again
         self.local_times: list[resources.LocalTimeParameters] = []
+        self._clocks: set[str] = set()  # the addresses of these
         self._series: dict[str, int] = {}
         self._of_block_link: dict[str, tuple[str, str]] = {}
         self._users: Counter[str] = Counter()  # how many MeterReadings name a ReadingType
@@ -72,6 +73,7 @@ class Directory:
                 self._learn_reading_type(resource)
             case resources.LocalTimeParameters():
                 self.local_times.append(resource)
+                self._clocks.add(resource.entry.self_href)
             case resources.MeterReading():
                 self._learn_meter_reading(resource.entry)
                 if resource.series > 1:
@@ -122,6 +124,12 @@ class Directory:
         related = said.entry.related_hrefs if said else ()
         own = [each for each in self.local_times if each.entry.self_href and each.entry.self_href in related]
         return own or self.local_times
+
+    def awaits_local_time(self, usage_point_id: str) -> bool:
+        """Whether the usage point's entry links to LocalTimeParameters that have not come so far."""
+        said = self.usage_points.get(usage_point_id)
+        related = said.entry.related_hrefs if said else ()
+        return any("LocalTimeParameters" in href and href not in self._clocks for href in related)
 
     def written_usage_point(self, entry: resources.Entry) -> str:
         """The usage point that an entry names, as the dialect knows them; "" where it names none."""

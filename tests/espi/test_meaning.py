@@ -479,6 +479,20 @@ def test_local_time_parameters_that_contradict_the_utilitys_zone_are_counted_for
     assert models.IntervalBlock.objects.get().local_date == DAY
 
 
+@pytest.mark.parametrize("is_last", [False, True])
+def test_the_clock_that_a_usage_point_links_to_is_its_clock_wherever_it_stands_in_the_file(subscription, is_last):
+    """Days, once cut, stay in their zone: another clock that comes first must not be taken."""
+    western = local_time(-28800).replace("LocalTimeParameters/1", "LocalTimeParameters/2")
+    kind = documents.espi("ServiceCategory", "<kind>0</kind>")
+    linked = documents.entry(documents.espi("UsagePoint", kind), POINT, related=[f"{BASE}/LocalTimeParameters/2"])
+    parts = [local_time(), linked, *series("A", day_of(5, MIDNIGHT + 3 * 3600)), western]
+    if not is_last:
+        parts = [parts[-1], *parts[:-1]]
+    store(subscription, documents.bare_feed(*parts))
+    assert point().time_zone == "America/Los_Angeles"
+    assert models.IntervalBlock.objects.get().local_date == DAY
+
+
 @pytest.mark.parametrize("said", [{}, {"start": "B60E", "end": ""}, {"tz": "", "dst": ""}], ids=str)
 def test_local_time_parameters_that_agree_or_cannot_be_read_are_not_counted(subscription, said):
     content = documents.bare_feed(local_time(**said), documents.usage_point(), *series("A", day_of(5)))
