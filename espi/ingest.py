@@ -258,6 +258,7 @@ class _Ingest:
         self.long: dict[
             tuple[int, int], int | None
         ] = {}  # durations of readings longer than a day, by channel and start
+        self.steps: dict[tuple[str, str, int], int] = {}  # of series whose readings say to last longer than they do
         self.is_partly_foreign = False
         self.beside = 0
         self.published_at: datetime | None = None
@@ -440,7 +441,7 @@ class _Ingest:
 
     def _store_block(self, block: resources.IntervalBlock, source: links.Source) -> None:
         kind = source.reading_type
-        columns = self._marked(block.entry, self._with_durations(block.columns, kind))
+        columns = self._marked(block.entry, self._with_durations(block.columns, source))
         channel = self.channels.channel(source, columns)
         self._note_long(channel, columns)
         # Blocks may come without their ReadingType (bulk files; PG&E's FB 19): what was said of the channel holds.
@@ -458,25 +459,38 @@ class _Ingest:
             if self.batch.size > _CELLS_AT_ONCE:
                 self._write()
 
-    def _with_durations(self, columns: resources.Columns, kind: resources.ReadingType | None) -> resources.Columns:
+    def _with_durations(self, columns: resources.Columns, source: links.Source) -> resources.Columns:
         """A reading that does not say how long it is is as long as its ReadingType says; of no length if nobody does.
 
         Amounts that follow each other faster than they say to last (duration 86400 with hourly starts) last until the
         next one: an hour is not counted in two readings.
         """
-        durations = columns.durations
+        kind, durations = source.reading_type, columns.durations
         if None in durations:
             length = (kind.interval_length if kind else None) or 0
             durations = [length if each is None else each for each in durations]
         longest = durations[0] or 0
-        if kind and _seem_to_overlap(columns.starts, longest) and _is_delta(kind):
-            step = _step(columns.starts)
-            if 0 < step < longest and durations.count(longest) == len(durations):
-                self.remarks["reading", "it lasts longer than until the next one (that time was taken)"] += len(
-                    durations
-                )
+        if kind and _is_delta(kind) and durations.count(longest) == len(durations):
+            step = self._true_step(columns.starts, longest, (source.usage_point_id, source.meter_reading_id, longest))
+            if step:
+                why = "it lasts longer than until the next one (that time was taken)"
+                self.remarks["reading", why] += len(durations)
                 durations = [step] * len(durations)
         return columns if durations is columns.durations else replace(columns, durations=durations)
+
+    def _true_step(self, starts: list[int], longest: int, series: tuple[str, str, int]) -> int:
+        """How long readings last that say to last longer than until the next one; 0 where they do not.
+
+        One alone, as a part of a block can be, is as long as those of its series that came before.
+        """
+        if len(starts) == 1:
+            return self.steps.get(series, 0)
+        step = _step(starts) if _seem_to_overlap(starts, longest) else 0
+        if not 0 < step < longest:
+            return 0
+        if len(self.steps) < _MOST_LONG:
+            self.steps[series] = step
+        return step
 
     def _note_long(self, channel: Channel, columns: resources.Columns) -> None:
         """A utility wrote the instant of its export as the start of every month: they are kept, and told."""

@@ -260,6 +260,23 @@ def test_readings_of_a_day_that_start_every_hour_last_an_hour(subscription, orde
     assert document.summary["remarks"] == [{"what": "reading", "why": why, "count": 24}]
 
 
+@pytest.mark.parametrize("is_one_block", [True, False])
+def test_an_hour_alone_after_hours_that_say_to_last_a_day_is_an_hour_too(subscription, is_one_block):
+    """A block is read in parts, of which one can be a single reading."""
+    hours = [reading(MIDNIGHT + 3600 * i, 100 + i, 86400) for i in range(23)]
+    last = reading(MIDNIGHT + 3600 * 23, 123, 86400, quality=17)
+    blocks = [block([*hours, last])] if is_one_block else [block(hours), block([last], name="2")]
+    store(subscription, documents.feed(*blocks))
+    row = models.IntervalBlock.objects.get()
+    assert (row.interval_length, row.count, row.total) == (3600, 24, sum(range(100, 124)))
+    assert not models.IntervalReading.objects.exists()
+
+
+def test_a_day_alone_without_hours_is_a_day(subscription):
+    store(subscription, documents.feed(block([reading(MIDNIGHT, 100, 86400)])))
+    assert models.IntervalBlock.objects.get().interval_length == 86400
+
+
 def test_rolling_demand_and_registers_may_overlap(subscription):
     rolling = lambda meter: block([reading(MIDNIGHT + 300 * i, i, 900) for i in range(12)], meter)  # noqa: E731
     document = store(subscription, service(*series("kw", rolling, uom=38, kind=8, accumulationBehaviour=6)))
