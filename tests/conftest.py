@@ -18,21 +18,15 @@ from portal.local import servers
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 HERE = Path(tempfile.mkdtemp(prefix="portal-tests-"))
 STARTED: list[servers.Server] = []
-OURS = "PORTAL_TESTS_OWN_SERVERS"  # names of the addresses that are a test run's own
 
 
 def start_servers() -> None:
-    """Ours, where none are given. pytest-xdist's workers inherit the addresses of whoever started them, and take their own."""
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        for name in filter(None, os.environ.get(OURS, "").split()):
-            os.environ.pop(name, None)
     for name, server in (("DATABASE_URL", servers.Postgres), ("REDIS_URL", servers.Valkey)):
         if not servers.given(name):
             started = server(HERE / server.name, durable=False)
             STARTED.append(started)
             started.start()
             os.environ[name] = started.url
-            os.environ[OURS] = f"{os.environ.get(OURS, '')} {name}"
 
 
 def stop_servers() -> None:
