@@ -9,7 +9,7 @@ from datetime import UTC, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from espi import models, resources
+from espi import models, numbers, resources
 from espi.channels import short
 from espi.dialect import Unit
 from espi.packing import Publication
@@ -18,6 +18,7 @@ from espi.said import Record
 _MONEY = ("bill_last_period", "bill_to_date", "cost_additional_last_period", "details")
 _CONSUMPTION = ("consumption", "consumption_multiplier", "consumption_uom")
 _SINGLE = ("currency", "quality", "status_timestamp", "commodity", "tariff_profile")
+_NO_END = 9999  # a year that stands for "no end"; no day comes after its last one
 _EXTRA = "extra."  # before the names of what else was said
 
 
@@ -102,9 +103,11 @@ def _until(said: resources.UsageSummary, zone: ZoneInfo) -> int | None:
     """
     if said.end is None or said.start is None:
         return None
+    if said.end.year >= _NO_END:
+        return None
     after = said.end + timedelta(days=1) if said.end.time() == time() else said.end
     seconds = int(after.replace(tzinfo=zone).timestamp()) - said.start
-    return seconds if seconds > 0 else None
+    return seconds if 0 < seconds < numbers.LONGEST else None
 
 
 def _same_bill(rows: Any, values: dict[str, Any]) -> list[models.UsageSummary]:

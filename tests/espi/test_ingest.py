@@ -685,6 +685,16 @@ def test_a_con_edison_v1_bill_ends_with_the_local_day_it_names(subscription):
     assert (found.currency, found.bill_last_period, found.resource_id) == (840, 13127000, "B0001")
 
 
+@pytest.mark.parametrize("end", ["9999-12-31", "2099-12-31"])
+def test_a_bill_that_ends_at_no_time_of_this_world_is_stored_without_an_end(subscription, end):
+    inner = f"""<billingPeriod><start>1765342800</start></billingPeriod><billToDate>{end}T00:00:00</billToDate>
+      <electricBilledAmount>131.27</electricBilledAmount>"""
+    href = f"{documents.V1_BASE}/ElectricPowerUsageSummary?electricPowerUsageSummaryId=B0001"
+    store(subscription, documents.bare_feed(documents.entry(documents.espi("UsageSummary", inner), href)), dialect=V1)
+    found = models.UsageSummary.objects.get()
+    assert (found.duration, found.bill_last_period) == (None, 13127000)
+
+
 @pytest.mark.parametrize(
     ("first", "last", "following"),
     [("2026-01-12", "2026-02-10", "2026-02-11"), ("2026-02-11", "2026-03-12", "2026-03-13")],
