@@ -63,6 +63,26 @@ def store(
     return "revised" if rows else "stored"
 
 
+def move(row: models.UsageSummary, point: models.UsagePoint) -> None:
+    """Let a bill belong to another usage point, as if its document had told it of that one."""
+    rows = _same_bill(models.UsageSummary.objects.filter(usage_point=point), vars(row))
+    if not rows:
+        row.usage_point = point
+        row.save(update_fields=["usage_point"])
+        return
+    kept, *others = rows
+    latest = max((kept, *others, row), key=lambda each: (each.published_at is not None, each.published_at))
+    record = _record(row)
+    for each in rows:
+        record = _record(each).merged(record)
+    for each in (*others, row):
+        each.delete()
+    for name, value in _columns(record, kept.currency if kept.currency is not None else row.currency).items():
+        setattr(kept, name, value)
+    kept.said_at, kept.document, kept.published_at = record.said_at, latest.document, latest.published_at
+    kept.save()
+
+
 def _values(said: resources.UsageSummary, zone: ZoneInfo) -> dict[str, Any]:
     values = {name: getattr(said, name) for name in (*_MONEY, *_CONSUMPTION, *_SINGLE, "start", "extra")}
     return values | {"resource_id": short(said.entry.resource_id), "duration": said.duration or _until(said, zone)}

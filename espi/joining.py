@@ -18,7 +18,7 @@ from enum import Enum
 
 from django.db.models import Q
 
-from espi import customers, merging, models, packing, said, usage_points
+from espi import bills, customers, merging, models, packing, said, usage_points
 from espi.models import ServicePlace, Succession
 
 Reason = Succession.Reason
@@ -265,6 +265,8 @@ def _merge(kept: models.UsagePoint, joined: models.UsagePoint) -> None:
     Succession.objects.filter(other=joined).update(other=kept)
     Succession.objects.filter(usage_point=joined, other=kept).delete()
     Succession.objects.filter(usage_point=kept, other=kept).delete()
+    for bill in joined.usage_summaries.all():
+        bills.move(bill, kept)
     merging.move_rows(models.UsagePoint, joined, kept)
     usage_points.store(said.Record(joined.said, joined.said_at), kept)
     _move_names(joined, kept)

@@ -5,14 +5,16 @@ ids of its usage points are the utility's own and outlive the authorization (PG&
 new, what they measured, and the customer data, may still tell (`espi.joining`): that shows when documents are stored.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import IO, BinaryIO, cast
 from urllib.parse import unquote
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 import utilities
-from espi import atom, customers, ingest, joining, links
+from espi import atom, customers, ingest, joining, links, merging
 from espi.channels import short
 from espi.models import Authorization, Document, Subscription, UsagePoint
 from portal.flows import standing
@@ -68,8 +70,11 @@ def _one_with(later: UsagePoint, points: list[UsagePoint], document: Document) -
         others = [point for point in points if point.pk not in (earlier.pk, later.pk)]
         if found := joining.evidence(earlier, later, others):
             ingest.lock(earlier.subscription)
-            joining.join(earlier, later, found, document)
-            return earlier
+            # Readings that fit no common scale stay apart: a join is for looking at, the data are what matters.
+            with suppress(merging.NotStorable), transaction.atomic():
+                joining.join(earlier, later, found, document)
+                return earlier
+            continue
         if earlier.subscription_id == later.subscription_id and (maybe := joining.may_follow(earlier, later, others)):
             joining.note_that_one_may_follow(maybe, document)
     return None
@@ -108,6 +113,7 @@ def _join(authorization: Authorization, own: Subscription, earlier: Subscription
     ingest.lock(earlier)
     customers.move(own, earlier)
     if not own.authorizations.exists():
+        merging.move_rows(Subscription, own, earlier)
         own.delete()
     _end_what_it_replaces(authorization, now)
     return earlier

@@ -172,6 +172,22 @@ def test_bills_of_both_stay_and_of_one_period_the_later(subscription):
     assert list(kept.usage_summaries.order_by("start").values_list("consumption", flat=True)) == [100, 222, 300]
 
 
+@pytest.mark.parametrize("shift", [0, DAYS])
+def test_a_bill_told_again_without_its_money_under_the_new_id_keeps_it_and_is_one_bill(subscription, shift):
+    start, month = MIDNIGHT - 30 * DAYS, 30 * DAYS
+    for name, at, money, day in (
+        ("U1", start, "<billLastPeriod>13127000</billLastPeriod>", "02-01"),
+        ("U2", start - shift, "", "02-10"),
+    ):
+        bill = documents.bill(at, month, (500, 3, 72), href=href(name), name="B", published=f"2026-{day}T00:00:00Z")
+        bill = bill.replace("</billingPeriod>", f"</billingPeriod>{money}")
+        store(subscription, documents.bare_feed(documents.usage_point(href(name)), bill))
+        store(subscription, usage_of(name, 0, 10, home))
+    join()
+    kept = models.UsageSummary.objects.get()
+    assert (kept.bill_last_period, kept.consumption, kept.start) == (13127000, 500, start - shift)
+
+
 def test_two_meters_of_one_service_find_their_own_histories_under_the_new_id(subscription):
     def both(name, first, second, start=0):
         kind = f"{BASE}/ReadingType/1"
