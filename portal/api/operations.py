@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import NinjaAPI, Query
 
-from espi import models, readings, usage
+from espi import models, numbers, readings, usage
 from espi.export import Days
 from portal import periods
 from portal.api import answers, schemas
@@ -192,12 +192,14 @@ def _span(
 
 
 def _place(text: str | None) -> readings.Place | None:
+    """Raises BadRange, also for a place where no reading can be."""
     if text is None:
         return None
     found = _PLACE.fullmatch(text)
-    if not found:
+    start, duration = (int(found[1]), int(found[2])) if found else (numbers.LATEST, 0)
+    if start >= numbers.LATEST or duration > numbers.LONGEST:
         raise BadRange("after: take it from the address in “next”, unchanged.")
-    return int(found[1]), int(found[2])
+    return start, duration
 
 
 def _next(request: HttpRequest, more: dict[str, Any], after: str | int) -> str:

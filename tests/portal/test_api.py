@@ -414,6 +414,8 @@ BAD = [
     ("channels/{channel}/readings", {"limit": "many"}, "limit"),
     ("channels/{channel}/readings", {"after": "1"}, "after: take it from the address in “next”, unchanged."),
     ("channels/{channel}/readings", {"after": "1.2'--"}, "after: take it"),
+    ("channels/{channel}/readings", {"after": "999999999999.0"}, "after: take it"),
+    ("channels/{channel}/readings", {"after": "1.999999999999"}, "after: take it"),
     ("channels/{channel}/readings", {"after": "1" * 31}, "after"),
     ("channels/not-a-uuid/readings", {}, "channel"),
 ]
