@@ -12,6 +12,7 @@ INT16 = range(-(2**15), 2**15)
 EARLIEST = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp())
 LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
 LONGEST = 5 * 366 * 86400
+LONGEST_TIME = 64  # characters of a written time: what is remembered must not grow with what a document says
 MULTIPLIERS = range(
     -18, 13
 )  # UnitMultiplierKind; PG&E also sends -8 and -5, and ours go down to -18 where decimals came
@@ -111,9 +112,14 @@ def epoch(text: str | None) -> int | None:
     return seconds if EARLIEST <= seconds < LATEST else None
 
 
-@lru_cache(maxsize=1024)  # most entries of a document were published at once
 def instant(text: str | None) -> datetime | None:
-    """An Atom time as aware UTC: any number of fraction digits, a bare date, no zone (then UTC); None if unreadable."""
+    """An Atom time as aware UTC: many fraction digits, a bare date, no zone (then UTC); None if unreadable or too long."""
+    stripped = (text or "").strip()
+    return _instant(stripped) if len(stripped) <= LONGEST_TIME else None
+
+
+@lru_cache(maxsize=1024)  # most entries of a document were published at once
+def _instant(text: str) -> datetime | None:
     moment, zone = _moment(text)
     if moment is None:
         return None
