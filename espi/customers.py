@@ -111,6 +111,8 @@ class Customers:
         others = [row for row in rows if not ids.keys() & row.ids.keys()]
         if number and (same := [row for row in others if _number(row) == number]):
             return same[0]
+        if not self.subscription.utility:
+            return None  # files that somebody uploaded may be of several homes
         left = [row for row in others if bool(row.ids) == bool(ids) and not (number and _number(row))]
         return left[0] if len(left) == 1 else None
 

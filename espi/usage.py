@@ -23,6 +23,7 @@ A day of DayTotal is absent when nothing is known of it: absent is not zero.
 """
 
 import uuid
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -445,14 +446,28 @@ def _finest(spans: list[_Span]) -> list[_Span]:
     """Without the readings that cover hours which a finer reading of the same channel tells."""
     kept: list[_Span] = []
     for duration in sorted({span.duration for span in spans}):
-        finer = [(span.start, span.start + span.duration) for span in kept if span.duration]
-        kept += [span for span in spans if span.duration == duration and not _overlaps(span, finer)]
+        finer = _Covered((span.start, span.start + span.duration) for span in kept if span.duration)
+        kept += [span for span in spans if span.duration == duration and not finer.overlaps(span)]
     return kept
 
 
-def _overlaps(span: _Span, taken: list[tuple[int, int]]) -> bool:
-    end = span.start + span.duration
-    return any(start < end and span.start < stop for start, stop in taken)
+class _Covered:
+    """Stretches of time, overlapping ones as one: whether a span shares any with them."""
+
+    def __init__(self, stretches: Iterable[tuple[int, int]]) -> None:
+        self.starts: list[int] = []
+        self.stops: list[int] = []
+        for start, stop in sorted(stretches):
+            if self.stops and start < self.stops[-1]:
+                self.stops[-1] = max(stop, self.stops[-1])
+            else:
+                self.starts.append(start)
+                self.stops.append(stop)
+
+    def overlaps(self, span: _Span) -> bool:
+        """Stretches that only touch share nothing."""
+        place = bisect_right(self.stops, span.start)
+        return place < len(self.starts) and self.starts[place] < span.start + span.duration
 
 
 def _sums(spans: list[_Span]) -> _Sums:
@@ -481,11 +496,11 @@ def _without_filled_gaps(readings: list[Reading]) -> list[Reading]:
     known = [
         _Span(int(each.start.timestamp()), each.duration, each.value) for each in readings if each.value is not None
     ]
-    taken = [(span.start, span.start + span.duration) for span in known]
+    taken = _Covered((span.start, span.start + span.duration) for span in known if span.duration)
     kept = [
         each
         for each in readings
-        if each.value is not None or not _overlaps(_Span(int(each.start.timestamp()), each.duration, 0), taken)
+        if each.value is not None or not taken.overlaps(_Span(int(each.start.timestamp()), each.duration, 0))
     ]
     return sorted(kept, key=lambda each: (each.start, each.duration))
 

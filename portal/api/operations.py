@@ -187,6 +187,8 @@ def _span(
     if covered is None:
         return None
     after = min(end or date.max, covered[1] + timedelta(days=1))
+    if start and not end:
+        after = min(after, max(start, covered[0]) + timedelta(days=longest))
     first = max(start or date.min, covered[0], after - timedelta(days=longest))
     return (first, after) if first < after else None
 

@@ -548,3 +548,9 @@ def test_a_page_describes_every_operation_without_script_or_style_from_elsewhere
         assert f"GET {path}" in text
     assert re.findall(r'(?:src|href)="(https?:[^"]*)"', text) == []
     assert "'unsafe" not in answer["Content-Security-Policy"]
+
+
+def test_days_from_a_start_on_are_the_first_ones_and_not_the_last():
+    covered = (date(2015, 1, 1), date(2025, 1, 1))
+    assert operations._span(covered, date(2016, 1, 1), None, 100) == (date(2016, 1, 1), date(2016, 4, 10))
+    assert operations._span(covered, None, None, 100) == (date(2024, 9, 24), date(2025, 1, 2))
