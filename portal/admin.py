@@ -308,6 +308,13 @@ class ApplicationInformationAdmin(StaffModelAdmin):
         places = (utility.redirect_uri(app), utility.scope_selection_uri(app), utility.portal_uri(app))
         return format_html_join("\n", "<div>{}</div>", ((place,) for place in places))
 
+    def get_fieldsets(self, request: HttpRequest, obj: ApplicationInformation | None = None) -> Any:
+        """Whoever may only look sees every field as text: for him the secrets are left out."""
+        if self.has_change_permission(request, obj):
+            return self.fieldsets
+        left = ((title, [name for name in group["fields"] if name not in SECRETS]) for title, group in self.fieldsets)
+        return [(title, {"fields": names}) for title, names in left]
+
     def get_readonly_fields(self, request: HttpRequest, obj: ApplicationInformation | None = None) -> tuple[str, ...]:
         """Which profile a row belongs to is settled when it is made: authorizations hang on it."""
         return ("standing", "our_addresses", *(IDENTITY if obj else ()))

@@ -1,6 +1,7 @@
 """The portal's Django app."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class PortalConfig(AppConfig):
@@ -8,3 +9,9 @@ class PortalConfig(AppConfig):
 
     name = "portal"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """After `migrate` the groups of staff are what `portal.roles` says."""
+        from portal import roles
+
+        post_migrate.connect(roles.settle, sender=self, dispatch_uid="portal.roles")

@@ -3,6 +3,7 @@
 from portal.models.access import ApiToken
 from portal.models.engine import Circuit, DataGap, FetchPlan, Heartbeat, StaffAlert, UtilityCall
 from portal.models.people import Consent, EmailUserManager, User, UtilityVisit
+from portal.models.staff import StaffAccess
 
 __all__ = [
     "ApiToken",
@@ -12,6 +13,7 @@ __all__ = [
     "EmailUserManager",
     "FetchPlan",
     "Heartbeat",
+    "StaffAccess",
     "StaffAlert",
     "User",
     "UtilityCall",
