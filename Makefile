@@ -2,7 +2,7 @@
 # make test   the tests
 # make help   the rest
 .DEFAULT_GOAL := run
-.PHONY: run stop test chaos bench lint format clean help manage
+.PHONY: run stop test chaos bench lint format clean help manage messages
 .SILENT:
 
 UV_VERSION := 0.13.8
@@ -47,6 +47,9 @@ format: $(INSTALLED)  ## rewrite code and templates in the common style
 	.venv/bin/ruff check --fix --exit-zero
 	.venv/bin/ruff format
 	$(TEMPLATES) | xargs -r .venv/bin/djade --target-version 5.2 || true
+
+messages: $(INSTALLED)  ## bring new texts into locale/*/django.po, and compile them: docs/translations.md
+	$(PYTHON) -m tests.messages
 
 clean:  ## remove everything make made: packages, caches, and the demo data in var/
 	if [ -x $(PYTHON) ]; then $(PYTHON) -m portal.local stop; fi

@@ -12,12 +12,14 @@ from allauth.core.internal import ratelimit
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.dispatch import receiver
 from django.forms import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import get_language
 
 from espi import fields
 from portal.models import User
@@ -65,6 +67,11 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_signup_redirect_url(self, request: HttpRequest) -> str:
         """A new customer goes the same way."""
         return after_sign_in(request)
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        """A new customer's pages and e-mails stay in the language he registered in."""
+        user.language = get_language() or settings.LANGUAGE_CODE
+        return super().save_user(request, user, form, commit)
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """Back to the overview, where the message is shown."""

@@ -5,7 +5,9 @@ from datetime import date, datetime
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 
 from espi.models import ApplicationInformation
 from portal.flows.authorize import Arrival
@@ -57,6 +59,12 @@ class ChooseUtilityForm(forms.Form):
         """`offered`: the utilities whose customers may arrive this way."""
         super().__init__(posted)
         self.fields["utility"].choices = [(u.slug, u.long_name) for u in offered]  # type: ignore[attr-defined]
+
+
+class LanguageForm(forms.Form):
+    """One of the site's languages, each by its own name."""
+
+    language = forms.ChoiceField(label=_("Language"), widget=forms.RadioSelect, choices=settings.LANGUAGES)
 
 
 class USDateField(forms.Field):

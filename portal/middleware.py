@@ -16,6 +16,7 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
 
@@ -25,6 +26,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 log = structlog.get_logger("portal.request")
 
 SIGNED_IN_AT, SEEN_AT = "signed_in_at", "seen_at"
+ENGLISH_ONLY = ("/staff/", "/testing/", "/styleguide", "/api/")
 SEEN_GRAIN = 60  # seconds: how often a session is written only to say that it is alive
 
 
@@ -67,6 +69,22 @@ def session_limits(get_response: GetResponse) -> GetResponse:
         if "Cache-Control" not in response:
             add_never_cache_headers(response)
         return response
+
+    return middleware
+
+
+def own_language(get_response: GetResponse) -> GetResponse:
+    """Speak the language the signed-in person chose; what only staff and programs read is English.
+
+    Before it Django's LocaleMiddleware has taken the visitor's own choice (a cookie) or his browser's.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        chosen = "en" if request.path_info.startswith(ENGLISH_ONLY) else getattr(request.user, "language", "")
+        if chosen:
+            translation.activate(chosen)
+            request.LANGUAGE_CODE = translation.get_language() or chosen
+        return get_response(request)
 
     return middleware
 
