@@ -12,7 +12,7 @@ class PortalConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-"""After `migrate` the groups of staff are what `portal.roles` says.
+        """After `migrate` the groups of staff are what `portal.roles` says.
 
         Django and django-allauth have no catalogue of Canadian French: what ours leaves open is said in French.
         """

@@ -138,7 +138,7 @@ def _without_tags(source: str) -> str:
 
 
 MARKERS = {name for name in KEYWORDS if name != "_"} | {"_"}
-TO_STAFF = {"debug", "info", "warning", "error", "exception", "critical", "getLogger", "RegexValidator", "help_text", "Gas"}
+TO_STAFF = {"log", "getLogger", "RegexValidator", "help_text", "Gas"}
 RAISED_TO_US = re.compile(r"(ValueError|TypeError|KeyError|RuntimeError|AssertionError|ImproperlyConfigured)$")
 
 
@@ -167,4 +167,6 @@ def _not_spoken(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _name(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if isinstance(function, ast.Attribute):
+        return "log" if getattr(function.value, "id", "") == "log" else function.attr
+    return getattr(function, "id", "")
