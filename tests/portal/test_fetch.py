@@ -474,6 +474,16 @@ def test_at_con_edison_v2_the_announced_address_is_the_requests_own(utility):
     assert [FetchJob.objects.get(pk=each.pk).state for each in (other, request)] == ["awaiting_notification", "done"]
 
 
+def test_f24_a_file_whose_request_was_sent_once_more_gives_way_to_it(utility):
+    owner = rows.authorization(rows.registration(edition="v2"))
+    utility.says("/Batch/Subscription/976", (400, b"The same request is still being processed.", {}))
+    asked = rows.job(owner, f"{V2}/Batch/Subscription/976", state="awaiting_notification", asked_again=True)
+    job = run(rows.job(owner, asked.url, kind="download"))
+    assert (job.state, "asked for again" in job.reason) == ("superseded", True)
+    asked.refresh_from_db()
+    assert asked.state == "awaiting_notification"
+
+
 def test_a_file_that_failed_leaves_its_request_waiting(held, utility):
     request = awaiting(held)
     utility.says("/Download", (400, b"No", {}))

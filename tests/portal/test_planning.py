@@ -351,6 +351,14 @@ def test_f24_a_file_that_is_gone_after_two_days_is_asked_for_again_once(held, ut
     assert run(rows.job(held, f"{FILE}&part=9", kind="download")).state == "failed"
 
 
+def test_f24_a_request_that_is_being_sent_once_more_is_not_sent_by_the_file_that_is_gone_too(held, utility):
+    asked = rows.job(held, BATCH, state="running", window_start=NOW - DAY, window_end=NOW)
+    utility.says("/Download", (404, b"", {}))
+    assert run(rows.job(held, FILE, kind="download")).state == "superseded"
+    asked.refresh_from_db()
+    assert (asked.state, FetchJob.objects.count()) == ("running", 2)
+
+
 def test_what_a_webhook_asks_for_is_not_asked_twice_by_plan():
     held = rows.authorization(rows.registration("essex", ""))
     (job,) = fetch.enqueue_first(held, now=NOW)

@@ -120,11 +120,15 @@ def lost(error: client.Gone, job: FetchJob, now: datetime) -> Result:
     asked = before.filter(state__in=FetchJob.OPEN).order_by("created_at").first() or before.order_by("-id").first()
     if asked is None or asked.asked_again:
         return Result(State.FAILED, "The utility no longer has this file, although we had asked for it again.")
-    FetchJob.objects.filter(pk=asked.pk, state__in=FetchJob.OPEN).update(
-        state=State.SUPERSEDED, reason=ASKED_AGAIN, finished_at=now, lease_expires_at=None
-    )
-    enqueue([again(asked, now)])
+    if asked.state not in FetchJob.OPEN or give_up(asked, now):
+        enqueue([again(asked, now)])
     return Result(State.SUPERSEDED, ASKED_AGAIN)
+
+
+def give_up(asked: FetchJob, now: datetime) -> bool:
+    """Stop waiting for a request's files; not while a worker sends it once more (it was overdue), or after another did this."""
+    waiting_still = FetchJob.objects.filter(pk=asked.pk, state__in=[State.DUE, State.AWAITING_NOTIFICATION])
+    return bool(waiting_still.update(state=State.SUPERSEDED, reason=ASKED_AGAIN, finished_at=now))
 
 
 def again(asked: FetchJob, now: datetime) -> FetchJob:

@@ -192,6 +192,8 @@ def refused(error: client.Refused, job: FetchJob, now: datetime) -> Result:
         return our_credentials(error, job, now)
     if "date range too large" in error.reason.lower() and (halves := smaller(job, now)):
         return Result(State.SUPERSEDED, f"The period was too long; it is asked for in {len(halves)} parts.")
+    if is_asked_for_anew(job):
+        return Result(State.SUPERSEDED, "The file was no longer there; its period is asked for again.")
     if is_pending_there(job, now):
         words = "The utility is still preparing what we asked for, and will tell us when it is ready."
         return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN, accepted_at=job.accepted_at)
@@ -206,6 +208,14 @@ def is_pending_there(job: FetchJob, now: datetime) -> bool:
     if job.accepted_at is None or not utilities.get(job.application_information.utility).announces_batches:
         return False
     return now - job.accepted_at < 2 * ANNOUNCED_WITHIN
+
+
+def is_asked_for_anew(job: FetchJob) -> bool:
+    """Whether an announced file lies at the address of a request that has been sent once more meanwhile (Con Edison V2)."""
+    if job.kind != Kind.DOWNLOAD:
+        return False
+    same = FetchJob.objects.filter(application_information=job.application_information_id, url=job.url)
+    return same.filter(state__in=[State.RUNNING, State.AWAITING_NOTIFICATION]).exclude(pk=job.pk).exists()
 
 
 def smaller(job: FetchJob, now: datetime) -> list[FetchJob]:
