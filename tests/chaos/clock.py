@@ -11,12 +11,13 @@ from tests.chaos import invariants
 from tests.chaos.answers import batches
 from tests.chaos.experiments import experiment
 from tests.chaos.travel import travel, travel_there
-from tests.chaos.work import queue, ready, reasons
-from tests.chaos.world import World, check, until
+from tests.chaos.work import expire, queue, ready, reasons
+from tests.chaos.world import PACE, World, check, until
 from tests.journeys.browser import Browser
 from tests.journeys.customers import CECONY_V1, CECONY_V2, ESSEX, PGE, sign_in
 
 SENDS = "Sending due task sweep"
+PLANS = float(PACE["PLAN_SECONDS"])
 
 
 def set_clock(world: World, seconds: float) -> None:
@@ -32,23 +33,45 @@ def set_clock(world: World, seconds: float) -> None:
 
 @experiment("F44", kind="time")
 def clocks_differ(world: World) -> dict[str, Any]:
-    """With ten minutes between our clock and the utility's, either way, nothing is lost and no token is renewed for it."""
+    """With ten minutes between our clock and the utility's, either way, no data are lost and tokens live as long as ever."""
     since, connected, found = time.time(), [], {}
     try:
         for minutes in (-10, 10):
             set_clock(world, 60 * minutes)
             held = ready(world, ESSEX)
             queue(held, 10)
-            world.quiet(60)
-            mine = invariants.numbers(world, held.subscription)
-            calls = [row for row in invariants.token_calls(world, since - 700) if row["authorization"] in mine]
-            check(len(calls) == 1, f"{len(calls)} token calls with {minutes:+d} minutes, not the exchange alone")
-            found[f"token calls at {minutes:+d} min"] = len(calls)
+            world.quiet(120)
+            expects_token_calls(world, held, since, 1)  # the exchange alone
+            expire(held)
+            queue(held, 10, days_back=3)
+            world.quiet(120)
+            time.sleep(PLANS)
+            found[f"token calls at {minutes:+d} min"] = expects_token_calls(world, held, since, 2)
+            found[f"complete to at {minutes:+d} min"] = str(is_complete(held))
             connected.append(held)
             travel_there(world, hours=minutes / 60)  # afterwards all that was noted before is where it was
     finally:
         set_clock(world, 0)
     return found | invariants.hold(world, connected, since)
+
+
+def expects_token_calls(world: World, authorization: Any, since: float, count: int) -> int:
+    mine = invariants.numbers(world, authorization.subscription)
+    calls = [row for row in invariants.token_calls(world, since - 700) if row["authorization"] in mine]
+    check(len(calls) == count, f"{len(calls)} token calls, not {count}")
+    return len(calls)
+
+
+def is_complete(authorization: Any) -> datetime:
+    """Up to where a connection is complete: the last midnight at the utility, whatever its clock says."""
+    import utilities
+
+    utility = utilities.get(authorization.application_information.utility)
+    midnight = utility.midnight(utility.today(datetime.now(UTC)))
+    authorization.subscription.refresh_from_db()
+    reached = authorization.subscription.complete_to
+    check(reached and midnight - reached <= timedelta(days=1), f"complete to {reached}, and not {midnight}")
+    return reached
 
 
 @experiment("F45")
@@ -69,40 +92,58 @@ def two_beats(world: World) -> dict[str, Any]:
         took = round(time.monotonic() - killed, 1)
         world.beat.start()
         queue(held, 10)
-        world.quiet(60)
+        world.quiet(120)
     finally:
         second.stop()
+    one_at_a_time(held)
     until(lambda: world.beat.text().rpartition("is in charge")[2].count(SENDS), 30, "the first is in charge again")
     return {"sweeps": counts, "took_over_after": took} | invariants.hold(world, [held], since)
+
+
+def one_at_a_time(authorization: Any) -> None:
+    """Of two jobs for one window the second was made after the first had ended."""
+    last: dict[str, Any] = {}
+    for job in authorization.fetch_jobs.filter(kind="usage").order_by("created_at", "pk"):
+        earlier = last.get(job.url)
+        fine = earlier is None or (earlier.finished_at and earlier.finished_at <= job.created_at)
+        check(fine, f"two jobs at once for one window: {reasons(authorization)}")
+        last[job.url] = job
 
 
 @experiment("F46")
 def beat_was_away(world: World) -> dict[str, Any]:
     """After two days without a scheduler each connection is asked for once, from where it was complete; no stampede."""
-    since = time.time()
-    connected = [ready(world, ESSEX) for _ in range(3)] + [ready(world, CECONY_V1)]
+    since = time.time() - 50 * 3600
+    browser = world.signed_in()
+    connected = [world.connect(ESSEX, browser=browser) for _ in range(8)] + [world.connect(CECONY_V1)]
+    world.quiet(180)
     before = {each.pk: set(each.fetch_jobs.values_list("pk", flat=True)) for each in connected}
     world.beat.stop()
     travel(world, hours=48)
+    said, began = len(world.beat.text()), time.time()
     world.beat.start()
     asked = lambda each: each.fetch_jobs.exclude(pk__in=before[each.pk]).filter(kind="usage")  # noqa: E731
-    until(lambda: all(asked(each).exists() for each in connected), 60, "everybody's news are asked for")
+    until(lambda: all(asked(each).exists() for each in connected), 90, "everybody's news are asked for")
+    world.quiet(180)
+    time.sleep(2 * PLANS + 2)
     world.quiet(120)
-    time.sleep(12)
-    world.quiet(60)
-    counts = {
-        str(each.application_information): Counter(asked(each).values_list("url", flat=True)) for each in connected
-    }
-    most = max(count for urls in counts.values() for count in urls.values())
-    check(most == 1, f"a window was asked for {most} times")
+    windows = Counter(url for each in connected for url in asked(each).values_list("url", flat=True))
+    check(max(windows.values()) == 1, f"a window was asked for {max(windows.values())} times")
     jobs = [asked(each).count() for each in connected]
     check(max(jobs) <= 2, f"jobs for each connection: {jobs}")
-    return {"jobs for each": jobs} | invariants.hold(world, connected, since - 50 * 3600)
+    retried = [each.attempts for each in connected for each in asked(each) if each.attempts > 2]
+    check(not retried, f"jobs were tried {retried} times")
+    daily = world.beat.text()[said:].count("Sending due task purge")
+    check(daily <= 1, f"what is due once a day was sent {daily} times")
+    calls = sum(len(batches(world, began, part)) for part in ("/Batch/Subscription", "/Batch/Download"))
+    check(calls <= 3 * sum(jobs) + len(connected), f"{calls} calls for {sum(jobs)} windows")
+    found = {"jobs for each": jobs, "calls": calls, "daily task sent": daily}
+    return found | invariants.hold(world, connected, since)
 
 
 @experiment("F47")
 def clocks_change(world: World) -> dict[str, Any]:
-    """Days on which clocks change have 276 and 300 five-minute readings, each once."""
+    """Days on which clocks change have 276 and 300 five-minute readings, each once; a clock that jumps doubles nothing."""
     from espi.models import IntervalBlock
 
     since = time.time()
@@ -115,7 +156,19 @@ def clocks_change(world: World) -> dict[str, Any]:
         found[day.isoformat()] = sorted(counts)
         check(counts == {seconds_of(day, "America/Los_Angeles") // 300}, f"{day} has {counts} readings")
     check(sorted(count for each in found.values() for count in each)[:: len(found) - 1] == [276, 300], f"{found}")
-    return found | invariants.hold(world, [held], since)
+    jumped = an_hour_jumps(world)
+    return found | invariants.hold(world, [held, jumped], since - 3700)
+
+
+def an_hour_jumps(world: World) -> Any:
+    """A customer during whose first file the clock jumps an hour ahead: leases of those at work have run out."""
+    world.wire.spoil("/Batch/Subscription", "trickle", times=2, seconds=12)
+    before = len(world.wire.spoiled)
+    held = world.connect(ESSEX)
+    until(lambda: len(world.wire.spoiled) >= before + 2, 60, "the file comes down")
+    travel(world, hours=1)
+    world.quiet(180)
+    return held
 
 
 def seconds_of(day: date, zone: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.chaos.world import NotSo, World
 
-GROUPS = ("workers", "broker", "database", "notifications", "answers", "tokens", "clock", "resources")
+GROUPS = ("workers", "broker", "database", "notifications", "answers", "tokens", "storm", "clock", "resources")
 KINDS = ("kill", "broker", "database", "notification", "answers", "tokens", "time", "resources")
 
 Run = Callable[[World], dict[str, Any]]

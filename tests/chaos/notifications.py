@@ -13,11 +13,12 @@ import requests
 from tests.chaos import invariants
 from tests.chaos.experiments import experiment
 from tests.chaos.travel import travel
-from tests.chaos.work import queue, reasons
+from tests.chaos.work import queue, ready, reasons
 from tests.chaos.world import World, check, until
 from tests.journeys.customers import CECONY_V1, ESSEX, PGE
 
-LATEST = 1.0  # second: an answer to a notification, on a machine that does much else
+LATEST = 1.0  # second: an answer to a notification
+SLOWER = 3  # times what a refusal takes at the same moment: on a machine that does much else nothing takes a second
 HOUR = 3600
 
 
@@ -63,6 +64,21 @@ def figures(answers: list[tuple[int, float]]) -> dict[str, Any]:
     }
 
 
+def in_time(url: str, answers: list[tuple[int, float]], at_once: int = 16) -> None:
+    """I5: answered within a second; or, where the machine itself is slow, not much later than a refusal (C01) is."""
+    slowest = late(answers)
+    if slowest > LATEST:
+        refusals = post_many([(f"{url}-not", b"")] * max(20, len(answers) // 2), at_once)
+        least = late(refusals)
+        words = f"answered too late: {figures(answers)}, a refusal after {least:.1f} s"
+        check({status for status, _ in refusals} == {404} and slowest <= SLOWER * least, words)
+
+
+def late(answers: list[tuple[int, float]]) -> float:
+    """Seconds: the slowest answer; of a hundred the slowest but one."""
+    return figures(answers)["p99_ms" if len(answers) >= 100 else "slowest_ms"] / 1000
+
+
 def hold(world: World, slug: str, count: int, seconds: float = 60) -> list[dict[str, Any]]:
     """Keep the utility from sending what it has prepared, until it is let go; the rows, oldest first."""
     store = world.store
@@ -86,10 +102,10 @@ def a_hundred_times(world: World) -> dict[str, Any]:
     (row,) = hold(world, "cecony", 1)
     answers = post_many([(row["url"], row["body"])] * 100)
     check({status for status, _ in answers} == {200}, f"answered {figures(answers)}")
-    check(figures(answers)["p99_ms"] <= 1000 * LATEST, f"answered too late: {figures(answers)}")
+    in_time(row["url"], answers)
     world.quiet(120)
     let_go(world, row)
-    world.quiet(60)
+    world.quiet(120)
     urls = Counter(held.fetch_jobs.filter(kind="download").values_list("url", flat=True))
     check(urls and max(urls.values()) == 1, f"files were fetched more than once: {urls}")
     return figures(answers) | invariants.hold(world, [held], since)
@@ -166,6 +182,7 @@ def unknown_request(world: World) -> dict[str, Any]:
     until(lambda: FetchJob.objects.get(url=strange).reason, 30, "it says why it waits or failed")
     job = FetchJob.objects.get(url=strange)
     check(FetchJob.objects.count() == before + 1, "it led to more than one job")
+    check(job.authorization_id is None or job.state == "failed", "it was given to a customer who waits for nothing")
     job_words = f"{job.state}: {job.reason}"
     FetchJob.objects.filter(pk=job.pk, state="due").update(state="superseded", reason="The experiment is over.")
     return {"job": job_words, "ms": round(1000 * seconds)} | invariants.hold(world, [held], since)
@@ -185,6 +202,8 @@ def two_of_five_files(world: World) -> dict[str, Any]:
     world.quiet(180)
     asked = [r["status"] for r in invariants.ledger(world, since) if r["path"].endswith("/Batch/Download")]
     check(Counter(asked) == {200: 5, 500: 2}, f"the utility was asked {Counter(asked)}")
+    files = Counter(r["query"] for r in invariants.ledger(world, since) if r["path"].endswith("/Batch/Download"))
+    check(sorted(files.values()) == [1, 1, 1, 2, 2], f"the files were asked for {sorted(files.values())} times")
     return {"asked": dict(Counter(asked))} | invariants.hold(world, [held], since)
 
 
@@ -217,7 +236,7 @@ def withdrawn_meanwhile(world: World) -> dict[str, Any]:
     until(lambda: held.fetch_jobs.filter(kind="usage", state="running").exists(), 20, "a job runs")
     browser.get(world.url("/dashboard")).click("Stop sharing").press("Stop sharing")
     check("We no longer collect anything" in browser.text, f"the page says {browser.text[:200]}")
-    world.quiet(60)
+    world.quiet(120)
     world.disarm()
     held.refresh_from_db()
     rows = {
@@ -231,20 +250,30 @@ def withdrawn_meanwhile(world: World) -> dict[str, Any]:
 
 @experiment("F54")
 def revoked_silently(world: World) -> dict[str, Any]:
-    """Sharing that was stopped at the utility without a word is noticed at the next call, and shown as that."""
-    browser = world.signed_in()
-    held = world.connect(ESSEX, browser=browser)
-    world.quiet(60)
-    world.arm("no_notification", "essex", count=0)
-    world.arm("revoke", "essex")
-    queue(held, 1)
-    world.quiet(60)
-    world.disarm()
-    held.refresh_from_db()
-    check(held.status == "revoked", f"the connection is {held.status}: {held.status_reason}")
-    browser.get(world.url("/dashboard"))
-    check("stopped at the utility" in browser.text.lower(), f"the dashboard says {browser.text[:500]}")
-    return {"status": held.status, "reason": held.status_reason}
+    """Sharing stopped at the utility without a word is noticed at the next call, or within a day, and shown as that."""
+    found = {}
+    for when in ("at the next call", "within a day"):
+        browser = world.signed_in()
+        held = ready(world, ESSEX, browser=browser)
+        world.arm("no_notification", "essex", count=0)
+        world.arm("revoke", "essex")
+        if when == "at the next call":
+            queue(held, 1)
+        else:
+            travel(world, hours=24)
+        until(lambda held=held: status_of(held) != "active", 90, f"it is noticed {when}")
+        world.quiet(120)
+        world.disarm()
+        check(status_of(held) == "revoked", f"{when} the connection is {held.status}: {held.status_reason}")
+        browser.get(world.url("/dashboard"))
+        check("stopped at the utility" in browser.text.lower(), f"the dashboard says {browser.text[:500]}")
+        found[when] = held.status_reason
+    return found
+
+
+def status_of(authorization: Any) -> str:
+    authorization.refresh_from_db(fields=["status", "status_reason"])
+    return str(authorization.status)
 
 
 @experiment("F58")

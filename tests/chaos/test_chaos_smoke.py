@@ -17,7 +17,7 @@ def results(tmp_path_factory):
     output = tmp_path_factory.mktemp("chaos") / "chaos.json"
     ids = [each.id for each in SMOKE.values()]
     command = [sys.executable, "-m", "tests.chaos", *ids, "--here", "--output", str(output)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=540)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
     assert output.exists(), done.stdout[-2000:] + done.stderr[-2000:]
     return {each["id"]: each for each in json.loads(output.read_text())}
 

@@ -11,7 +11,7 @@ from tests.chaos.gates import gate
 from tests.chaos.notifications import hold, let_go
 from tests.chaos.work import BLOCKS, expire, kill_busy, queue, queue_for, ready
 from tests.chaos.world import World, check, until
-from tests.journeys.customers import CECONY_V1, CECONY_V2, ESSEX
+from tests.journeys.customers import CECONY_V1, CECONY_V2, ESSEX, PGE, Profile
 
 AUTHORIZATIONS = "espi_authorization"
 REFRESHED = "UPDATE OF refresh_token"
@@ -47,30 +47,6 @@ def fifty_meet_one_expired_token(world: World) -> dict[str, Any]:
     finally:
         with_many.stop()
     return found | invariants.hold(world, [held], since)
-
-
-@experiment("F36")
-def many_run_out_together(world: World) -> dict[str, Any]:
-    """Sixty tokens run out together: the budget of forty a minute holds, and a new customer is not kept waiting."""
-    browser = world.signed_in()
-    held = [world.connect(CECONY_V2, browser=browser, kinds=("billing",)) for _ in range(60)]
-    world.quiet(240)
-    since = time.time()
-    with world.frozen_workers():
-        expire(*held)
-        jobs = [job.pk for each in held for job in queue_for(each)]
-    time.sleep(5)
-    began = time.monotonic()
-    other = world.connect(ESSEX)
-    until(lambda: other.fetch_jobs.filter(kind="usage", state="done").exists(), 60, "the new customer has his data")
-    waited = round(time.monotonic() - began, 1)
-    took = world.quiet(240)
-    done = held[0].fetch_jobs.model.objects.filter(pk__in=jobs, state="done").count()
-    check(done == len(jobs), f"{done} of {len(jobs)} jobs are done")
-    calls = [row for row in invariants.token_calls(world, since) if row["utility"] == "cecony"]
-    check(len(calls) == 60 and {row["status"] for row in calls} == {200}, f"{len(calls)} token calls")
-    found = {"new_customer_after": waited, "done_after": round(took, 1)}
-    return found | invariants.hold(world, [other], since) | invariants.one_refresh_in_flight(world, since)
 
 
 @experiment("F37")
@@ -125,7 +101,7 @@ def refused_because_another_was_faster(world: World) -> dict[str, Any]:
         until(lambda: refreshing(held), 30, "a worker refreshes")
         time.sleep(1)
         renew_elsewhere(world, held)
-    world.quiet(60)
+    world.quiet(120)
     held.refresh_from_db()
     check(held.status == "active", f"it is {held.status}: {held.status_reason}")
     refused = [row["status"] for row in invariants.token_calls(world, began)]
@@ -136,7 +112,7 @@ def refused_because_another_was_faster(world: World) -> dict[str, Any]:
     store.update("tokens", {"authorization": number, "kind": "refresh"}, revoked=1)
     expire(other)
     queue(other, 1)
-    world.quiet(60)
+    world.quiet(120)
     other.refresh_from_db()
     genuine = [row["status"] for row in invariants.token_calls(world, began) if row["token_class"] != "client"]
     check(other.status == "needs_reconnect", f"after a real refusal it is {other.status}: {other.status_reason}")
@@ -168,31 +144,65 @@ def renew_elsewhere(world: World, authorization: Any) -> None:
 
 
 @experiment("F40")
-def our_own_secret_is_wrong(world: World) -> dict[str, Any]:
-    """With a wrong client secret no customer is asked to reconnect, staff are told once, and all goes on once it is right."""
-    from espi.models import ApplicationInformation, Authorization
-    from portal.models import StaffAlert
+def our_own_credentials_are_wrong(world: World) -> dict[str, Any]:
+    """With a wrong client secret, or a certificate that has run out, no customer is asked to reconnect, staff are told once."""
+    secret = refused_until_mended(world, ESSEX, {"client_secret": "not-the-secret"})
+    path, key = run_out(world)
+    certificate = refused_until_mended(world, PGE, {"client_certificate_path": path, "client_key_path": key})
+    return {"secret": secret, "certificate": certificate}
+
+
+def refused_until_mended(world: World, profile: Profile, wrong: dict[str, str]) -> dict[str, Any]:
+    """A registration with something wrong in it: its jobs wait, and go on once that is right again."""
+    from espi.models import ApplicationInformation, Authorization, FetchJob
+    from portal.models import Circuit, StaffAlert
 
     since = time.time()
-    held = [ready(world, ESSEX) for _ in range(4)]
+    held = [ready(world, profile) for _ in range(2)]
     app = ApplicationInformation.objects.get(pk=held[0].application_information_id)
-    right, app.client_secret = app.client_secret, "not-the-secret"
-    app.save(update_fields=["client_secret"])
+    right = {name: getattr(app, name) for name in wrong}
+    save(app, wrong)
     expire(*held)
-    jobs = [job.pk for each in held for job in queue(each, 2)]
-    alerts = StaffAlert.objects.filter(opened_at__gte=datetime.fromtimestamp(since, UTC))
+    jobs = [job.pk for each in held for job in queue_for(each)]
+    alerts = StaffAlert.objects.filter(opened_at__gte=invariants.at(since), application_information=app)
     until(alerts.exists, 60, "staff are told")
     time.sleep(8)
     calls = len(invariants.token_calls(world, since))
-    statuses = Counter(Authorization.objects.filter(pk__in=[each.pk for each in held]).values_list("status", flat=True))
-    check(statuses == {"active": 4}, f"customers are asked to reconnect: {statuses}")
+    mine = Authorization.objects.filter(pk__in=[each.pk for each in held])
+    statuses = Counter(mine.values_list("status", flat=True))
+    check(statuses == {"active": len(held)}, f"customers are asked to reconnect: {statuses}")
     check(alerts.count() == 1, f"staff were told {alerts.count()} times")
-    app.client_secret = right
-    app.save(update_fields=["client_secret"])
-    took = world.quiet(120)
-    done = held[0].fetch_jobs.model.objects.filter(pk__in=jobs, state="done").count()
+    circuit = Circuit.objects.get(application_information=app)
+    check(circuit.opened_at and circuit.cause == Circuit.Cause.CREDENTIALS, f"its circuit is {circuit.cause!r}")
+    save(app, right)
+    took = world.quiet(180)
+    done = FetchJob.objects.filter(pk__in=jobs, state="done").count()
     check(done == len(jobs), f"{done} of {len(jobs)} jobs are done")
-    return {"token_calls_meanwhile": calls, "done_after": round(took, 1)} | invariants.hold(world, held, since)
+    found = {"says": circuit.reason, "token_calls": calls, "done_after": round(took, 1)}
+    return found | invariants.hold(world, held, since)
+
+
+def save(app: Any, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        setattr(app, name, value)
+    app.save(update_fields=list(values))
+
+
+def run_out(world: World) -> tuple[str, str]:
+    """Files of a client certificate that ended yesterday, and of its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "run out")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=30)).not_valid_after(now - timedelta(days=1))
+    paths = (world.directory / "run-out.pem", world.directory / "run-out.key")
+    paths[0].write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    paths[1].write_bytes(key.private_bytes(*form))
+    return str(paths[0]), str(paths[1])
 
 
 @experiment("F41", kind="tokens")
@@ -211,6 +221,12 @@ def token_runs_out_between_files(world: World) -> dict[str, Any]:
     asked = Counter(r["status"] for r in invariants.ledger(world, since) if r["path"].endswith("/Batch/Download"))
     calls = len(invariants.token_calls(world, began))
     check(asked[401] >= 1 and asked[200] == 5, f"the files were answered {dict(asked)}")
+    again = Counter(
+        r["query"]
+        for r in invariants.ledger(world, since)
+        if r["status"] == 200 and r["path"].endswith("/Batch/Download")
+    )
+    check(set(again.values()) == {1}, f"a file that was here was fetched again: {sorted(again.values())}")
     check(calls == 1, f"{calls} token calls")
     return {"asked": dict(asked), "token_calls": calls} | invariants.hold(world, [held], since)
 
@@ -225,7 +241,7 @@ def refused_again_after_a_refresh(world: World) -> dict[str, Any]:
     began = time.time()
     world.arm("resource_401", "essex", count=0)
     (job,) = queue(held, 1)
-    world.quiet(60)
+    world.quiet(120)
     time.sleep(5)
     asked = Counter(r["path"].rpartition("/resource/")[2].split("/")[0] for r in resources(world, began))
     calls = len(invariants.token_calls(world, began))
@@ -235,7 +251,7 @@ def refused_again_after_a_refresh(world: World) -> dict[str, Any]:
     check(sum(asked.values()) <= 6 and calls <= 3, f"{dict(asked)} and {calls} token calls")
     world.disarm()
     check(fetch.retry(job.pk, now=datetime.now(UTC)), "it cannot be retried")
-    world.quiet(60)
+    world.quiet(120)
     return {"asked": dict(asked), "reason": job.reason} | invariants.hold(world, [held], since)
 
 
@@ -266,5 +282,5 @@ def exchange_takes_too_long(world: World) -> dict[str, Any]:
     calls = [row["status"] for row in invariants.token_calls(world, since) if row["token_class"] != "client"]
     check(len(calls) == 1, f"the code was sent {len(calls)} times")
     held = world.connect(ESSEX, browser=browser)
-    world.quiet(60)
+    world.quiet(120)
     return {"heading": heading} | invariants.hold(world, [held], since)

@@ -1,7 +1,7 @@
 """Time that passes: every instant we and the sandbox have noted moves into the past. Readings stay where they are."""
 
 from django.apps import apps
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 from tests.chaos.world import World
 
@@ -22,7 +22,8 @@ THEIRS = {
 
 def travel(world: World, *, hours: float) -> None:
     """Let so many hours have passed since everything that has happened."""
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '60s'")  # who stands still with a row in his hand
         for model in apps.get_models():
             columns = [f.column for f in model._meta.local_fields if isinstance(f, models.DateTimeField)]
             if columns and model._meta.app_label in OURS and model._meta.managed:

@@ -2,11 +2,12 @@
 
 import os
 import signal
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from tests.chaos.world import World, is_worker, node, until
+from tests.chaos.world import World, check, is_worker, node, until
 
 BLOCKS = "espi_intervalblock"
 
@@ -65,13 +66,13 @@ def busy(world: World) -> list[int]:
     from portal.flows import fetch
 
     nodes = [node(program.name) for program in world.programs.values() if is_worker(program.words)]
-    answers = app.control.inspect(destination=nodes, timeout=2).active() or {}
+    answers = app.control.inspect(destination=nodes, timeout=5).active() or {}
     return [task["worker_pid"] for tasks in answers.values() for task in tasks if task["name"] == fetch.RUN_JOBS]
 
 
 def kill_busy(world: World) -> list[int]:
     """kill -9 for every pool process that runs jobs."""
-    killed = until(lambda: busy(world), 10, "a pool process is at work")
+    killed = until(lambda: busy(world), 40, "a pool process is at work")
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
     return list(killed)
@@ -82,13 +83,38 @@ def pids_of(world: World, job_id: int) -> list[int]:
     from portal.celery import app
 
     nodes = [node(program.name) for program in world.programs.values() if is_worker(program.words)]
-    answers = app.control.inspect(destination=nodes, timeout=1).active() or {}
+    answers = app.control.inspect(destination=nodes, timeout=3).active() or {}
     found = [task for tasks in answers.values() for task in tasks if job_id in task["kwargs"].get("job_ids", [])]
     return [task["worker_pid"] for task in found]
 
 
-def running(authorization: Any, **where: Any) -> Any:
-    return authorization.fetch_jobs.filter(state="running", **where).first()
+def running(authorization: Any) -> Any:
+    """The job that brings a connection's usage, while somebody runs it."""
+    return authorization.fetch_jobs.filter(state="running", kind="usage").first()
+
+
+def nothing_is_stored(authorization: Any) -> None:
+    """Of a file whose worker is dead there must be nothing, before somebody reads it again."""
+    from espi.models import Document, IntervalBlock
+
+    blocks = IntervalBlock.objects.filter(meter_reading__usage_point__subscription=authorization.subscription_id)
+    found = (Document.objects.filter(subscription=authorization.subscription_id).count(), blocks.count())
+    check(found == (0, 0), f"{found} documents and blocks were stored of a file whose worker died")
+
+
+def has_his_data(authorization: Any, seconds: float = 60) -> float:
+    """How long until a new customer's first data are here."""
+    began = time.monotonic()
+    first = authorization.fetch_jobs.filter(kind="usage", state="done")
+    until(first.exists, seconds, "another customer has his data")
+    return round(time.monotonic() - began, 1)
+
+
+def nobody_ended(world: World, processes: dict[str, int]) -> None:
+    """Programs, by name, still have the process numbers they had."""
+    now = {name: program.pid for name, program in world.programs.items() if program.runs()}
+    ended = [name for name, pid in processes.items() if now.get(name) != pid]
+    check(not ended, f"{ended} ended meanwhile")
 
 
 def reasons(authorization: Any) -> list[str]:

@@ -41,8 +41,13 @@ CATALOGUE = {
     "resource_401": "A resource answers 401.",
     "resource_403": "A resource answers 403.",
     "resource_404": "A resource answers 404.",
+    "resource_204": "A resource answers 204: no content.",
+    "resource_410": "A resource answers 410.",
     "resource_429": "A resource answers 429. args: retry_after (any text, default 2 seconds; null: no such header).",
     "resource_500": "A resource answers 500.",
+    "resource_503": "A resource answers 503.",
+    "resource_504": "A resource answers 504.",
+    "resource_json": "A resource answers 200 with JSON.",
     "resource_html": "A resource answers 200 with an HTML page.",
     "resource_empty": "A resource answers 200 with an empty body.",
     "resource_truncated": "A resource's document is cut in the middle.",
@@ -170,7 +175,7 @@ def resource_answer(sandbox: "Sandbox", utility: str) -> flask.Response | None:
     """What a resource answers instead of its document when a fault is armed, else None."""
     if (args := sandbox.fault("resource_slow", utility)) is not None:
         time.sleep(float(args.get("seconds", 15)))
-    for status in (401, 403, 404, 500):
+    for status in (204, 401, 403, 404, 410, 500, 503, 504):
         if sandbox.fault(f"resource_{status}", utility) is not None:
             return flask.Response("", status, content_type="text/plain")
     if (args := sandbox.fault("resource_429", utility)) is not None:
@@ -179,6 +184,8 @@ def resource_answer(sandbox: "Sandbox", utility: str) -> flask.Response | None:
         return flask.Response("", 429, headers, content_type="text/plain")
     if sandbox.fault("resource_html", utility) is not None:
         return flask.Response(HTML, 200, content_type="text/html; charset=utf-8")
+    if sandbox.fault("resource_json", utility) is not None:
+        return flask.Response('{"status": "ok"}', 200, content_type="application/json")
     if sandbox.fault("resource_empty", utility) is not None:
         return flask.Response("", 200, content_type="application/atom+xml")
     return None
