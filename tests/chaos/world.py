@@ -214,18 +214,20 @@ class World:
         until(self.listens, REACHABLE_IN, "the workers listen")
 
     def settle(self) -> None:
-        """End whatever an experiment left on its way, here and at the utilities: the next one begins on its own."""
+        """End whatever an experiment left, here and at the utilities, its connections too: the next one begins on its own."""
         from django.utils import timezone
 
-        from espi.models import FetchJob, Notification
+        from espi.models import Authorization, FetchJob, Notification
         from portal.models import Circuit
 
+        Authorization.objects.filter(status__in=Authorization.LIVE).update(status=Authorization.Status.WITHDRAWN)
         ended = {"state": FetchJob.State.SUPERSEDED, "reason": "An experiment is over."}
         FetchJob.objects.filter(state__in=FetchJob.OPEN).update(**ended, finished_at=timezone.now())
         Notification.objects.filter(state=Notification.State.RECEIVED).update(state="quarantined", reason="Over.")
         Circuit.objects.all().delete()
         store = self.store
         store.execute("UPDATE notifications SET sent = due, status = 0 WHERE sent IS NULL")
+        store.execute("UPDATE authorizations SET status = 'revoked' WHERE status = 'active'")
         store.close()
 
     def listens(self) -> bool:
