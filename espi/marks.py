@@ -1,6 +1,6 @@
 """Which stored readings were estimated, are provisional, or were revised later: what a page has to say beside the numbers.
 
-    marked_days(usage_point, start, end)    -> {"estimated" and "provisional": {meter reading id: {local day}}}
+    marked_days(usage_points, start, end)   -> {"estimated", "provisional", "revised": {meter reading id: {local day}}}
     revised_starts(usage_point, start, end) -> {meter reading id: {epoch seconds of the reading's start}}
 
 `start` and `end` are local dates of the usage point; `end` is exclusive.
@@ -8,10 +8,13 @@
 
 import itertools
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import BooleanField, ExpressionWrapper, F, Q
+from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, F, Func, Q, QuerySet, Value
+from django.db.models.functions import TruncDate
 
 from espi import enums, models
 from espi.usage import day_start
@@ -26,10 +29,11 @@ ESTIMATED = frozenset(
 )
 
 
-def marked_days(usage_point: models.UsagePoint, start_date: date, end_date: date) -> dict[str, Days]:
-    """The local days that hold an estimated reading, and those with one that is not validated yet."""
+def marked_days(usage_points: Iterable[models.UsagePoint], start_date: date, end_date: date) -> dict[str, Days]:
+    """The local days that hold an estimated reading, one that is not validated yet, and one that was revised."""
+    zones = {point.pk: ZoneInfo(point.time_zone) for point in usage_points}
     days = {
-        "meter_reading__usage_point": usage_point,
+        "meter_reading__usage_point__in": list(zones),
         "local_date__gte": start_date,
         "local_date__lt": end_date,
     }
@@ -41,28 +45,48 @@ def marked_days(usage_point: models.UsagePoint, start_date: date, end_date: date
     singles = models.IntervalReading.objects.filter(**days, quality__in=every).annotate(
         **{word: _whether(quality__in=members) for word, members in codes.items()}
     )
-    found: dict[str, Days] = {word: defaultdict(set) for word in codes}
+    found: dict[str, Days] = {word: defaultdict(set) for word in (*codes, "revised")}
     columns = ("meter_reading", "local_date", *codes)
-    for pk, day, *marks in blocks.values_list(*columns).union(singles.values_list(*columns)):
-        for word in itertools.compress(codes, marks):
+    marked = blocks.annotate(revised=NEVER).values_list(*columns, "revised")
+    others = (
+        singles.annotate(revised=NEVER).values_list(*columns, "revised"),
+        *(_revised_days(pk, zone, start_date, end_date) for pk, zone in zones.items()),
+    )
+    for pk, day, *which in marked.union(*others):
+        for word in itertools.compress(found, which):
             found[word][pk].add(day)
     return found
+
+
+NEVER, ALWAYS = Value(value=False), Value(value=True)
 
 
 def _whether(**condition: object) -> ExpressionWrapper:
     return ExpressionWrapper(Q(**condition), output_field=BooleanField())
 
 
+def _revised_days(usage_point: int, zone: ZoneInfo, start_date: date, end_date: date) -> QuerySet[Any, Any]:
+    """The columns that `marked_days` reads, of the days with a revised reading."""
+    instant = Func(F("start"), function="to_timestamp", output_field=DateTimeField())
+    rows = _revisions(usage_point, zone, start_date, end_date).annotate(
+        day=TruncDate(instant, tzinfo=zone), estimated=NEVER, provisional=NEVER, revised=ALWAYS
+    )
+    return rows.values_list("meter_reading", "day", "estimated", "provisional", "revised")
+
+
 def revised_starts(usage_point: models.UsagePoint, start_date: date, end_date: date) -> dict[int, set[int]]:
     """The readings whose value a later document corrected; that a provisional one was replaced is no correction."""
-    zone = ZoneInfo(usage_point.time_zone)
+    found: dict[int, set[int]] = defaultdict(set)
+    rows = _revisions(usage_point.pk, ZoneInfo(usage_point.time_zone), start_date, end_date)
+    for pk, start in rows.values_list("meter_reading", "start"):
+        found[pk].add(start)
+    return found
+
+
+def _revisions(usage_point: int, zone: ZoneInfo, start_date: date, end_date: date) -> QuerySet[models.IntervalRevision]:
     rows = models.IntervalRevision.objects.filter(
         meter_reading__usage_point=usage_point,
         start__gte=day_start(start_date, zone),
         start__lt=day_start(end_date, zone),
     )
-    rows = rows.exclude(old_quality=enums.PROVISIONAL).exclude(old_value=F("new_value"))
-    found: dict[int, set[int]] = defaultdict(set)
-    for pk, start in rows.values_list("meter_reading", "start"):
-        found[pk].add(start)
-    return found
+    return rows.exclude(old_quality=enums.PROVISIONAL).exclude(old_value=F("new_value"))

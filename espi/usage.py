@@ -5,11 +5,14 @@
     days_held(usage_points)                      -> {usage point's pk: (first local day, last local day)}, for many at once
     daily_totals(usage_point, start, end)        -> {Channel: [DayTotal]}
     monthly_totals(usage_point, start, end)      -> {Channel: [MonthTotal]}
+    hourly_totals(usage_point, start, end)       -> {Channel: HourTotals}  by the hours of the clock on the wall
     day_readings(usage_point, date)              -> {Channel: [Reading]}
     long_readings(usage_point, start, end)       -> {Channel: [Reading]}   readings longer than a day (monthly data)
     bills(usage_point, start, end)               -> UsageSummary rows, a few at a time; quality_summaries the same
     reading_types(usage_point)                   -> {Channel.id: ReadingType row}
     amount(channel, value)                       -> Decimal in the channel's unit: value x 10 ^ multiplier
+    channels_of(usage_points)                    -> {usage point's pk: [Channel]}, for many at once
+    daily_totals_of, monthly_totals_of           -> {Channel: [...]}, for many usage points at once
 
 A page that asks several of these of one usage point reads its channels once and hands them on (`known=`).
 
@@ -30,7 +33,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from django.db.models import BigIntegerField, Case, F, Max, Min, QuerySet, Value, When
@@ -40,6 +43,7 @@ from espi import enums, models
 
 # A day is at most 25 hours long (26 leaves room for zones that change by two); longer readings are not a day's.
 LONGEST_DAY = 26 * 3600
+_HOUR = 3600
 _BILLS_AT_ONCE = 100
 _Dated = TypeVar("_Dated", models.UsageSummary, models.ElectricPowerQualitySummary)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -123,6 +127,17 @@ class MonthTotal(NamedTuple):
     from_long_readings: bool
 
 
+class HourTotals(NamedTuple):
+    """Each local day that has readings: 24 sums by the hour of the clock on the wall, None where nothing is known.
+
+    An hour that comes twice when clocks change is one sum. `longer` is the sum of the readings that last longer than an
+    hour and so belong to none.
+    """
+
+    days: dict[date, list[int | None]]
+    longer: int
+
+
 class _Span(NamedTuple):
     start: int
     duration: int
@@ -141,13 +156,22 @@ def amount(channel: Channel, value: int) -> Decimal:
 
 def channels(usage_point: models.UsagePoint) -> list[Channel]:
     """Every channel of the usage point, with its first and last local day."""
-    rows = list(models.MeterReading.objects.filter(usage_point=usage_point).select_related("reading_type"))
+    return channels_of([usage_point])[usage_point.pk]
+
+
+def channels_of(usage_points: Iterable[models.UsagePoint]) -> dict[int, list[Channel]]:
+    """The channels of each usage point, by its primary key; in two queries, however many there are."""
+    points = {point.pk: point for point in usage_points}
+    rows = list(models.MeterReading.objects.filter(usage_point__in=points).select_related("reading_type"))
     held = _held([row.pk for row in rows])
-    zone = ZoneInfo(usage_point.time_zone)
-    found = [_channel(usage_point, row, held[row.pk], zone) for row in rows]
-    return sorted(
-        found, key=lambda channel: (channel.is_register, channel.is_reverse, channel.uom or 0, channel.channel)
-    )
+    found: dict[int, list[Channel]] = {pk: [] for pk in points}
+    for row in rows:
+        found[row.usage_point_id].append(_channel(points[row.usage_point_id], row, held[row.pk]))
+    return {pk: sorted(members, key=_display_order) for pk, members in found.items()}
+
+
+def _display_order(channel: Channel) -> tuple[bool, bool, int, str]:
+    return channel.is_register, channel.is_reverse, channel.uom or 0, channel.channel
 
 
 def reading_types(usage_point: models.UsagePoint) -> dict[int, models.ReadingType]:
@@ -217,26 +241,105 @@ def daily_totals(
     usage_point: models.UsagePoint, start_date: date, end_date: date, *, known: Sequence[Channel] | None = None
 ) -> dict[Channel, list[DayTotal]]:
     """Sums per local day from `start_date` up to and without `end_date`, for the channels that can be added."""
-    found = _addable(usage_point, known)
+    return daily_totals_of({usage_point: channels(usage_point) if known is None else known}, start_date, end_date)
+
+
+def daily_totals_of(
+    known: Mapping[models.UsagePoint, Sequence[Channel]], start_date: date, end_date: date
+) -> dict[Channel, list[DayTotal]]:
+    """The same for the channels of several usage points, each by its own calendar."""
+    found, zones = _addable(known)
     in_range = _in_range(found, start_date, end_date)
-    return _daily(found, in_range, _singles(in_range), ZoneInfo(usage_point.time_zone))
+    return _daily(found, in_range, _singles(in_range), zones)
 
 
 def monthly_totals(
     usage_point: models.UsagePoint, start_date: date, end_date: date, *, known: Sequence[Channel] | None = None
 ) -> dict[Channel, list[MonthTotal]]:
     """Sums per local calendar month of the days from `start_date` up to and without `end_date`."""
-    found, zone = _addable(usage_point, known), ZoneInfo(usage_point.time_zone)
+    return monthly_totals_of({usage_point: channels(usage_point) if known is None else known}, start_date, end_date)
+
+
+def monthly_totals_of(
+    known: Mapping[models.UsagePoint, Sequence[Channel]], start_date: date, end_date: date
+) -> dict[Channel, list[MonthTotal]]:
+    """The same for the channels of several usage points, each by its own calendar."""
+    found, zones = _addable(known)
     in_range = _in_range(found, start_date, end_date)
     singles = _singles(in_range)
     long = _latest_long(found, singles)
     result: dict[Channel, list[MonthTotal]] = {}
-    for channel, days in _daily(found, in_range, singles, zone).items():
+    for channel, days in _daily(found, in_range, singles, zones).items():
         months = _months_of_days(days)
         covered = {month.month for month in months}
-        months += [month for month in _months_of_long(long.get(channel, []), zone) if month.month not in covered]
-        result[channel] = sorted(months)
+        by_month = _months_of_long(long.get(channel, []), zones[channel.id])
+        result[channel] = sorted([*months, *(month for month in by_month if month.month not in covered)])
     return result
+
+
+def hourly_totals(
+    usage_point: models.UsagePoint, start_date: date, end_date: date, *, known: Sequence[Channel] | None = None
+) -> dict[Channel, HourTotals]:
+    """Sums per hour of each local day, for the channels that can be added; a reading counts where it begins."""
+    found, zones = _addable({usage_point: channels(usage_point) if known is None else known})
+    in_range = _in_range(found, start_date, end_date)
+    blocks: dict[tuple[int, date], list[models.IntervalBlock]] = defaultdict(list)
+    for block in models.IntervalBlock.objects.filter(**in_range).only(*_HOURLY_COLUMNS).order_by("local_date"):
+        blocks[block.meter_reading_id, block.local_date].append(block)
+    singles: dict[tuple[int, date], list[_Span]] = defaultdict(list)
+    for row in _singles(in_range):
+        if row.duration <= LONGEST_DAY:
+            singles[row.meter_reading_id, row.local_date].append(_Span(row.start, row.duration, row.value))
+    result = {channel: HourTotals({}, 0) for channel in found.values()}
+    for key in sorted(blocks.keys() | singles.keys()):
+        channel, day = found[key[0]], key[1]
+        hours, longer = _hours(day, blocks.get(key, []), singles.get(key, []), zones[channel.id])
+        whole = result[channel]
+        if any(value is not None for value in hours):
+            whole.days[day] = hours
+        result[channel] = whole._replace(longer=whole.longer + longer)
+    return result
+
+
+_HOURLY_COLUMNS = ("meter_reading_id", "local_date", "interval_length", "start", "values", "count")
+
+
+def _hours(
+    day: date, blocks: Sequence[models.IntervalBlock], singles: list[_Span], zone: ZoneInfo
+) -> tuple[list[int | None], int]:
+    """24 sums, and the sum of what is longer than an hour."""
+    if len(blocks) == 1 and not singles and _is_plain(blocks[0], day, zone):
+        return _hours_of_grid(blocks[0]), 0
+    hours: list[int | None] = [None] * 24
+    longer = 0
+    for span in _finest([*singles, *(span for block in blocks for span in _values_of(block))]):
+        if span.duration > _HOUR:
+            longer += span.value
+            continue
+        hour = datetime.fromtimestamp(span.start, zone).hour
+        hours[hour] = (hours[hour] or 0) + span.value
+    return hours, longer
+
+
+def _is_plain(block: models.IntervalBlock, day: date, zone: ZoneInfo) -> bool:
+    """Whether equal pieces of the array are the hours of the clock."""
+    begins = day_start(day, zone)
+    is_even = _HOUR % block.interval_length == 0 and block.start == begins
+    return is_even and day_start(day + timedelta(days=1), zone) - begins == 24 * _HOUR
+
+
+def _hours_of_grid(block: models.IntervalBlock) -> list[int | None]:
+    each = _HOUR // block.interval_length
+    pieces = [block.values[first : first + each] for first in range(0, 24 * each, each)]
+    if block.count == len(block.values) == 24 * each:
+        return [sum(cast(list[int], piece)) for piece in pieces]
+    return [sum(known) if (known := [value for value in piece if value is not None]) else None for piece in pieces]
+
+
+def _values_of(block: models.IntervalBlock) -> Iterator[_Span]:
+    for index, value in enumerate(block.values):
+        if value is not None:
+            yield _Span(block.start + index * block.interval_length, block.interval_length, value)
 
 
 def day_readings(
@@ -261,7 +364,7 @@ def long_readings(
 
     Of readings that begin together, those published last: a period is told again when its end is corrected.
     """
-    found = _addable(usage_point, known)
+    found, _ = _addable({usage_point: channels(usage_point) if known is None else known})
     return _latest_long(found, _singles(_in_range(found, start_date, end_date)))
 
 
@@ -276,9 +379,15 @@ def day_length(day: date, zone: ZoneInfo) -> int:
     return day_start(day + timedelta(days=1), zone) - day_start(day, zone)
 
 
-def _addable(usage_point: models.UsagePoint, known: Sequence[Channel] | None) -> dict[int, Channel]:
-    found = channels(usage_point) if known is None else known
-    return {channel.id: channel for channel in found if channel.is_addable}
+def _addable(
+    known: Mapping[models.UsagePoint, Sequence[Channel]],
+) -> tuple[dict[int, Channel], dict[int, ZoneInfo]]:
+    """The channels that can be added, and the zone of each, by its id."""
+    of_points = [(point, channel) for point, members in known.items() for channel in members if channel.is_addable]
+    return (
+        {channel.id: channel for _, channel in of_points},
+        {channel.id: ZoneInfo(point.time_zone) for point, channel in of_points},
+    )
 
 
 class _Held(NamedTuple):
@@ -324,10 +433,8 @@ def _end_date(rows: Sequence[_Held], zone: ZoneInfo) -> date:
     return max(last, datetime.fromtimestamp(min(ends, _LATEST) - 1, zone).date()) if ends > 0 else last
 
 
-def _channel(
-    usage_point: models.UsagePoint, row: models.MeterReading, held: Sequence[_Held], zone: ZoneInfo
-) -> Channel:
-    kind = row.reading_type
+def _channel(usage_point: models.UsagePoint, row: models.MeterReading, held: Sequence[_Held]) -> Channel:
+    kind, zone = row.reading_type, ZoneInfo(usage_point.time_zone)
     return Channel(
         id=row.pk,
         public_id=uuid.uuid5(usage_point.public_id, f"MeterReading/{row.pk}"),
@@ -367,14 +474,14 @@ def _daily(
     found: Mapping[int, Channel],
     in_range: dict[str, object],
     singles: Iterable[models.IntervalReading],
-    zone: ZoneInfo,
+    zones: Mapping[int, ZoneInfo],
 ) -> dict[Channel, list[DayTotal]]:
     totals, several = _plain_days(in_range)
     totals |= _mixed_days(totals, several, singles)
     result: dict[Channel, list[DayTotal]] = {channel: [] for channel in found.values()}
     for (channel_id, day), sums in sorted(totals.items(), key=lambda item: item[0]):
         value, cost, count, covered = sums
-        complete = covered >= day_length(day, zone)
+        complete = covered >= day_length(day, zones[channel_id])
         result[found[channel_id]].append(DayTotal(day, value, cost, count, complete))
     return result
 

@@ -1,39 +1,26 @@
-"""What a usage page shows: for each quantity a meter measures, its places on the time axis and what was measured there.
+"""What a usage page shows: for each quantity a meter measures, its places on the time axis and what was measured there."""
 
-A quantity is a unit in one direction. Several channels of it (a meter that was swapped) make one picture as long as
-they follow each other in time; channels that run side by side are shown side by side, because their sum may count the
-same energy twice.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from espi import enums, marks, models, usage, words
+from django.utils.translation import gettext as _
+
+from espi import models
 from espi.usage import Channel
-from portal import charts
+from portal import charts, writing
 from portal.charts import Slot, Value
-from portal.periods import Period, instant
+from portal.measured import COMPARED, Measured, month_of
+from portal.pairs import Pair, pairs, shows_net, title_of
+from portal.periods import Period, instant, same_day
 
 SHORTEST_GAP = 60  # seconds; PG&E's gas days begin at 00:00:01 (contract §9.3)
-CLOCKS = 7200  # seconds; a period of whole times 86400 s ends an hour off midnight when clocks change within it
 MOST_ROWS = 40  # a month, or a day with a few gaps
-COST_UNIT = -5  # costs are hundred-thousandths
 UNIT_ORDER = (72, 169, 119, 42)
-QUANTITIES = {
-    23: "Temperature",
-    29: "Voltage",
-    38: "Power",
-    61: "Apparent power",
-    71: "Apparent energy",
-    73: "Reactive energy",
-}
-COMMODITIES: dict[int, str] = {enums.CommodityKind.NATURAL_GAS: "Gas", enums.CommodityKind.POTABLE_WATER: "Water"}
 DETAIL = {"year": "month", "month": "day", "week": "day"}
-
-Measured = dict[Channel, dict[tuple[int, int], Value]]
 
 
 @dataclass(frozen=True)
@@ -43,14 +30,44 @@ class Row:
     label: str
     delivered: str
     received: str
+    before: str
     cost: str
     notes: str
     link: str
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """This year beside the last, over the `count` places that both have whole."""
+
+    unit: charts.Unit
+    now: Decimal
+    before: Decimal
+    count: int
+
+    @property
+    def now_in_words(self) -> str:
+        """This year."""
+        return self.unit.about(self.now)
+
+    @property
+    def before_in_words(self) -> str:
+        """The last."""
+        return self.unit.about(self.before)
+
+    @property
+    def words(self) -> str:
+        """`4% less than a year earlier`."""
+        change = (self.now - self.before) / self.before
+        if writing.rounded_to(change, 2) == 0:
+            return _("About the same as a year earlier")
+        said = _("{share} more than a year earlier") if change > 0 else _("{share} less than a year earlier")
+        return said.format(share=writing.percent(change))
+
+
+@dataclass(frozen=True)
 class Panel:
-    """One quantity of the meter in the period asked for."""
+    """One quantity of the meter in the period asked for. `currency` is a number of ISO 4217."""
 
     title: str
     unit: charts.Unit
@@ -58,34 +75,51 @@ class Panel:
     chart: charts.Chart | None
     has_delivered: bool
     has_received: bool
-    currency: str = ""
+    currency: int | None = None
     can_be_added: bool = True
     is_net: bool = False
+    comparison: Comparison | None = None
 
     @property
     def delivered_name(self) -> str:
         """What the bars above the line are."""
-        return "Net: used less sent out" if self.is_net else "Delivered to you"
+        return _("Net: used less sent out") if self.is_net else _("Delivered to you")
 
-    @property
+    @cached_property
     def delivered_total(self) -> str | None:
         """The sum of the period, in words; None where values cannot be added or none are there."""
         return self._total([slot.delivered for slot in self.slots])
 
-    @property
+    @cached_property
     def received_total(self) -> str | None:
         """The same for what the customer sent out."""
         return self._total([slot.received for slot in self.slots])
 
     def _total(self, values: Iterable[Value | None]) -> str | None:
         known = [value.amount for value in values if value is not None]
-        return f"{charts.text_of(sum(known, Decimal(0)))} {self.unit.symbol}" if known and self.can_be_added else None
+        return self.unit.about(sum(known, Decimal(0))) if known and self.can_be_added else None
+
+    @cached_property
+    def cost_total(self) -> str | None:
+        """What it cost, in words; None where no cost is known."""
+        costs = [cost for slot in self.slots if (cost := cost_of(slot)) is not None]
+        return writing.money(sum(costs, Decimal(0)), self.currency) if costs and self.can_be_added else None
 
     @property
+    def costs_are_partial(self) -> bool:
+        """Whether there is energy without a cost."""
+        return any((slot.delivered or slot.received) and cost_of(slot) is None for slot in self.slots)
+
+    @property
+    def cost_heading(self) -> str:
+        """`Cost (USD)`."""
+        return _("Cost ({currency})").format(currency=writing.currency_code(self.currency))
+
+    @cached_property
     def rows(self) -> list[Row]:
         """The same figures as in the picture."""
-        values = [value.amount for slot in self.slots for value in (slot.delivered, slot.received) if value is not None]
-        places = charts.places_of(values)
+        values = [value for slot in self.slots for value in (slot.delivered, slot.received, slot.before) if value]
+        places = writing.places_of(value.amount for value in values)
         return [row(slot, places) for slot in self.slots]
 
     @property
@@ -93,46 +127,85 @@ class Panel:
         """Whether the table would fill several windows: then it gets a frame of its own that scrolls."""
         return len(self.slots) > MOST_ROWS
 
-    @property
+    @cached_property
     def has_costs(self) -> bool:
         """Whether any slot has a cost beside its energy."""
-        return any(value and value.cost is not None for slot in self.slots for value in (slot.delivered, slot.received))
+        return any(cost_of(slot) is not None for slot in self.slots)
 
-    @property
+    @cached_property
+    def has_before(self) -> bool:
+        """Whether the picture shows the year before."""
+        return any(slot.before or slot.before_received for slot in self.slots)
+
+    @cached_property
     def is_empty(self) -> bool:
         """Nothing was measured in the whole period."""
         return not any(slot.delivered or slot.received for slot in self.slots)
 
 
+def cost_of(slot: Slot) -> Decimal | None:
+    """In units of the currency; None where nobody said."""
+    costs = [value.cost for value in (slot.delivered, slot.received) if value and value.cost is not None]
+    return sum(costs, Decimal(0)) if costs else None
+
+
 def row(slot: Slot, places: int) -> Row:
     """The texts of one row; numbers with so many decimals."""
     values = [value for value in (slot.delivered, slot.received) if value is not None]
-    costs = [value.cost for value in values if value.cost is not None]
+    cost = cost_of(slot)
+
+    def text(value: Value | None) -> str:
+        return writing.number(value.amount, places) if value else ""
+
     return Row(
         label=slot.label,
-        delivered=charts.text_of(slot.delivered.amount, places) if slot.delivered else "",
-        received=charts.text_of(slot.received.amount, places) if slot.received else "",
-        cost=f"{sum(costs, Decimal(0)):,.2f}" if costs else "",
-        notes=slot.absent or ", ".join(dict.fromkeys(note for value in values for note in value.notes)),
+        delivered=text(slot.delivered),
+        received=text(slot.received),
+        before=text(slot.before),
+        cost="" if cost is None else writing.number(cost, 2),
+        notes=slot.why_absent or ", ".join(dict.fromkeys(note for value in values for note in value.notes)),
         link=slot.link,
     )
 
 
-def panels(usage_point: models.UsagePoint, period: Period, channels: Sequence[Channel]) -> list[Panel]:
+def compared(slots: Iterable[Slot], unit: charts.Unit) -> Comparison | None:
+    """What was delivered in the places that are whole in both years; None where nothing was the year before."""
+    both = [
+        (slot.delivered.amount, slot.before.amount)
+        for slot in slots
+        if slot.delivered and slot.before and not (slot.delivered.partial or slot.before.partial)
+    ]
+    now, before = (
+        (sum(amounts, Decimal(0)) for amounts in zip(*both, strict=True)) if both else (Decimal(0), Decimal(0))
+    )
+    return Comparison(unit, now, before, len(both)) if before > 0 else None
+
+
+def panels(
+    usage_point: models.UsagePoint,
+    period: Period,
+    channels: Sequence[Channel],
+    measured: Measured,
+    *,
+    show_cost: bool = False,
+    seams: charts.Moments = (),
+    default_currency: int | None = None,
+) -> list[Panel]:
     """Every quantity of a usage point in a period, what bills are made of first. Times are the meter's own.
 
-    `channels` are those of the usage point, as `usage.channels` gives them.
+    `channels` are those of the usage point, as `usage.channels` gives them; `measured` what they hold in the period.
     """
     zone = ZoneInfo(usage_point.time_zone)
-    span = (instant(period.first, zone), instant(period.end, zone))
-    measured = MEASURED[period.name](usage_point, period, zone, channels)
     shown = [channel for channel in channels if period.name == "day" or channel.is_addable]
     found = []
     for pair in pairs(shown):
-        grid = day_grid(pair, measured, span, zone) if period.name == "day" else calendar_grid(period, zone)
+        grid = day_grid(pair, measured, period, zone) if period.name == "day" else calendar_grid(period, zone)
         held = known_from_to(pair, measured, zone)
         slots = [filled(slot, pair, measured, held) for slot in grid]
-        found.append(panel(pair, slots, span, hours(period, zone) if period.name == "day" else []))
+        if period.name in COMPARED:
+            slots = [with_year_before(slot, pair, measured, period, zone) for slot in slots]
+        drawn = Drawn(period, zone, show_cost, seams, default_currency)
+        found.append(panel(pair, slots, drawn))
     return sorted(found, key=lambda each: (each.is_empty, order(each)))
 
 
@@ -152,188 +225,37 @@ def order(each: Panel) -> int:
     return symbols.index(each.unit.symbol) if each.unit.symbol in symbols else len(symbols)
 
 
-# --- Which channels belong in one picture -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Channels of one unit: those that measure what was delivered, and those that measure what was received."""
-
-    delivered: tuple[Channel, ...]
-    received: tuple[Channel, ...]
-    number: int = 0
-
-    @property
-    def channels(self) -> tuple[Channel, ...]:
-        """All of them."""
-        return self.delivered + self.received
-
-    @property
-    def first(self) -> Channel:
-        """Any of them: they agree in unit."""
-        return self.channels[0]
-
-
-def pairs(channels: Sequence[Channel]) -> list[Pair]:
-    """Channels grouped by what they measure; both directions of a quantity in one picture where each is one series.
-
-    A series for each time of use is not added to the others: it may be a part of one of them.
-    """
-    kinds: dict[tuple[int | None, bool, int], list[Channel]] = {}
-    for channel in channels:
-        kinds.setdefault((channel.uom, channel.is_register, channel.tou or 0), []).append(channel)
-    found: list[Pair] = []
-    for members in kinds.values():
-        delivered = successions(each for each in members if not each.is_reverse)
-        received = successions(each for each in members if each.is_reverse)
-        if len(delivered) <= 1 and len(received) <= 1:
-            found.append(Pair(delivered[0] if delivered else (), received[0] if received else ()))
-            continue
-        alone = [Pair(chain, ()) for chain in delivered] + [Pair((), chain) for chain in received]
-        found += [Pair(pair.delivered, pair.received, number) for number, pair in enumerate(alone, 1)]
-    return found
-
-
-def successions(channels: Iterable[Channel]) -> list[tuple[Channel, ...]]:
-    """Channels in groups whose members follow each other in time; they may share the day of the change."""
-    groups: list[tuple[Channel, ...]] = []
-    for channel in sorted(channels, key=lambda each: (each.first_date or date.max, each.id)):
-        for number, group in enumerate(groups):
-            if follows(group[-1], channel):
-                groups[number] = (*group, channel)
-                break
-        else:
-            groups.append((channel,))
-    return groups
-
-
-def follows(earlier: Channel, later: Channel) -> bool:
-    if earlier.last_date is None or later.first_date is None:
-        return False
-    alike = (earlier.flow_direction, earlier.kind, earlier.currency) == (
-        later.flow_direction,
-        later.kind,
-        later.currency,
-    )
-    return alike and earlier.last_date <= later.first_date
-
-
-# --- What was measured, by place on the time axis ---------------------------------------------------------------------
-
-
-def measured_in_day(
-    usage_point: models.UsagePoint, period: Period, zone: ZoneInfo, channels: Sequence[Channel]
-) -> Measured:
-    """The readings of a day; of a gap in the grid there is no value."""
-    revised = marks.revised_starts(usage_point, period.first, period.end)
-    found: Measured = {}
-    for channel, readings in usage.day_readings(usage_point, period.first, known=channels).items():
-        values = found.setdefault(channel, {})
-        for reading in readings:
-            start = int(reading.start.timestamp())
-            if reading.value is not None:
-                values[start, start + reading.duration] = value_of(
-                    channel,
-                    reading.value,
-                    reading.cost,
-                    estimated=reading.quality in marks.ESTIMATED,
-                    provisional=reading.quality == enums.PROVISIONAL,
-                    revised=start in revised[channel.id],
-                )
-    return found
-
-
-def measured_by_days(
-    usage_point: models.UsagePoint, period: Period, zone: ZoneInfo, channels: Sequence[Channel]
-) -> Measured:
-    """The sums of each local day."""
-    marked = day_marks(usage_point, period, zone)
-    found: Measured = {}
-    for channel, days in usage.daily_totals(usage_point, period.first, period.end, known=channels).items():
-        found[channel] = {
-            (instant(day.date, zone), instant(day.date + timedelta(days=1), zone)): value_of(
-                channel,
-                day.value,
-                day.cost,
-                **{word: day.date in held.get(channel.id, ()) for word, held in marked.items()},
-                partial=not day.is_complete,
-                is_sum=day.count > 1,
-            )
-            for day in days
-        }
-    return found
-
-
-def measured_by_months(
-    usage_point: models.UsagePoint, period: Period, zone: ZoneInfo, channels: Sequence[Channel]
-) -> Measured:
-    """The sums of each local month."""
-    marked = day_marks(usage_point, period, zone)
-    ends = {first: (instant(first, zone), instant(end, zone)) for first, end in period.months}
-    found: Measured = {}
-    for channel, months in usage.monthly_totals(usage_point, period.first, period.end, known=channels).items():
-        held = {word: {day.replace(day=1) for day in days.get(channel.id, ())} for word, days in marked.items()}
-        found[channel] = {
-            ends[month.month]: value_of(
-                channel,
-                month.value,
-                month.cost,
-                **{word: month.month in with_it for word, with_it in held.items()},
-                partial=not (month.is_complete or month.from_long_readings),
-                is_sum=True,
-            )
-            for month in months
-            if month.month in ends
-        }
-    return found
-
-
-MEASURED = {
-    "day": measured_in_day,
-    "week": measured_by_days,
-    "month": measured_by_days,
-    "year": measured_by_months,
-}
-
-
-def day_marks(usage_point: models.UsagePoint, period: Period, zone: ZoneInfo) -> Mapping[str, Mapping[int, set[date]]]:
-    """The local days with estimated, provisional and revised readings: by word of Value, then by channel."""
-    starts = marks.revised_starts(usage_point, period.first, period.end)
-    revised = {pk: {datetime.fromtimestamp(each, zone).date() for each in found} for pk, found in starts.items()}
-    return {**marks.marked_days(usage_point, period.first, period.end), "revised": revised}
-
-
-def value_of(channel: Channel, raw: int, cost: int | None, **marks: bool) -> Value:
-    """A stored integer in the unit people know."""
-    amount = charts.unit_of(channel.uom).shown(raw, channel.multiplier)
-    money = None if cost is None else Decimal(cost).scaleb(COST_UNIT)
-    return Value(amount=amount, cost=money, **marks)
-
-
 # --- Places on the time axis ------------------------------------------------------------------------------------------
 
 
-def day_grid(pair: Pair, measured: Measured, span: tuple[int, int], zone: ZoneInfo) -> list[Slot]:
+def span_of(period: Period, zone: ZoneInfo) -> tuple[int, int]:
+    """Epoch seconds."""
+    return instant(period.first, zone), instant(period.end, zone)
+
+
+def day_grid(pair: Pair, measured: Measured, period: Period, zone: ZoneInfo) -> list[Slot]:
     """One place for each reading of a day, and one for each stretch without any."""
     places = sorted({place for channel in pair.channels for place in measured.get(channel, ())})
     if not places:
         return []
-    slots, reached = [], span[0]
+    reached, closes = span_of(period, zone)
+    slots = []
     for start, end in places:
         if start - reached >= SHORTEST_GAP:
             slots.append(clock_slot(reached, start, zone))
         slots.append(clock_slot(start, end, zone))
         reached = max(reached, end)
-    if span[1] - reached >= SHORTEST_GAP:
-        slots.append(clock_slot(reached, span[1], zone))
+    if closes - reached >= SHORTEST_GAP:
+        slots.append(clock_slot(reached, closes, zone))
     return slots
 
 
 def clock_slot(start: int, end: int, zone: ZoneInfo) -> Slot:
     """A stretch of a day, by the clock on the wall; where clocks change, the zone's letters tell the hours apart."""
-    begins, ends = datetime.fromtimestamp(start, zone), datetime.fromtimestamp(end, zone)
-    pattern = "{0:%H:%M %Z} to {1:%H:%M %Z}" if changes(begins) else "{0:%H:%M} to {1:%H:%M}"
-    return Slot(start, end, pattern.format(begins, ends))
+    moments = [datetime.fromtimestamp(each, zone) for each in (start, end)]
+    letters = [f" {moment:%Z}" if changes(moments[0]) else "" for moment in moments]
+    first, last = (writing.clock(moment) + name for moment, name in zip(moments, letters, strict=True))
+    return Slot(start, end, writing.from_to(first, last))
 
 
 def changes(moment: datetime) -> bool:
@@ -344,22 +266,22 @@ def changes(moment: datetime) -> bool:
 
 def calendar_grid(period: Period, zone: ZoneInfo) -> list[Slot]:
     """One place for each day, or month, of a period."""
+    one = timedelta(days=1)
     if period.name == "year":
-        spans = [(first, end, f"{first:%B %Y}", f"{first:%b}") for first, end in period.months]
+        spans = [(first, end, writing.month(first), writing.short_month(first)) for first, end in period.months]
+    elif period.name == "week":
+        spans = [(day, day + one, writing.day_of_year(day), writing.weekday_and_number(day)) for day in period.days]
     else:
-        one = timedelta(days=1)
-        short = "{0:%a} {0.day}" if period.name == "week" else "{0.day}"
-        spans = [(day, day + one, f"{day:%a} {day.day} {day:%B}", short.format(day)) for day in period.days]
+        spans = [(day, day + one, writing.day_of_year(day), str(day.day)) for day in period.days]
     return [
-        Slot(
-            instant(first, zone),
-            instant(end, zone),
-            label,
-            text,
-            link=f"?period={DETAIL[period.name]}&date={first.isoformat()}",
-        )
-        for first, end, label, text in spans
+        Slot(instant(first, zone), instant(end, zone), label, short, link=link_to(DETAIL[period.name], first))
+        for first, end, label, short in spans
     ]
+
+
+def link_to(name: str, day: date) -> str:
+    """The query of the page that shows the period."""
+    return f"?period={name}&date={day.isoformat()}"
 
 
 def known_from_to(pair: Pair, measured: Measured, zone: ZoneInfo) -> tuple[int, int]:
@@ -379,14 +301,30 @@ def known_from_to(pair: Pair, measured: Measured, zone: ZoneInfo) -> tuple[int, 
 def filled(slot: Slot, pair: Pair, measured: Measured, known: tuple[int, int]) -> Slot:
     """A place with what was measured there, or with why nothing was."""
     place = (slot.start, slot.end)
-    delivered = together(measured.get(channel, {}).get(place) for channel in pair.delivered)
-    received = together(measured.get(channel, {}).get(place) for channel in pair.received)
+    delivered, received = (in_place(channels, measured, place) for channels in (pair.delivered, pair.received))
     absent = "" if delivered or received else why_absent(slot, known)
     return replace(slot, delivered=delivered, received=received, absent=absent, link="" if absent else slot.link)
 
 
+def with_year_before(slot: Slot, pair: Pair, measured: Measured, period: Period, zone: ZoneInfo) -> Slot:
+    """A place with what was measured there a year earlier: nothing on February 29th."""
+    day = datetime.fromtimestamp(slot.start, zone).date()
+    if (day.month, day.day) == (2, 29):
+        return slot
+    first = same_day(day, day.year - 1)
+    one = (instant(first, zone), instant(first + timedelta(days=1), zone))
+    place = month_of(first, zone) if period.name == "year" else one
+    before, received = (in_place(channels, measured, place) for channels in (pair.delivered, pair.received))
+    return replace(slot, before=before, before_received=received)
+
+
+def in_place(channels: Iterable[Channel], measured: Measured, place: tuple[int, int]) -> Value | None:
+    """What channels that follow each other measured in one place."""
+    return together(measured.get(channel, {}).get(place) for channel in channels)
+
+
 def why_absent(slot: Slot, known: tuple[int, int]) -> str:
-    """In words."""
+    """One of charts.WHY_ABSENT."""
     if slot.start >= known[1]:
         return charts.AFTER
     return charts.BEFORE if slot.end <= known[0] else charts.GAP
@@ -412,106 +350,65 @@ def together(values: Iterable[Value | None]) -> Value | None:
 def hours(period: Period, zone: ZoneInfo) -> list[tuple[int, str]]:
     """Every third hour of a day by the clock on the wall, with its instant."""
     moments = [datetime.combine(period.first, time(hour), zone) for hour in range(0, 24, 3)]
-    return [(int(moment.timestamp()), f"{moment:%H:%M}") for moment in moments]
+    return [(int(moment.timestamp()), writing.clock(moment)) for moment in moments]
 
 
-def panel(pair: Pair, slots: list[Slot], span: tuple[int, int], moments: list[tuple[int, str]]) -> Panel:
-    """A picture and its words."""
-    channel, is_net = pair.first, shows_net(pair, slots)
-    unit = charts.unit_of(channel.uom)
-    is_empty = not any(slot.delivered or slot.received for slot in slots)
-    return Panel(
-        title=title_of(pair, is_net=is_net),
-        unit=unit,
-        slots=slots,
-        chart=None if is_empty or channel.is_register else charts.draw(slots, unit.symbol, span, moments),
-        has_delivered=bool(pair.delivered),
-        has_received=bool(pair.received),
-        currency=currency_code(channel.currency),
-        can_be_added=channel.is_addable,
-        is_net=is_net,
-    )
-
-
-def shows_net(pair: Pair, slots: Iterable[Slot]) -> bool:
-    """Whether numbers are what was used less what was sent out: so they say, or so the energy below zero tells.
-
-    Con Edison V1 sends solar customers' net without saying so (its contract, 5.5); it never has a reverse series.
-    """
-    if any(channel.flow_direction == enums.FlowDirectionKind.NET for channel in pair.delivered):
-        return True
-    if pair.first.uom != enums.UnitSymbolKind.WH or not pair.first.is_addable or pair.received:
-        return False
-    if any(channel.goes_below_zero for channel in pair.delivered):  # a winter's day is net too, if a summer's was
-        return True
-    return any(slot.delivered is not None and slot.delivered.amount < 0 for slot in slots)
-
-
-def title_of(pair: Pair, *, is_net: bool = False) -> str:
-    """What the picture shows, in words."""
-    channel = pair.first
-    name = "Meter reading" if channel.is_register else QUANTITIES.get(channel.uom or 0, "Energy")
-    if name == "Energy":
-        name = (
-            "Energy received from you"
-            if not pair.delivered
-            else f"{COMMODITIES.get(channel.commodity or 0, name)} used"
-        )
-        name = "Energy used and sent out" if pair.delivered and pair.received else name
-        name = "Net energy" if is_net else name
-    name = f"{name}, time of use {channel.tou}" if channel.tou else name
-    return f"{name}, series {pair.number}" if pair.number else name
-
-
-def currency_code(number: int | None) -> str:
-    """`USD` for 840; words for a code we do not know, and for none."""
-    if number is None:
-        return "currency not stated"
-    return words.CURRENCIES.get(number, f"currency number {number}")
-
-
-# --- Bills ------------------------------------------------------------------------------------------------------------
+# --- From places to a picture -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Bill:
-    """One row of the bills table; an empty text means that the utility did not say."""
+class Drawn:
+    """How pictures of a page are drawn: over which time, of energy or of its cost, and what happened to the meter."""
 
-    first: date
-    last: date | None
-    consumption: str
-    cost: str
+    period: Period
+    zone: ZoneInfo
+    show_cost: bool
+    seams: charts.Moments
+    default_currency: int | None
 
-
-def bills(
-    usage_point: models.UsagePoint, *, default_currency: int | None, days_late: int = 0, most: int = 60
-) -> list[Bill]:
-    """The bills of a usage point, newest first, with the days that are printed on them.
-
-    `days_late`: by how many days what the utility sends is earlier than what it prints (PG&E: one).
-    """
-    zone = ZoneInfo(usage_point.time_zone)
-    rows = usage_point.usage_summaries.order_by("-start")[:most]
-    return [bill(row, zone, default_currency, timedelta(days=days_late)) for row in rows]
+    def chart(self, slots: Sequence[Slot], unit: charts.Unit) -> charts.Chart:
+        """The picture of some slots."""
+        moments = hours(self.period, self.zone) if self.period.name == "day" else []
+        return charts.draw(slots, unit, span_of(self.period, self.zone), moments, self.seams)
 
 
-def bill(
-    row: models.UsageSummary, zone: ZoneInfo, default_currency: int | None, later: timedelta = timedelta()
-) -> Bill:
-    unit = charts.unit_of(row.consumption_uom)
-    consumption, cost = "", ""
-    if row.consumption is not None:
-        consumption = f"{charts.text_of(unit.shown(row.consumption, row.consumption_multiplier))} {unit.symbol}"
-    if row.bill_last_period is not None:
-        cost = money(row.bill_last_period, row.currency if row.currency is not None else default_currency)
-    last = None if not row.duration else local_day(max(row.start, row.start + row.duration - CLOCKS), zone) + later
-    return Bill(local_day(row.start, zone) + later, last, consumption, cost)
+def panel(pair: Pair, slots: list[Slot], drawn: Drawn) -> Panel:
+    """A picture and its words. Of a month only the sums are compared: its days fall on other days of the week."""
+    channel, is_net = pair.first, shows_net(pair, slots)
+    unit = charts.unit_of(channel.uom)
+    comparison = compared(slots, unit) if channel.is_addable and not is_net else None
+    if drawn.period.name != "year":
+        slots = [replace(slot, before=None, before_received=None) for slot in slots]
+    currency = channel.currency if channel.currency is not None else drawn.default_currency
+    made = Panel(
+        title=title_of(pair, is_net=is_net),
+        unit=unit,
+        slots=slots,
+        chart=None,
+        has_delivered=bool(pair.delivered),
+        has_received=bool(pair.received),
+        currency=currency,
+        can_be_added=channel.is_addable,
+        is_net=is_net,
+        comparison=comparison,
+    )
+    if made.is_empty or channel.is_register:
+        return made
+    if drawn.show_cost and made.has_costs:
+        return replace(
+            made, chart=drawn.chart(costs(slots), charts.Money(writing.currency_code(currency), 0, currency))
+        )
+    return replace(made, chart=drawn.chart(slots, made.unit))
 
 
-def money(amount: int, currency: int | None) -> str:
-    """`131.27 USD` for 13127000 hundred-thousandths."""
-    return f"{Decimal(amount).scaleb(COST_UNIT):,.2f} {currency_code(currency)}"
-
-
-def local_day(epoch: int, zone: ZoneInfo) -> date:
-    return datetime.fromtimestamp(epoch, UTC).astimezone(zone).date()
+def costs(slots: Iterable[Slot]) -> list[Slot]:
+    """The same places with their cost as the amount; one without a cost stays empty."""
+    found = []
+    for slot in slots:
+        cost = cost_of(slot)
+        value = slot.delivered or slot.received
+        amount = replace(value, amount=cost) if value and cost is not None else None
+        before = slot.before and slot.before.cost
+        earlier = Value(before) if isinstance(before, Decimal) else None
+        found.append(replace(slot, delivered=amount, received=None, before=earlier, before_received=None))
+    return found

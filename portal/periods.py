@@ -2,9 +2,14 @@
 
 import calendar
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext as _
+
+from portal import writing
 
 NAMES = ("day", "week", "month", "year")
 EARLIEST = date(1990, 1, 1)
@@ -37,13 +42,18 @@ class Period:
 
     @property
     def title(self) -> str:
-        """The period in words: `Friday 14 March 2025`, `10 to 16 March 2025`, `March 2025`, `2025`."""
-        last = self.end - timedelta(days=1)
+        """The period in words: `Friday, March 14, 2025`, `March 10, 2025 to March 16, 2025`, `March 2025`, `2025`."""
         if self.name == "day":
-            return f"{self.first:%A} {day_month_year(self.first)}"
+            return writing.weekday_and_day(self.first)
         if self.name == "week":
-            return f"{day_month_year(self.first)} to {day_month_year(last)}"
-        return f"{self.first:%B %Y}" if self.name == "month" else f"{self.first:%Y}"
+            return writing.from_to(writing.day(self.first), writing.day(self.end - timedelta(days=1)))
+        return writing.month(self.first) if self.name == "month" else str(self.first.year)
+
+    @property
+    def before(self) -> "Period":
+        """The same days a year earlier: of a month or a year; a week begins on the same date."""
+        year = self.first.year - 1
+        return Period(self.name, same_day(self.first, year), same_day(self.end, year + self.end.year - self.first.year))
 
     def previous(self) -> "Period | None":
         """The one before; None before the earliest date we show."""
@@ -54,9 +64,9 @@ class Period:
         return of(self.name, self.end) if self.end <= LATEST else None
 
 
-def day_month_year(day: date) -> str:
-    """`3 March 2025`."""
-    return f"{day.day} {day:%B %Y}"
+def same_day(day: date, year: int) -> date:
+    """The day of that month and number in another year; of February 29th the 28th."""
+    return day.replace(year=year, day=28) if (day.month, day.day) == (2, 29) else day.replace(year=year)
 
 
 def of(name: str, day: date) -> Period:
@@ -76,18 +86,27 @@ def asked(name: str, text: str, *, default: date, default_name: str = "month") -
     """The period a page's address asks for; empty texts mean the defaults. Raises BadPeriod."""
     name = name or default_name
     if name not in NAMES:
-        raise BadPeriod("The period must be a day, a week, a month or a year.")
+        raise BadPeriod(_("The period must be a day, a week, a month or a year."))
     if not text:
         return of(name, default)
     if not ISO_DATE.fullmatch(text):
-        raise BadPeriod("The date must be written as year-month-day, for example 2025-03-14.")
+        raise BadPeriod(_("The date must be written as year-month-day, for example 2025-03-14."))
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise BadPeriod("There is no such date in the calendar.") from None
+        raise BadPeriod(_("There is no such date in the calendar.")) from None
     if not EARLIEST <= day <= LATEST:
-        raise BadPeriod(f"The date must lie between {EARLIEST.year} and {LATEST.year}.")
+        raise BadPeriod(
+            _("The date must lie between {first} and {last}.").format(first=EARLIEST.year, last=LATEST.year)
+        )
     return of(name, day)
+
+
+def one_of(names: Sequence[str], period: Period) -> Period:
+    """The period, if it is one of these. Raises BadPeriod."""
+    if period.name not in names:
+        raise BadPeriod(_("This page shows a week, a month or a year."))
+    return period
 
 
 def instant(day: date, zone: ZoneInfo) -> int:

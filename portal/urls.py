@@ -62,7 +62,10 @@ urlpatterns = [
     path("receipts/<uuid:public_id>", connect.receipt, name="receipt"),
     path("styleguide", styleguide.styleguide, name="styleguide"),
     path("upload", upload.upload, name="upload"),
+    path("usage", usage.all_meters, name="all-meters"),
     path("usage/<uuid:public_id>", usage.usage_point, name="usage_point"),
+    path("usage/<uuid:public_id>/bills", usage.usage_bills, name="usage-bills"),
+    path("usage/<uuid:public_id>/patterns", usage.usage_patterns, name="usage-patterns"),
     path("account/", include("allauth.urls")),
     path("api", api_description.describe, name="api-description"),
     # Machines

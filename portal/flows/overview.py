@@ -1,7 +1,7 @@
 """What a customer's dashboard says of each connection, in words."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -63,12 +63,18 @@ ENDED: dict[str, tuple[str, str, str]] = {
 def cards(user: User) -> list[Card]:
     """One card per subscription of this customer, newest first; a handful of queries however many there are."""
     subscriptions = list(Subscription.objects.filter(retail_customer=user).order_by("-created_at"))
-    newest = _newest_authorizations(subscriptions)
-    jobs = _jobs(newest.values())
     meters = meters_of(subscriptions)
     with_documents = set(Document.objects.filter(subscription__in=subscriptions).values_list("subscription", flat=True))
-    found = (_card(s, newest.get(s.pk), jobs, meters[s.pk]) for s in subscriptions)
+    found = standing(subscriptions, meters).values()
     return [replace(card, can_delete=_can_delete(card, with_documents)) for card in found]
+
+
+def standing(subscriptions: Iterable[Subscription], meters: Mapping[int, list[Meter]]) -> dict[int, Card]:
+    """How each stands, by its primary key and in the same order; `meters` are those of each. Two queries."""
+    kept = list(subscriptions)
+    newest = _newest_authorizations(kept)
+    jobs = _jobs(newest.values())
+    return {each.pk: _card(each, newest.get(each.pk), jobs, meters[each.pk]) for each in kept}
 
 
 def _can_delete(card: Card, with_documents: set[int]) -> bool:

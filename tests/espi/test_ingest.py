@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from espi import archive, ingest, models, usage
 from espi.dialect import Dialect
-from portal import panels
+from portal.bills import bills as bills_shown
 from portal.models import User
 from tests.espi import documents
 from tests.espi.documents import BASE, METER, MIDNIGHT, POINT, block, reading
@@ -711,7 +711,7 @@ def test_consecutive_con_edison_v1_bills_leave_no_day_out(subscription, first, l
     store(subscription, documents.bare_feed(*bills), dialect=V1)
     one, other = models.UsageSummary.objects.order_by("start")
     assert one.start + one.duration == other.start
-    shown = panels.bills(one.usage_point, default_currency=840)
+    shown = bills_shown(one.usage_point, usage.channels(one.usage_point), default_currency=840)
     assert [(str(each.first), str(each.last)) for each in shown] == [(following, "2026-04-13"), (first, last)]
 
 

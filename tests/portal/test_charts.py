@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal import charts
+from portal import charts, writing
 from portal.charts import Slot, Value
 
 HOUR = 3600
+KWH = charts.unit_of(72)
 
 
 def hours(*amounts, received=()):
@@ -30,7 +31,7 @@ def hours(*amounts, received=()):
 
 
 def test_bars_stand_on_the_zero_line_and_grow_with_the_amount():
-    chart = charts.draw(hours("1", "2", "4"), "kWh", (0, 3 * HOUR))
+    chart = charts.draw(hours("1", "2", "4"), KWH, (0, 3 * HOUR))
     zero = next(tick.y for tick in chart.ticks if tick.is_zero)
     assert [bar.y + bar.height for bar in chart.bars] == [zero] * 3
     low, middle, high = [bar.height for bar in chart.bars]
@@ -38,70 +39,73 @@ def test_bars_stand_on_the_zero_line_and_grow_with_the_amount():
 
 
 def test_received_energy_hangs_below_the_zero_line_and_is_never_added():
-    chart = charts.draw(hours("3", received=("2",)), "kWh", (0, HOUR))
+    chart = charts.draw(hours("3", received=("2",)), KWH, (0, HOUR))
     zero = next(tick.y for tick in chart.ticks if tick.is_zero)
     up, down = chart.bars
-    assert (up.kind, up.y + up.height, up.title) == ("delivered", zero, "hour 0: 3 kWh")
-    assert (down.kind, down.y, down.title) == ("received", zero, "hour 0: 2 kWh received")
+    assert (up.kind, up.y + up.height) == ("delivered", zero)
+    assert (down.kind, down.y) == ("received", zero)
+    assert [place.title for place in chart.places] == ["hour 0: 3 kWh; 2 kWh received"]
     assert abs(up.height / 3 - down.height / 2) < 1  # whole pixels
 
 
 def test_a_zero_is_a_thin_bar_and_a_gap_is_a_gap():
-    zero, gap = charts.draw(hours("0", None), "kWh", (0, 2 * HOUR)).bars
+    chart = charts.draw(hours("0", None), KWH, (0, 2 * HOUR))
+    zero, gap = chart.bars
     assert (zero.kind, zero.height) == ("delivered", 1)
-    assert (gap.kind, gap.height, gap.title) == ("gap", charts.PLOT_HEIGHT, "hour 1: no reading")
+    assert (gap.kind, gap.height) == ("gap", charts.PLOT_HEIGHT)
+    assert chart.places[1].title == "hour 1: no reading"
 
 
 def test_time_that_is_not_here_yet_is_not_drawn():
     slots = [Slot(0, HOUR, "now", delivered=Value(Decimal(1))), Slot(HOUR, 2 * HOUR, "later", absent=charts.AFTER)]
-    assert [bar.kind for bar in charts.draw(slots, "kWh", (0, 2 * HOUR)).bars] == ["delivered"]
+    assert [bar.kind for bar in charts.draw(slots, KWH, (0, 2 * HOUR)).bars] == ["delivered"]
 
 
 def test_a_bar_takes_the_share_of_the_width_that_its_time_takes_of_the_day():
-    (bar,) = charts.draw(hours("1"), "kWh", (0, 25 * HOUR)).bars
+    (bar,) = charts.draw(hours("1"), KWH, (0, 25 * HOUR)).bars
     assert Decimal(bar.width.rstrip("%")) == (Decimal(4) * Decimal("0.76")).quantize(Decimal("0.001"))
 
 
 def test_estimated_and_revised_values_are_told_apart_and_explained():
     slots = [Slot(0, HOUR, "first", delivered=Value(Decimal(5), estimated=True, revised=True))]
-    chart = charts.draw(slots, "kWh", (0, HOUR))
+    chart = charts.draw(slots, KWH, (0, HOUR))
     (bar,) = chart.bars
     assert bar.kind == "delivered-estimated"
     assert bar.mark_y < bar.y
-    assert bar.title == "first: 5 kWh, estimated, revised"
+    assert chart.places[0].title == "first: 5 kWh, estimated, revised"
     assert chart.kinds == {"delivered-estimated", "revised"}
 
 
 def test_the_axis_has_round_numbers_that_hold_every_bar():
-    chart = charts.draw(hours("0.7", "13.2"), "kWh", (0, 2 * HOUR))
+    chart = charts.draw(hours("0.7", "13.2"), KWH, (0, 2 * HOUR))
     assert [tick.text for tick in chart.ticks] == ["0", "5", "10", "15"]
 
 
 def test_net_readings_below_zero_are_drawn_below_zero():
-    chart = charts.draw(hours("-2", "1"), "kWh", (0, 2 * HOUR))
+    chart = charts.draw(hours("-2", "1"), KWH, (0, 2 * HOUR))
     zero = next(tick.y for tick in chart.ticks if tick.is_zero)
     assert chart.bars[0].y == zero
     assert next(tick.text for tick in chart.ticks) == "-2"
 
 
 def test_below_zero_the_axis_counts_the_energy_received():
-    chart = charts.draw(hours("4", received=("4",)), "kWh", (0, HOUR))
+    chart = charts.draw(hours("4", received=("4",)), KWH, (0, HOUR))
     assert [tick.text for tick in chart.ticks] == ["4", "2", "0", "2", "4"]
 
 
 def test_the_clock_stands_under_the_axis_at_its_own_moment():
-    chart = charts.draw(hours("1"), "kWh", (0, 24 * HOUR), [(0, "00:00"), (6 * HOUR, "06:00")])
+    chart = charts.draw(hours("1"), KWH, (0, 24 * HOUR), [(0, "00:00"), (6 * HOUR, "06:00")])
     assert [(label.x, label.text) for label in chart.labels] == [("0%", "00:00"), ("25%", "06:00")]
 
 
 def test_numbers_of_a_column_are_written_alike():
     amounts = [Decimal("0.17"), Decimal("0.1725"), Decimal(3)]
-    places = charts.places_of(amounts)
-    assert [charts.text_of(amount, places) for amount in amounts] == ["0.170", "0.173", "3.000"]
+    places = writing.places_of(amounts)
+    assert [writing.number(amount, places) for amount in amounts] == ["0.170", "0.173", "3.000"]
 
 
 def test_labels_are_thinned_out_and_every_second_gives_way_on_narrow_screens():
-    chart = charts.draw(hours(*["1"] * 24), "kWh", (0, 24 * HOUR))
+    chart = charts.draw(hours(*["1"] * 24), KWH, (0, 24 * HOUR))
     assert [label.text for label in chart.labels] == [str(number) for number in range(0, 24, 2)]
     assert [label.minor for label in chart.labels][:4] == [False, True, False, True]
 
@@ -122,7 +126,7 @@ def test_labels_are_thinned_out_and_every_second_gives_way_on_narrow_screens():
 )
 def test_each_unit_is_shown_as_people_know_it(uom, raw, multiplier, shown):
     unit = charts.unit_of(uom)
-    assert f"{charts.text_of(unit.shown(raw, multiplier))} {unit.symbol}" == shown
+    assert unit.words(unit.shown(raw, multiplier)) == shown
 
 
 @pytest.mark.parametrize(
@@ -130,7 +134,7 @@ def test_each_unit_is_shown_as_people_know_it(uom, raw, multiplier, shown):
     [("1234567.8", "1,234,567.8"), ("0", "0"), ("-0.0001", "0"), ("100", "100"), ("9E+27", "9.000E+27")],
 )
 def test_numbers_are_written_for_people(amount, text):
-    assert charts.text_of(Decimal(amount)) == text
+    assert writing.number(Decimal(amount)) == text
 
 
 amounts = st.one_of(st.none(), st.integers(min_value=-(2**63), max_value=2**63 - 1))
@@ -142,7 +146,7 @@ def test_any_series_fits_the_picture(values, multiplier):
         Slot(n, n + 1, "s", delivered=None if v is None else Value(Decimal(v).scaleb(multiplier)), absent="")
         for n, v in enumerate(values)
     ]
-    chart = charts.draw(slots, "kWh", (0, len(values)))
+    chart = charts.draw(slots, KWH, (0, len(values)))
     for bar in chart.bars:
         assert bar.y >= charts.TOP - 1
         assert bar.y + bar.height <= charts.TOP + charts.PLOT_HEIGHT + 1

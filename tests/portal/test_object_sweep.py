@@ -87,6 +87,10 @@ class Owner:
             "data/<uuid:public_id>/delete": f"data/{self.point.subscription.public_id}/delete",
             "receipts/<uuid:public_id>": f"receipts/{self.consent.public_id}",
             "usage/<uuid:public_id>": f"usage/{self.point.public_id}",
+            **{
+                f"usage/<uuid:public_id>/{page}": f"usage/{self.point.public_id}/{page}"
+                for page in ("bills", "patterns")
+            },
         }
 
 

@@ -1,0 +1,237 @@
+"""Hours to pictures: a field of days by hours whose shades tell the amount, and the lines of a usual day. Pure functions.
+
+A year has 8,760 fields: those of one shade are one path, and neighbours in a column are one stroke of it, a unit wide, so
+the picture stays small. A column is a unit wide and an hour a unit high; the page stretches it to its width.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cached_property
+from itertools import groupby
+
+from django.utils.translation import gettext as _
+
+from portal import charts, writing
+from portal.panels import link_to
+from portal.periods import Period
+
+HOUR_HEIGHT = 9
+LEVELS, LEVELS_BELOW_ZERO = 6, 3
+GAP = "gap"
+THOUSANDTHS, HUNDREDTHS = 3, 2
+LINES_HEIGHT = 180
+Hours = Mapping[date, Sequence[int | None]]
+
+
+@dataclass(frozen=True)
+class Shade:
+    """All fields of one shade; `name` is its class, `words` what it stands for."""
+
+    name: str
+    path: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A day, or a month, to point at and to follow."""
+
+    x: str
+    width: str
+    title: str
+    link: str
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Ready to be written out. `values` are for the script: hour by hour, days parted by `;`, 10 ^ `places` of a unit."""
+
+    days: int
+    first: date
+    shades: list[Shade]
+    columns: list[Column]
+    labels: list[charts.Label]
+    hours: list[tuple[int, str]]
+    values: str
+    places: int
+    height: int = charts.TOP + 24 * HOUR_HEIGHT + charts.LABEL_ROOM
+    plot_top: int = charts.TOP
+    plot_height: int = 24 * HOUR_HEIGHT
+    label_y: int = charts.TOP + 24 * HOUR_HEIGHT + 18
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The usual day, ready to be written out: a path for each series, x in hundredths of an hour, y in pixels."""
+
+    paths: list[str]
+    ticks: list[charts.Tick]
+    labels: list[charts.Label]
+    height: int = charts.TOP + LINES_HEIGHT + charts.LABEL_ROOM
+    plot_top: int = charts.TOP
+    plot_height: int = LINES_HEIGHT
+    label_y: int = charts.TOP + LINES_HEIGHT + 18
+
+
+def draw(
+    hours: Hours, period: Period, known: tuple[date, date], unit: charts.Unit, exponent: int, *, by_month: bool
+) -> HeatMap:
+    """The hours of a period; `known`: the first and the last day between which an hour without a reading is a gap."""
+    days, places = period.days, HUNDREDTHS if by_month else THOUSANDTHS
+    scale = Shades.of(value for values in hours.values() for value in values if value is not None)
+    paths: dict[str, list[str]] = defaultdict(list)
+    for number, day in enumerate(days):
+        for name, run in column_runs(hours.get(day), scale, is_known=known[0] <= day <= known[1]):
+            paths[name].append(f"M{number} {run.start}v{len(run)}")
+    shades = [
+        Shade(name, "".join(paths[name]), shade_in_words(name, limit, unit, exponent)) for name, limit in scale.limits
+    ]
+    shades.append(Shade(GAP, "".join(paths[GAP]), str(charts.WHY_ABSENT[charts.GAP])))
+    return HeatMap(
+        days=len(days),
+        first=period.first,
+        shades=[shade for shade in shades if shade.path],
+        columns=columns(hours, period, unit, exponent, by_month=by_month),
+        labels=labels(period, by_month=by_month),
+        hours=[(charts.TOP + hour * HOUR_HEIGHT, writing.hour(hour)) for hour in range(0, 24, 6)],
+        values=";".join(rounded(hours.get(day, ()), exponent + places) for day in days),
+        places=places,
+    )
+
+
+@dataclass(frozen=True)
+class Shades:
+    """Where one shade ends and the next begins: an equal number of hours in each, zero and below by themselves."""
+
+    above: list[int]
+    below: list[int]
+
+    @classmethod
+    def of(cls, values: Iterable[int]) -> "Shades":
+        """The shades of a picture of these."""
+        ordered = sorted(values)
+        zero = bisect_left(ordered, 0)
+        return cls(
+            parts(ordered[zero:], LEVELS), parts([-each for each in reversed(ordered[:zero])], LEVELS_BELOW_ZERO)
+        )
+
+    def name(self, value: int) -> str:
+        """`level-3`, or `below-2`: the classes of charts.css."""
+        if value >= 0:
+            return self._levels[bisect_left(self.above, value)]
+        return self._levels_below[bisect_left(self.below, -value)]
+
+    @cached_property
+    def _levels(self) -> list[str]:
+        return [f"level-{number}" for number in spread(len(self.above), LEVELS)]
+
+    @cached_property
+    def _levels_below(self) -> list[str]:
+        return [f"below-{number}" for number in spread(len(self.below), LEVELS_BELOW_ZERO)]
+
+    @property
+    def limits(self) -> list[tuple[str, int]]:
+        """Every shade with the most that it stands for, from the most below zero up."""
+        below = zip(self._levels_below, self.below, strict=True)
+        return [*reversed(list(below)), *zip(self._levels, self.above, strict=True)]
+
+
+def spread(count: int, levels: int) -> list[int]:
+    """`count` numbers from 1 to `levels`, the last one `levels`."""
+    return [1 + (levels - 1) * number // (count - 1) for number in range(count)] if count > 1 else [levels][:count]
+
+
+def shade_in_words(name: str, limit: int, unit: charts.Unit, exponent: int) -> str:
+    """`up to 0.4 kWh`."""
+    amount = unit.words(Decimal(limit).scaleb(exponent))
+    return (_("up to {amount}") if name.startswith("level") else _("up to {amount} sent out")).format(amount=amount)
+
+
+def parts(ordered: Sequence[int], count: int) -> list[int]:
+    """The greatest value of each part of as many; parts that end alike are one."""
+    if not ordered:
+        return []
+    ends = [ordered[-(-len(ordered) * number // count) - 1] for number in range(1, count + 1)]
+    return sorted(set(ends))
+
+
+def column_runs(values: Sequence[int | None] | None, scale: Shades, *, is_known: bool) -> Iterable[tuple[str, range]]:
+    """Neighbouring hours of one shade; what is not known is drawn only where something should be."""
+    if values is None:
+        return [(GAP, range(24))] if is_known else []
+    names = [(GAP if is_known else "") if value is None else scale.name(value) for value in values]
+    found, reached = [], 0
+    for name, group in groupby(names):
+        length = len(list(group))
+        if name:
+            found.append((name, range(reached, reached + length)))
+        reached += length
+    return found
+
+
+def columns(hours: Hours, period: Period, unit: charts.Unit, exponent: int, *, by_month: bool) -> list[Column]:
+    """What leads on: a month to its own page, a day to its readings."""
+    one = timedelta(days=1)
+    spans = period.months if by_month else [(day, day + one) for day in period.days]
+    found, width = [], Decimal(100) / len(period.days)
+    for first, end in spans:
+        days = [day for day in (first + one * number for number in range((end - first).days)) if day in hours]
+        if not days:
+            continue
+        total = sum(value for day in days for value in hours[day] if value is not None)
+        when = writing.month(first) if by_month else writing.day_of_year(first)
+        what = unit.words(Decimal(total).scaleb(exponent))
+        x, wide = (first - period.first).days * width, (end - first).days * width
+        link = link_to("month" if by_month else "day", first)
+        found.append(
+            Column(charts.percent(x), charts.percent(wide), _("{when}: {what}").format(when=when, what=what), link)
+        )
+    return found
+
+
+def labels(period: Period, *, by_month: bool) -> list[charts.Label]:
+    """Under the picture: months, or days."""
+    width = Decimal(100) / len(period.days)
+    if by_month:
+        spans = [
+            ((first - period.first).days, (end - first).days, writing.short_month(first))
+            for first, end in period.months
+        ]
+    else:
+        name = writing.weekday_and_number if period.name == "week" else lambda day: str(day.day)
+        spans = [(number, 1, name(day)) for number, day in enumerate(period.days)]
+    return charts.labels([((x + Decimal(wide) / 2) * width, text) for x, wide, text in spans])
+
+
+def rounded(values: Sequence[int | None], shift: int) -> str:
+    """`12,,7`: each times 10 ^ `shift`; nothing where nothing is known."""
+    if shift >= 0:
+        return ",".join("" if value is None else str(value * 10**shift) for value in values)
+    divisor = 10**-shift
+    half = divisor // 2
+    return ",".join("" if value is None else str((value + half) // divisor) for value in values)
+
+
+def lines(series: Sequence[Sequence[Decimal | None]]) -> Lines:
+    """24 amounts each, drawn in the middle of their hours; a line breaks off where nothing is known."""
+    amounts = [amount for one in series for amount in one if amount is not None]
+    low, high = min([*amounts, Decimal(0)]), max([*amounts, Decimal(0)])
+    step = charts.tick_step(high - low if high > low else Decimal(1))
+    low, high = charts.floor_to(low, step), -charts.floor_to(-high, step)
+    scale = charts.Scale(0, 24, low, high if high > low else low + step, LINES_HEIGHT)
+    hours = [(Decimal(100 * hour) / 24, writing.hour(hour)) for hour in range(0, 24, 3)]
+    return Lines([path(one, scale) for one in series], charts.ticks(scale, step, signed=True), charts.labels(hours))
+
+
+def path(amounts: Sequence[Decimal | None], scale: charts.Scale) -> str:
+    """Through every hour that is known."""
+    found, is_drawing = [], False
+    for hour, amount in enumerate(amounts):
+        if amount is not None:
+            found.append(f"{'L' if is_drawing else 'M'}{hour * 100 + 50} {scale.y(amount)}")
+        is_drawing = amount is not None
+    return "".join(found)

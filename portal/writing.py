@@ -1,0 +1,133 @@
+"""Numbers, money, days and hours, written as the reader's language writes them.
+
+The language is the active one (`django.utils.translation`). Days and times are the meter's own: whoever calls has put
+them into its time zone.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from espi import words
+
+FINEST = 3  # decimals
+LARGEST_WRITTEN_OUT = 15  # powers of ten; beyond, a nonsense reading would break the page's layout
+HUNDRED_THOUSANDTHS = -5  # what costs are counted in
+US_DOLLAR, CANADIAN_DOLLAR = 840, 124  # ISO 4217
+
+
+def number(amount: Decimal, places: int | None = None) -> str:
+    """`1,234.5`: with `places` decimals; without it at most three, and no zeros at the end."""
+    if amount.adjusted() > LARGEST_WRITTEN_OUT:
+        return f"{amount:.3E}"
+    rounded = rounded_to(amount, FINEST if places is None else places)
+    decimals = _decimals(rounded) if places is None else places
+    return number_format(rounded, decimal_pos=decimals, use_l10n=True, force_grouping=True)
+
+
+def about(amount: Decimal) -> str:
+    """`1,235`, `123.5`, `1.235`: a number in a sentence, of four digits or so."""
+    return number(rounded_to(amount, places_for(amount)))
+
+
+def places_for(amount: Decimal) -> int:
+    """How many decimals tell something beside a number of that size."""
+    return max(0, min(FINEST, FINEST - max(0, amount.adjusted()))) if amount else 0
+
+
+def rounded_to(amount: Decimal, places: int) -> Decimal:
+    """Half away from zero; never a negative zero."""
+    return amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP) + 0
+
+
+def places_of(amounts: Iterable[Decimal]) -> int:
+    """How many decimals a column of numbers needs to be written alike: at most three, fewer beside large ones."""
+    written = [rounded_to(amount, FINEST) for amount in amounts if amount.adjusted() <= LARGEST_WRITTEN_OUT]
+    largest = max(map(abs, written), default=Decimal(0))
+    return min(max(map(_decimals, written), default=0), max(1, places_for(largest) + 1))
+
+
+def _decimals(amount: Decimal) -> int:
+    exponent = amount.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def percent(share: Decimal) -> str:
+    """`4%` for 0.04: a whole number without a sign."""
+    return _("{number}%").format(number=number(abs(share) * 100, 0))
+
+
+def money(amount: Decimal, currency: int | None) -> str:
+    """`$131.27`; `currency` is a number of ISO 4217, None where nobody said which money it is."""
+    text, sign = number(abs(amount), 2), "-" if amount < 0 else ""
+    if currency == US_DOLLAR:
+        # Translators: US dollars. In Canadian French this is written "{amount} $ US".
+        return sign + pgettext("US dollars", "${amount}").format(amount=text)
+    if currency == CANADIAN_DOLLAR:
+        # Translators: Canadian dollars. In Canadian French this is written "{amount} $".
+        return sign + pgettext("Canadian dollars", "CA${amount}").format(amount=text)
+    return f"{sign}{text} {currency_code(currency)}"
+
+
+def cost(stored: int) -> Decimal:
+    """Units of the currency, of hundred-thousandths."""
+    return Decimal(stored).scaleb(HUNDRED_THOUSANDTHS)
+
+
+def currency_code(number_of_currency: int | None) -> str:
+    """`USD` for 840; words for a code we do not know, and for none."""
+    if number_of_currency is None:
+        return _("currency not stated")
+    unknown = _("currency number {number}").format(number=number_of_currency)
+    return words.CURRENCIES.get(number_of_currency, unknown)
+
+
+def day(moment: date) -> str:
+    """`March 14, 2025`."""
+    return date_format(moment, "DATE_FORMAT")
+
+
+def weekday_and_day(moment: date) -> str:
+    """`Friday, March 14, 2025`."""
+    # Translators: a weekday and a date, as in "Friday, March 14, 2025".
+    return _("{weekday}, {date}").format(weekday=date_format(moment, "l"), date=day(moment))
+
+
+def day_of_year(moment: date) -> str:
+    """`Fri, March 14`: a day where the year is known."""
+    # Translators: a short weekday and a day of a month, as in "Fri, March 14".
+    return _("{weekday}, {day}").format(weekday=date_format(moment, "D"), day=date_format(moment, "MONTH_DAY_FORMAT"))
+
+
+def weekday_and_number(moment: date) -> str:
+    """`Fri 14`: a day under a picture."""
+    return f"{date_format(moment, 'D')} {moment.day}"
+
+
+def month(moment: date) -> str:
+    """`March 2025`."""
+    return date_format(moment, "YEAR_MONTH_FORMAT")
+
+
+def short_month(moment: date) -> str:
+    """`Mar`."""
+    return date_format(moment, "M")
+
+
+def clock(moment: datetime) -> str:
+    """`3 p.m.`: the time of day."""
+    return date_format(moment, "TIME_FORMAT")
+
+
+def hour(number_of_hour: int) -> str:
+    """The beginning of an hour of the day, 0 to 23."""
+    return clock(datetime(2025, 1, 1, number_of_hour))  # noqa: DTZ001 -- any day: only the hour is written
+
+
+def from_to(first: str, last: str) -> str:
+    """`March 10 to March 16`."""
+    return _("{first} to {last}").format(first=first, last=last)
