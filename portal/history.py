@@ -62,7 +62,7 @@ def changes(usage_point: models.UsagePoint) -> list[Change]:
     found = []
     for note in successions.notes(usage_point):
         local = note.at.astimezone(zone)
-        # Translators: a date and a time, as in "March 3, 2026, 11 a.m.".
+        # Translators: a date and a time, as in "March 3, 2026, 11:00".
         when = _("{day}, {time}").format(day=writing.day(local), time=writing.clock(local))
         words = (MAYBE_BEFORE if note.is_before else MAYBE_AFTER) if note.other else WORDS[note.reason]
         short = _("{day}: another meter, or another number").format(day=writing.day(local))

@@ -129,7 +129,7 @@ class Pattern:
             return None
         value, day = max(highest, key=lambda each: (each[0], -each[1].toordinal()))
         hour = list(self.hours[day]).index(value)
-        # Translators: a day and an hour, as in "Tuesday, July 1, 2025, from 6 p.m.".
+        # Translators: a day and an hour, as in "Tuesday, July 1, 2025, from 18:00".
         when = _("{day}, from {hour}").format(day=writing.weekday_and_day(day), hour=writing.hour(hour))
         return Peak(when, self.unit.about(self.amount(value)), link_to("day", day))
 

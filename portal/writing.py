@@ -119,7 +119,7 @@ def short_month(moment: date) -> str:
 
 
 def clock(moment: datetime) -> str:
-    """`3 p.m.`: the time of day."""
+    """`15:00`: the time of day."""
     return date_format(moment, "TIME_FORMAT")
 
 

@@ -19,7 +19,8 @@ NOT_FOR_CUSTOMERS = re.compile(
 )
 # Modules that hold sentences for customers. Others speak to staff, or only keep words that a speaking one translates.
 SPEAKING = re.compile(
-    r"^portal/(views/|forms|account_forms|accounts|middleware|context|charts|panels|periods|history|words)|"
+    r"^portal/(views/|forms|account_forms|accounts|middleware|context|charts|panels|periods|history|words|"
+    r"bills|heatmaps|measured|meters|pairs|patterns|standing|writing)|"
     r"^portal/flows/(authorize|consents|continuity|deletion|exports|overview|results|returning|upload|withdraw)|"
     r"^utilities/[a-z]+\.py$"
 )

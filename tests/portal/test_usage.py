@@ -123,8 +123,8 @@ def test_a_day_is_shown_by_the_hour_in_the_meters_own_time(point):
     figures = table(document)
     assert (len(figures), figures[0], figures[23]) == (
         24,
-        ["midnight to 1 a.m.", "0", ""],
-        ["11 p.m. to midnight", "23", ""],
+        ["00:00 to 01:00", "0", ""],
+        ["23:00 to 00:00", "23", ""],
     )
     assert words(document.xpath("//dl[contains(@class,'totals')]")[0]) == "Delivered to you 276 kWh"
     assert "America/New_York" in document.text_content()
@@ -147,15 +147,15 @@ def test_f47_days_on_which_clocks_change_have_all_their_hours_once(point, day, h
 def test_the_hour_that_comes_twice_is_told_apart_by_the_zones_letters(point):
     rows.day(rows.channel(point), "2025-11-02", [1000] * 25)
     labels = [row[0] for row in table(page(point, "?period=day&date=2025-11-02"))]
-    assert labels[1:3] == ["1 a.m. EDT to 1 a.m. EST", "1 a.m. EST to 2 a.m. EST"]
+    assert labels[1:3] == ["01:00 EDT to 01:00 EST", "01:00 EST to 02:00 EST"]
 
 
 def test_a_stretch_without_readings_is_a_gap_and_not_a_zero(point):
     rows.day(rows.channel(point), "2025-07-01", [1000] * 6 + [None] * 3 + [0] * 15)
     document = page(point, "?period=day&date=2025-07-01")
     figures = table(document)
-    assert figures[6] == ["6 a.m. to 9 a.m.", "", "No reading"]
-    assert figures[7] == ["9 a.m. to 10 a.m.", "0", ""]
+    assert figures[6] == ["06:00 to 09:00", "", "No reading"]
+    assert figures[7] == ["09:00 to 10:00", "0", ""]
     assert len(document.xpath("//*[local-name()='rect' and contains(@class,'chart-gap')]")) == 1
 
 
@@ -169,14 +169,14 @@ def test_time_before_the_first_and_after_the_last_reading_is_no_gap(point):
     assert month["Fri, July 11"] == ["", "No reading"]
     assert month["Sat, July 12"] == ["5", "Incomplete"]
     assert month["Sun, July 13"] == ["", "Not here yet"]
-    assert table(page(point, "?period=day&date=2025-07-12"))[-1] == ["5 a.m. to midnight", "", "Not here yet"]
+    assert table(page(point, "?period=day&date=2025-07-12"))[-1] == ["05:00 to 00:00", "", "Not here yet"]
 
 
 def test_energy_received_from_the_customer_stands_apart_and_is_not_added(point):
     rows.day(rows.channel(point, "in"), "2025-07-01", [3000] * 24)
     rows.day(rows.channel(point, "out", flow_direction=19), "2025-07-01", [1000] * 24)
     document = page(point, "?period=day&date=2025-07-01")
-    assert table(document)[0] == ["midnight to 1 a.m.", "3", "1", ""]
+    assert table(document)[0] == ["00:00 to 01:00", "3", "1", ""]
     assert words(document.xpath("//dl")[0]) == "Delivered to you 72 kWh Received from you 24 kWh"
     assert len(document.xpath("//figure")) == 1
 
@@ -188,7 +188,7 @@ def test_net_energy_of_a_solar_home_is_called_net_and_stands_below_zero(point, f
     assert words(document.xpath("//h3")[0]) == "Net energy"
     assert words(document.xpath("//dl")[0]) == "Net: used less sent out -8 kWh"
     assert "Net (kWh)" in words(document.xpath("//thead")[0])
-    assert table(document)[8] == ["8 a.m. to 9 a.m.", "-2.5", ""]
+    assert table(document)[8] == ["08:00 to 09:00", "-2.5", ""]
     assert "Delivered" not in words(document.xpath("//main")[0])
     assert "below the line you sent out more than you used" in words(document.xpath("//figcaption")[0])
     bars = {
@@ -196,8 +196,8 @@ def test_net_energy_of_a_solar_home_is_called_net_and_stands_below_zero(point, f
         for place in document.xpath("//*[contains(@class,'chart-place')]")
     }
     zero = int(document.xpath("//*[contains(@class,'chart-zero')]/@y1")[0])
-    assert int(bars["8 a.m. to 9 a.m.: -2.5 kWh"].get("y")) == zero
-    assert int(bars["midnight to 1 a.m.: 1 kWh"].get("y")) < zero
+    assert int(bars["08:00 to 09:00: -2.5 kWh"].get("y")) == zero
+    assert int(bars["00:00 to 01:00: 1 kWh"].get("y")) < zero
 
 
 def test_a_day_without_sun_of_a_net_series_is_called_net_too(point):
@@ -302,8 +302,8 @@ def test_the_page_says_since_when_another_meter_measures_and_how_we_know(point):
         Succession.objects.create(**known, at=at, reason="replaced")
     Succession.objects.create(usage_point=point, earlier_id="M2", later_id="M3", at=at + 86400, reason="renumbered")
     first, second = (words(note) for note in page(point).xpath("//p[@class='notice']"))
-    assert first.startswith("Since July 1, 2025, 10 a.m., another meter measures here. Your utility lists both")
-    assert second.startswith("Since July 2, 2025, 10 a.m., your utility lists this meter under another number.")
+    assert first.startswith("Since July 1, 2025, 10:00, another meter measures here. Your utility lists both")
+    assert second.startswith("Since July 2, 2025, 10:00, your utility lists this meter under another number.")
 
 
 def test_two_meters_side_by_side_are_two_pictures_because_their_sum_may_count_twice(point):
@@ -376,7 +376,7 @@ def test_a_meter_that_is_read_by_the_month_is_shown_by_the_year(point):
     assert (shown["June 2025"], shown["July 2025"]) == (["400", ""], ["400", ""])
     month = page(point, "?period=month&date=2025-06-01").text_content()
     assert "See the year" in month
-    assert "We hold readings from June 3, 2025 to Aug. 2, 2025." in month
+    assert "We hold readings from June 3, 2025 to August 2, 2025." in month
 
 
 def test_a_reading_over_the_turn_of_the_year_opens_the_year_in_which_it_begins(point):
@@ -398,7 +398,7 @@ def test_bills_show_period_usage_and_cost_and_say_what_is_missing(point):
     bill(point, "2025-07-01T04:00", duration=31 * 86400, consumption=15, consumption_uom=169)
     bill(point, "2025-08-01T04:00", bill_last_period=100_000)
     assert table(page(point, "/bills")) == [
-        ["From Aug. 1, 2025", "Not given by the utility", "No readings", "$1.00"],
+        ["From August 1, 2025", "Not given by the utility", "No readings", "$1.00"],
         ["July 1, 2025 to July 31, 2025 31 days", "15 therms", "No readings", "Not given by the utility"],
         ["June 1, 2025 to June 30, 2025 30 days", "412 kWh", "No readings", "$131.27 $4.38 a day"],
     ]

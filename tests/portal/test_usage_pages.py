@@ -195,7 +195,7 @@ def test_habits_tell_what_is_always_on_the_highest_hour_and_the_highest_day(ada,
     assert told == {
         "All hours": "244.8 kWh",
         "Always on, each hour": "0.3 kWh 88% of your use",
-        "Highest hour": "3 kWh Thursday, June 12, 2025, from 7 p.m.",
+        "Highest hour": "3 kWh Thursday, June 12, 2025, from 19:00",
         "Highest day": "9.9 kWh Thursday, June 12, 2025",
     }
     figures = table(document)
@@ -210,14 +210,14 @@ def test_a_usual_day_is_told_apart_by_weekdays_and_weekends(ada, point):
         day = date(2025, 6, 2) + timedelta(days=number)  # a Monday
         rows.day(channel, day, [5000 if day.weekday() > 4 else 1000 + 500 * number] * 24)
     document = page(ada, f"/usage/{point.public_id}/patterns?period=week&date=2025-06-02")
-    assert table(document, 1)[8] == ["8 a.m.", "2", "5"]
+    assert table(document, 1)[8] == ["08:00", "2", "5"]
     assert len(document.xpath("//path[contains(@class,'profile-line')]")) == 2
 
 
 def test_of_a_year_hours_are_summed_by_the_month(ada, point):
     fill(rows.channel(point), "2025-02-01", 28)
     figures = table(page(ada, f"/usage/{point.public_id}/patterns?period=year&date=2025-02-01"))
-    assert (len(figures), figures[0][:4], figures[0][-1]) == (24, ["midnight", "", "28", ""], "28")
+    assert (len(figures), figures[0][:4], figures[0][-1]) == (24, ["00:00", "", "28", ""], "28")
 
 
 def test_daily_readings_have_no_hours_and_the_page_says_so(ada):
@@ -383,7 +383,7 @@ def test_a_first_wait_a_failure_and_an_end_are_said(connected):
     ("language", "number", "day"),
     [
         ("en", "1,234.5", "March 14, 2025"),
-        ("es", "1\xa0234,5", "14 de marzo de 2025"),
+        ("es", "1,234.5", "14 de marzo de 2025"),
         ("fr-ca", "1\xa0234,5", "14 mars 2025"),
     ],
 )
