@@ -32,11 +32,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import NamedTuple, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from django.db.models import BigIntegerField, Case, F, Max, Min, QuerySet, Value, When
+from django.db.models import BigIntegerField, Case, F, Max, Min, Q, QuerySet, Value, When
 from django.db.models.functions import Least
 
 from espi import enums, models
@@ -241,15 +242,15 @@ def daily_totals(
     usage_point: models.UsagePoint, start_date: date, end_date: date, *, known: Sequence[Channel] | None = None
 ) -> dict[Channel, list[DayTotal]]:
     """Sums per local day from `start_date` up to and without `end_date`, for the channels that can be added."""
-    return daily_totals_of({usage_point: channels(usage_point) if known is None else known}, start_date, end_date)
+    return daily_totals_of({usage_point: channels(usage_point) if known is None else known}, (start_date, end_date))
 
 
 def daily_totals_of(
-    known: Mapping[models.UsagePoint, Sequence[Channel]], start_date: date, end_date: date
+    known: Mapping[models.UsagePoint, Sequence[Channel]], *spans: tuple[date, date]
 ) -> dict[Channel, list[DayTotal]]:
-    """The same for the channels of several usage points, each by its own calendar."""
+    """The same for the channels of several usage points, each by its own calendar; of several stretches of days."""
     found, zones = _addable(known)
-    in_range = _in_range(found, start_date, end_date)
+    in_range = _in_range(found, *spans)
     return _daily(found, in_range, _singles(in_range), zones)
 
 
@@ -257,15 +258,15 @@ def monthly_totals(
     usage_point: models.UsagePoint, start_date: date, end_date: date, *, known: Sequence[Channel] | None = None
 ) -> dict[Channel, list[MonthTotal]]:
     """Sums per local calendar month of the days from `start_date` up to and without `end_date`."""
-    return monthly_totals_of({usage_point: channels(usage_point) if known is None else known}, start_date, end_date)
+    return monthly_totals_of({usage_point: channels(usage_point) if known is None else known}, (start_date, end_date))
 
 
 def monthly_totals_of(
-    known: Mapping[models.UsagePoint, Sequence[Channel]], start_date: date, end_date: date
+    known: Mapping[models.UsagePoint, Sequence[Channel]], *spans: tuple[date, date]
 ) -> dict[Channel, list[MonthTotal]]:
-    """The same for the channels of several usage points, each by its own calendar."""
+    """The same for the channels of several usage points, each by its own calendar; of several stretches of days."""
     found, zones = _addable(known)
-    in_range = _in_range(found, start_date, end_date)
+    in_range = _in_range(found, *spans)
     singles = _singles(in_range)
     long = _latest_long(found, singles)
     result: dict[Channel, list[MonthTotal]] = {}
@@ -282,9 +283,9 @@ def hourly_totals(
 ) -> dict[Channel, HourTotals]:
     """Sums per hour of each local day, for the channels that can be added; a reading counts where it begins."""
     found, zones = _addable({usage_point: channels(usage_point) if known is None else known})
-    in_range = _in_range(found, start_date, end_date)
+    in_range = _in_range(found, (start_date, end_date))
     blocks: dict[tuple[int, date], list[models.IntervalBlock]] = defaultdict(list)
-    for block in models.IntervalBlock.objects.filter(**in_range).only(*_HOURLY_COLUMNS).order_by("local_date"):
+    for block in models.IntervalBlock.objects.filter(in_range).only(*_HOURLY_COLUMNS).order_by("local_date"):
         blocks[block.meter_reading_id, block.local_date].append(block)
     singles: dict[tuple[int, date], list[_Span]] = defaultdict(list)
     for row in _singles(in_range):
@@ -365,7 +366,7 @@ def long_readings(
     Of readings that begin together, those published last: a period is told again when its end is corrected.
     """
     found, _ = _addable({usage_point: channels(usage_point) if known is None else known})
-    return _latest_long(found, _singles(_in_range(found, start_date, end_date)))
+    return _latest_long(found, _singles(_in_range(found, (start_date, end_date))))
 
 
 @lru_cache(maxsize=4096)
@@ -462,17 +463,18 @@ _Sums = tuple[int, int | None, int, int]
 _Days = dict[tuple[int, date], _Sums]
 
 
-def _in_range(found: Mapping[int, Channel], start_date: date, end_date: date) -> dict[str, object]:
-    return {"meter_reading__in": found, "local_date__gte": start_date, "local_date__lt": end_date}
+def _in_range(found: Mapping[int, Channel], *spans: tuple[date, date]) -> Q:
+    days = (Q(local_date__gte=start_date, local_date__lt=end_date) for start_date, end_date in spans)
+    return Q(meter_reading__in=found) & reduce(or_, days)
 
 
-def _singles(in_range: dict[str, object]) -> list[models.IntervalReading]:
-    return list(models.IntervalReading.objects.filter(**in_range).order_by("start", "duration"))
+def _singles(in_range: Q) -> list[models.IntervalReading]:
+    return list(models.IntervalReading.objects.filter(in_range).order_by("start", "duration"))
 
 
 def _daily(
     found: Mapping[int, Channel],
-    in_range: dict[str, object],
+    in_range: Q,
     singles: Iterable[models.IntervalReading],
     zones: Mapping[int, ZoneInfo],
 ) -> dict[Channel, list[DayTotal]]:
@@ -486,9 +488,9 @@ def _daily(
     return result
 
 
-def _plain_days(in_range: dict[str, object]) -> tuple[_Days, set[tuple[int, date]]]:
+def _plain_days(in_range: Q) -> tuple[_Days, set[tuple[int, date]]]:
     """Days by the totals kept in their rows, and those that have several rows: these `_mixed_days` reads again."""
-    rows = models.IntervalBlock.objects.filter(**in_range).values_list(
+    rows = models.IntervalBlock.objects.filter(in_range).values_list(
         "meter_reading", "local_date", "total", "total_cost", "count", F("count") * F("interval_length")
     )
     totals: _Days = {}

@@ -58,7 +58,7 @@ def sums_of_days(known: Known, period: Period) -> Measured:
     """The sums of each local day."""
     marked, zones = marks.marked_days(known, period.first, period.end), zones_of(known)
     found: Measured = {}
-    for channel, days in usage.daily_totals_of(known, first_compared(period), period.end).items():
+    for channel, days in usage.daily_totals_of(known, *spans(period)).items():
         zone = zones[channel.id]
         held = {word: found_days.get(channel.id, NOTHING) for word, found_days in marked.items()}
         found[channel] = {
@@ -79,7 +79,7 @@ def sums_of_months(known: Known, period: Period) -> Measured:
     """The sums of each local month."""
     marked, zones = marks.marked_days(known, period.first, period.end), zones_of(known)
     found: Measured = {}
-    for channel, months in usage.monthly_totals_of(known, first_compared(period), period.end).items():
+    for channel, months in usage.monthly_totals_of(known, *spans(period)).items():
         held = {word: {day.replace(day=1) for day in days.get(channel.id, ())} for word, days in marked.items()}
         found[channel] = {
             month_of(month.month, zones[channel.id]): value_of(
@@ -95,9 +95,10 @@ def sums_of_months(known: Known, period: Period) -> Measured:
     return found
 
 
-def first_compared(period: Period) -> date:
-    """The first day to be read."""
-    return period.before.first if period.name in COMPARED else period.first
+def spans(period: Period) -> list[tuple[date, date]]:
+    """The stretches of days to be read."""
+    compared = [period.before] if period.name in COMPARED else []
+    return [(each.first, each.end) for each in (period, *compared)]
 
 
 def zones_of(known: Known) -> dict[int, ZoneInfo]:

@@ -1,5 +1,7 @@
 """The stretch of local time a usage page shows: a day, a week, a month or a year of the meter's own calendar."""
 
+from __future__ import annotations  # a period leads to others
+
 import calendar
 import re
 from collections.abc import Sequence
@@ -50,16 +52,16 @@ class Period:
         return writing.month(self.first) if self.name == "month" else str(self.first.year)
 
     @property
-    def before(self) -> "Period":
+    def before(self) -> Period:
         """The same days a year earlier: of a month or a year; a week begins on the same date."""
         year = self.first.year - 1
         return Period(self.name, same_day(self.first, year), same_day(self.end, year + self.end.year - self.first.year))
 
-    def previous(self) -> "Period | None":
+    def previous(self) -> Period | None:
         """The one before; None before the earliest date we show."""
         return of(self.name, self.first - timedelta(days=1)) if self.first > EARLIEST else None
 
-    def next(self) -> "Period | None":
+    def next(self) -> Period | None:
         """The one after; None after the latest date we show."""
         return of(self.name, self.end) if self.end <= LATEST else None
 
