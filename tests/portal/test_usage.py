@@ -10,6 +10,7 @@ from django.test import Client
 from espi.models import IntervalReading, IntervalRevision, Succession, UsageSummary
 from portal import periods
 from tests.portal import rows
+from tests.portal.pages import table, words
 
 pytestmark = pytest.mark.django_db
 
@@ -34,16 +35,6 @@ def page(point, query=""):
     response = get(point, query)
     assert response.status_code == 200
     return lxml.html.fromstring(response.content)
-
-
-def words(element):
-    return " ".join(element.text_content().split())
-
-
-def table(document, number=0):
-    """The rows of a figures table, as lists of texts."""
-    found = document.xpath("//table")[number]
-    return [[words(cell) for cell in row.xpath("./th|./td")] for row in found.xpath(".//tbody/tr")]
 
 
 # --- Whose it is ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from espi import usage
 from espi.models import Authorization, FetchJob, Succession, UsageSummary
 from portal import patterns, periods, writing
 from tests.portal import household, rows
+from tests.portal.pages import table, words
 
 pytestmark = pytest.mark.django_db
 MOST_STATEMENTS = 12
@@ -42,17 +43,8 @@ def page(user, address, status=200):
     return lxml.html.fromstring(response.content)
 
 
-def words(element):
-    return " ".join(element.text_content().split())
-
-
 def main(document):
     return words(document.xpath("//main")[0])
-
-
-def table(document, number=0):
-    found = document.xpath("//table")[number]
-    return [[words(cell) for cell in row.xpath("./th|./td")] for row in found.xpath(".//tbody/tr")]
 
 
 def fill(channel, first, count, value=1000, **more):

@@ -1,0 +1,119 @@
+"""Pages of energy in a real Chromium: no finding of axe, no sideways scrolling, pictures that lead on and speak."""
+
+from datetime import date
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+from tests.portal import household
+from tests.portal.people import PASSWORD, person
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+YEAR, MONTH, DAY = (f"?period={name}&date=2026-02-01" for name in ("year", "month", "day"))
+
+
+@pytest.fixture
+def site(chromium_path, live_server, monkeypatch):
+    """(open a page in a window of that width and theme, the address of the sunny home's meter)."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    point, *_others = household.household(person(), date(2025, 12, 20), date(2026, 3, 20))
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        signed_in = None
+
+        def window(width=1280, theme="light", *, script=True):
+            nonlocal signed_in
+            context = browser.new_context(
+                viewport={"width": width, "height": 800},
+                color_scheme=theme,
+                java_script_enabled=script,
+                storage_state=signed_in,
+                base_url=str(live_server),
+            )
+            page = context.new_page()
+            if signed_in is None:
+                page.goto("/account/login/?next=/usage")
+                page.fill("[name=login]", "ann@example.com")
+                page.fill("[name=password]", PASSWORD)
+                page.keyboard.press("Enter")
+                page.wait_for_url(f"{live_server}/usage")
+                signed_in = context.storage_state()
+            return page
+
+        yield window, f"/usage/{point.public_id}"
+        browser.close()
+
+
+def test_pages_of_energy_have_no_finding_and_fit_every_width_in_both_themes(site):
+    window, meter = site
+    addresses = ["/usage", f"/usage{YEAR}", f"{meter}/bills", f"{meter}/patterns", f"{meter}/patterns{YEAR}"]
+    addresses += [meter + query for query in (YEAR, f"{MONTH}&show=cost", DAY, "?period=decade")]
+    for width, theme in ((1280, "light"), (320, "dark")):
+        page = window(width, theme)
+        for address in addresses:
+            page.goto(address)
+            assert page.evaluate("document.documentElement.scrollWidth") == width, address
+            assert page.locator("h1").count() == 1
+            found = Axe().run(page).response["violations"]
+            assert not found, (address, theme, [(each["id"], each["nodes"][0]["html"]) for each in found])
+
+
+def test_a_bar_is_read_and_followed_and_the_back_button_leads_back(site):
+    window, meter = site
+    page = window()
+    page.goto(meter + YEAR)
+    bar = page.locator("a.chart-place").nth(1)
+    bar.hover()
+    words = bar.get_attribute("aria-label")
+    assert words.startswith("February 2026: ")
+    expect(page.locator("[data-said]").first).to_have_text(words)
+    bar.click()
+    expect(page.locator("#period")).to_have_text("February 2026")
+    page.locator("a.chart-place").nth(2).click()
+    expect(page.locator("#period")).to_have_text("Tuesday, February 3, 2026")
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#period")).to_have_text("2026")
+
+
+def test_a_picture_is_one_stop_of_the_keyboard_and_arrows_go_through_it(site):
+    window, meter = site
+    page = window()
+    page.goto(meter + MONTH)
+    places = page.locator("a.chart-place")
+    assert page.locator("a.chart-place[tabindex='0']").count() == 1
+    places.first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(places.nth(2)).to_be_focused()
+    expect(page.locator("[data-said]").first).to_have_text(places.nth(2).get_attribute("aria-label"))
+    page.keyboard.press("End")
+    expect(places.last).to_be_focused()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page.locator("#period")).to_have_text("Sunday, February 1, 2026")
+
+
+def test_a_field_of_the_heat_map_says_its_day_its_hour_and_its_figure(site):
+    window, meter = site
+    page = window()
+    page.goto(f"{meter}/patterns{MONTH}")
+    place = page.locator("a.chart-place").first
+    place.focus()
+    page.keyboard.press("ArrowDown")
+    figure = page.locator("table").first.locator("tbody tr").first.locator("td").nth(1).inner_text()
+    expect(page.locator("[data-said]").first).to_contain_text("Sun, February 1, 01:00")
+    told = page.locator("[data-said]").first.inner_text()
+    assert float(told.rsplit(": ")[1].split()[0]) == float(figure)
+
+
+def test_without_script_the_pictures_lead_on_and_say_nothing_that_is_not_true(site):
+    window, meter = site
+    window()  # signs in
+    page = window(script=False)
+    page.goto(meter + YEAR)
+    expect(page.locator("[data-said]").first).to_be_hidden()
+    page.locator("a.chart-place").first.click()
+    expect(page.locator("#period")).to_have_text("January 2026")
