@@ -227,7 +227,9 @@ def test_what_the_sun_sent_out_has_a_picture_of_its_own(ada, point):
 
 
 @pytest.mark.parametrize(
-    "query", ["?period=day", "?period=month&date=0001-01-01", "?date=9999-99-99", "?period=year&date=" + "1" * 5000]
+    "query",
+    ["?period=day", "?period=month&date=0001-01-01", "?date=9999-99-99", "?period=year&date=" + "1" * 5000],
+    ids=["a day", "long ago", "no date", "very long"],
 )
 @pytest.mark.parametrize("where", ["/usage", "patterns"])
 def test_b14_nonsense_is_answered_400_in_plain_words_everywhere(ada, point, query, where):
