@@ -8,7 +8,7 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,9 +31,11 @@ ESTIMATED = frozenset(
 
 def marked_days(usage_points: Iterable[models.UsagePoint], start_date: date, end_date: date) -> dict[str, Days]:
     """The local days that hold an estimated reading, one that is not validated yet, and one that was revised."""
-    zones = {point.pk: ZoneInfo(point.time_zone) for point in usage_points}
+    by_zone: dict[str, list[int]] = defaultdict(list)
+    for point in usage_points:
+        by_zone[point.time_zone].append(point.pk)
     days = {
-        "meter_reading__usage_point__in": list(zones),
+        "meter_reading__usage_point__in": [pk for members in by_zone.values() for pk in members],
         "local_date__gte": start_date,
         "local_date__lt": end_date,
     }
@@ -50,7 +52,7 @@ def marked_days(usage_points: Iterable[models.UsagePoint], start_date: date, end
     marked = blocks.annotate(revised=NEVER).values_list(*columns, "revised")
     others = (
         singles.annotate(revised=NEVER).values_list(*columns, "revised"),
-        *(_revised_days(pk, zone, start_date, end_date) for pk, zone in zones.items()),
+        *(_revised_days(members, ZoneInfo(name), start_date, end_date) for name, members in by_zone.items()),
     )
     for pk, day, *which in marked.union(*others):
         for word in itertools.compress(found, which):
@@ -65,10 +67,10 @@ def _whether(**condition: object) -> ExpressionWrapper:
     return ExpressionWrapper(Q(**condition), output_field=BooleanField())
 
 
-def _revised_days(usage_point: int, zone: ZoneInfo, start_date: date, end_date: date) -> QuerySet[Any, Any]:
+def _revised_days(usage_points: Sequence[int], zone: ZoneInfo, start_date: date, end_date: date) -> QuerySet[Any, Any]:
     """The columns that `marked_days` reads, of the days with a revised reading."""
     instant = Func(F("start"), function="to_timestamp", output_field=DateTimeField())
-    rows = _revisions(usage_point, zone, start_date, end_date).annotate(
+    rows = _revisions(usage_points, zone, start_date, end_date).annotate(
         day=TruncDate(instant, tzinfo=zone), estimated=NEVER, provisional=NEVER, revised=ALWAYS
     )
     return rows.values_list("meter_reading", "day", "estimated", "provisional", "revised")
@@ -77,15 +79,17 @@ def _revised_days(usage_point: int, zone: ZoneInfo, start_date: date, end_date: 
 def revised_starts(usage_point: models.UsagePoint, start_date: date, end_date: date) -> dict[int, set[int]]:
     """The readings whose value a later document corrected; that a provisional one was replaced is no correction."""
     found: dict[int, set[int]] = defaultdict(set)
-    rows = _revisions(usage_point.pk, ZoneInfo(usage_point.time_zone), start_date, end_date)
+    rows = _revisions([usage_point.pk], ZoneInfo(usage_point.time_zone), start_date, end_date)
     for pk, start in rows.values_list("meter_reading", "start"):
         found[pk].add(start)
     return found
 
 
-def _revisions(usage_point: int, zone: ZoneInfo, start_date: date, end_date: date) -> QuerySet[models.IntervalRevision]:
+def _revisions(
+    usage_points: Sequence[int], zone: ZoneInfo, start_date: date, end_date: date
+) -> QuerySet[models.IntervalRevision]:
     rows = models.IntervalRevision.objects.filter(
-        meter_reading__usage_point=usage_point,
+        meter_reading__usage_point__in=usage_points,
         start__gte=day_start(start_date, zone),
         start__lt=day_start(end_date, zone),
     )

@@ -6,11 +6,12 @@ import calendar
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
+from espi.usage import day_start
 from portal import writing
 
 NAMES = ("day", "week", "month", "year")
@@ -113,4 +114,4 @@ def one_of(names: Sequence[str], period: Period) -> Period:
 
 def instant(day: date, zone: ZoneInfo) -> int:
     """Epoch seconds of the first instant of a local day; days of 23 and 25 hours come out right."""
-    return int(datetime.combine(day, time.min, tzinfo=zone).timestamp())
+    return day_start(day, zone)

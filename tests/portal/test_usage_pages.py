@@ -386,6 +386,23 @@ def test_numbers_and_days_are_written_as_the_language_writes_them(language, numb
         assert (writing.number(Decimal("1234.5")), writing.day(date(2025, 3, 14))) == (number, day)
 
 
+@pytest.mark.parametrize(("language", "title"), [("es", "Julio de 2025"), ("fr-ca", "Juillet 2025")])
+def test_pages_of_energy_are_written_in_the_customers_language(ada, point, language, title):
+    ada.language = language
+    ada.save()
+    fill(rows.channel(point), "2025-07-01", 31, 1500)
+    bill(point, "2025-07-01", 31, consumption=1_116_000, bill_last_period=13_127_000)
+    for page_name in ("", "/patterns"):
+        document = page(ada, f"/usage/{point.public_id}{page_name}?period=month&date=2025-07-01")
+        assert document.get("lang").lower() == language
+        assert words(document.xpath("//h2[@id='period']")[0]) == title
+    told = main(page(ada, f"/usage/{point.public_id}/bills"))
+    with translation.override(language):
+        assert writing.number(Decimal(1116)) in told
+        assert writing.money(Decimal("131.27"), 840) in told
+    page(ada, "/usage")
+
+
 def test_statements_do_not_grow_with_meters(ada, django_assert_max_num_queries):
     for number in range(6):
         fill(rows.channel(rows.usage_point(ada, resource_id=str(number))), "2025-07-01", 1)
