@@ -239,7 +239,6 @@ def pattern(
 ) -> Pattern:
     """Channels that follow each other, as one."""
     unit, finest = charts.unit_of(pair.first.uom), min(channel.multiplier for channel in chain)
-    held = [channel for channel in chain if channel.first_date and channel.last_date]
     is_received = chain is pair.received
     hours = together(chain, totals, finest)
     below_zero = any(min(known_of(values), default=0) < 0 for values in hours.values())
@@ -255,10 +254,15 @@ def pattern(
         is_received=is_received,
         is_net=is_net,
         has_other_way=bool(pair.received),
-        known=(
-            min((each.first_date for each in held if each.first_date), default=date.max),
-            max((each.last_date for each in held if each.last_date), default=date.min),
-        ),
+        known=days_of(chain),
+    )
+
+
+def days_of(chain: Iterable[Channel]) -> tuple[date, date]:
+    """The first and the last day on which a reading begins; the other way round where there is none."""
+    held = [(each.first_date, each.last_date) for each in chain if each.first_date and each.last_date]
+    return min((first for first, _last in held), default=date.max), max(
+        (last for _first, last in held), default=date.min
     )
 
 
