@@ -10,13 +10,16 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import certifi
 import requests
@@ -261,14 +264,115 @@ def _context(*files: tuple[str, int]) -> ssl.SSLContext:
     return context
 
 
+# --- Listening in ------------------------------------------------------------------------------------------------
+
+HEARD = 4096  # bytes of an answer that a listener gets to see
+
+
+class Exchange:
+    """A request and what is known of its answer. `status` None: none came, and `problem` names the kind of failure."""
+
+    def __init__(self, request: requests.PreparedRequest) -> None:
+        self.request = request
+        self.began_at = datetime.now(UTC)
+        self._began = time.monotonic()
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.problem = ""
+        self.milliseconds = 0
+        self._bytes = b""
+
+    def fail(self, problem: str) -> None:
+        """No answer came."""
+        self.problem = problem
+        self.milliseconds = round((time.monotonic() - self._began) * 1000)
+
+    def answer(self, response: requests.Response) -> None:
+        """Its head has come."""
+        self.status, self.headers = response.status_code, response.headers
+        self.milliseconds = round((time.monotonic() - self._began) * 1000)
+
+    def hear(self, data: bytes) -> None:
+        """A piece of the body."""
+        self._bytes += data[: HEARD - len(self._bytes)]
+
+    @property
+    def beginning(self) -> bytes:
+        """The first bytes of the body, inflated as far as they go."""
+        if self.headers.get("Content-Encoding", "").strip().lower() not in ("gzip", "x-gzip"):
+            return self._bytes
+        try:
+            return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(self._bytes, HEARD)
+        except zlib.error:
+            return b""
+
+
+class Listener(Protocol):
+    """Who wants to know what is said."""
+
+    def heard(self, exchange: Exchange) -> None:
+        """One exchange is over."""
+
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Every exchange of our sessions inside is told to `listener`, which must not keep a secret it hears."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+class _Overheard:
+    """The body of an answer; what is read of it is heard too, and closing it ends the exchange."""
+
+    def __init__(self, raw: Any, exchange: Exchange, listener: Listener) -> None:
+        self._raw, self._exchange, self._listener = raw, exchange, listener
+        self._is_over = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def read1(self, *args: Any, **kwargs: Any) -> bytes:
+        data: bytes = self._raw.read1(*args, **kwargs)
+        self._exchange.hear(data or b"")
+        return data
+
+    def close(self) -> None:
+        self._raw.close()
+        if not self._is_over:
+            self._is_over = True
+            self._listener.heard(self._exchange)
+
+
 # --- Sessions ----------------------------------------------------------------------------------------------------
 
 
 class Session(requests.Session):
-    """A session that follows no redirect."""
+    """A session that follows no redirect, and lets a listener hear what is said."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None, whatever the answer says."""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """As ever; a listener is told when the answer has been read, or did not come."""
+        listener = _listener.get()
+        if listener is None:
+            return super().send(request, **kwargs)
+        exchange = Exchange(request)
+        try:
+            response = super().send(request, **kwargs)
+        except requests.RequestException as error:
+            exchange.fail(type(error).__name__)
+            listener.heard(exchange)
+            raise
+        exchange.answer(response)
+        response.raw = _Overheard(response.raw, exchange, listener)
+        return response
 
 
 _mounted: list[tuple[str, BaseAdapter]] = []

@@ -29,7 +29,12 @@ from django.utils.html import format_html_join
 from django.views.generic import RedirectView
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminURLInputWidget
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminURLInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 import utilities
 from espi import archive, customers
@@ -48,11 +53,10 @@ from espi.models import (
     UsagePoint,
 )
 from espi.models.customer import CustomerResource
-from portal.flows import fetch, notify, registrations
+from portal.flows import fetch, notify, registration_checks, registrations
 from portal.logs import redact
 from portal.models import Circuit, Consent, DataGap, FetchPlan, Heartbeat, StaffAlert, User, UtilityVisit
 from portal.views import problems
-from utilities.oauth import UntrustedAddress
 
 
 def staff_login(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -171,12 +175,10 @@ def standing(app: ApplicationInformation) -> str:
     return f"Customers are offered {utility.long_name} through this registration."
 
 
-def address_field() -> forms.URLField:
-    """An address that replaces a declared one."""
+def address_field() -> forms.CharField:
+    """An address that replaces a declared one; `registration_checks` says what is wrong with one that cannot."""
     help_text = "Empty: the declared address. It can only lead to hosts that the utility is known by."
-    return forms.URLField(
-        required=False, max_length=500, assume_scheme="https", widget=UnfoldAdminURLInputWidget, help_text=help_text
-    )
+    return forms.CharField(required=False, max_length=500, widget=UnfoldAdminURLInputWidget, help_text=help_text)
 
 
 class RegistrationForm(forms.ModelForm):
@@ -185,6 +187,13 @@ class RegistrationForm(forms.ModelForm):
     authorize_url = address_field()
     token_url = address_field()
     resource_base = address_field()
+    try_credentials = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="Try changed credentials first",
+        help_text="Asks the utility for a client token with them, and saves nothing that it does not accept.",
+        widget=UnfoldBooleanSwitchWidget,
+    )
 
     class Meta:
         model = ApplicationInformation
@@ -232,8 +241,10 @@ class RegistrationForm(forms.ModelForm):
         app = ApplicationInformation(**{name: cleaned.get(name, getattr(self.instance, name)) for name in IDENTITY})
         self._check_identity(app)
         if not self.errors:
-            self._check_addresses(app, cleaned)
+            self._check_values(cleaned)
             self._check_takes_over(cleaned)
+        if not self.errors and cleaned.get("try_credentials"):
+            self._try_credentials(cleaned)
         return cleaned
 
     def _check_identity(self, app: ApplicationInformation) -> None:
@@ -242,13 +253,22 @@ class RegistrationForm(forms.ModelForm):
         except KeyError:
             self.add_error(None, "This utility has no such environment and edition.")
 
-    def _check_addresses(self, app: ApplicationInformation, cleaned: dict[str, Any]) -> None:
-        for name in ADDRESSES:
-            if cleaned.get(name):
-                try:
-                    utilities.get(app.utility).check_address(app, name, cleaned[name])
-                except UntrustedAddress as problem:
-                    self.add_error(name, f"This address is not one of the utility's: {problem}.")
+    def _told(self, cleaned: dict[str, Any]) -> ApplicationInformation:
+        """The registration as it would be saved."""
+        fields = [field.name for field in ApplicationInformation._meta.concrete_fields]
+        return ApplicationInformation(**{name: cleaned.get(name, getattr(self.instance, name)) for name in fields})
+
+    def _check_values(self, cleaned: dict[str, Any]) -> None:
+        for name, words in registration_checks.problems(self._told(cleaned)).items():
+            if name in self.fields and (name in self.changed_data or name in ADDRESSES):
+                self.add_error(name, words)
+
+    def _try_credentials(self, cleaned: dict[str, Any]) -> None:
+        """Only what was changed is worth a call; nothing is saved that the utility does not accept."""
+        if {*registration_checks.CREDENTIALS, "client_certificate_path", "client_key_path"} & set(self.changed_data):
+            name, words = registration_checks.refused_credentials(self._told(cleaned))
+            if name:
+                self.add_error(name, words)
 
     def _check_takes_over(self, cleaned: dict[str, Any]) -> None:
         """One that is ticked takes the place of the one offered now, unless nobody could connect through it."""
@@ -283,7 +303,7 @@ class ApplicationInformationAdmin(StaffModelAdmin):
         (None, {"fields": ("standing", *IDENTITY, "is_offered")}),
         (
             "What the utility gave us",
-            {"fields": ("client_id", "third_party_id", "bulk_id", "customer_bulk_id", *SECRETS)},
+            {"fields": ("client_id", "third_party_id", "bulk_id", "customer_bulk_id", *SECRETS, "try_credentials")},
         ),
         ("Where notifications come from", {"fields": ("notify_networks",)}),
         ("Files on the server", {"fields": ("client_certificate_path", "client_key_path", "ca_bundle_path")}),
@@ -326,9 +346,10 @@ class ApplicationInformationAdmin(StaffModelAdmin):
 
         One that is offered takes the place of what was, as with `offer_utility`, and staff are told.
         """
+        changed = set(form.changed_data) - {"try_credentials"}
         with transaction.atomic():
             before = registrations.take_over(obj) if obj.is_offered else None
-            registrations.save(obj, form.changed_data)
+            registrations.save(obj, changed)
         if before:
             words = f"Customers are now offered “{obj}”, in place of “{before}”, which is no longer offered."
             messages.warning(request, words)

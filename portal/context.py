@@ -4,10 +4,12 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 import utilities
 from espi.models import ApplicationInformation
+from portal.acceptance.incoming import WALK
 from portal.middleware import limits_of
 from portal.models import User
 
@@ -32,12 +34,19 @@ def idle_seconds(request: HttpRequest) -> int:
     return limits_of(user)[0] if isinstance(user, User) else 0
 
 
+def walk_page(request: HttpRequest) -> str:
+    """The page of the walk that this browser's tester is on; empty for everybody else, without a question."""
+    walk = request.session.get(WALK) if hasattr(request, "session") else None
+    return reverse("testing:part", args=[walk]) if walk else ""
+
+
 def site(request: HttpRequest) -> dict[str, Any]:
     """The site's own name and contact, and a warning where utilities are not the real ones (asked only if shown)."""
     return {
         "portal_name": settings.PORTAL_NAME,
         "support_email": settings.SUPPORT_EMAIL,
         "not_production": SimpleLazyObject(environment_words),
+        "acceptance_walk": SimpleLazyObject(lambda: walk_page(request)),
         "session_idle_seconds": SimpleLazyObject(lambda: idle_seconds(request)),
     }
 

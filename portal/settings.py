@@ -20,6 +20,10 @@ PORTAL_BASE_URL = env.str("PORTAL_BASE_URL", default="http://localhost:8000")
 PORTAL_NAME = env.str("PORTAL_NAME", default="Share My Meter")
 PORTAL_COMPANY = env.str("PORTAL_COMPANY", default="Share My Meter")
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="help@sharemymeter.example")
+# Whom utilities write to or call about our registration; they stand on its form.
+CONTACT_NAME = env.str("CONTACT_NAME", default="")
+CONTACT_EMAIL = env.str("CONTACT_EMAIL", default=SUPPORT_EMAIL)
+CONTACT_PHONE = env.str("CONTACT_PHONE", default="")
 CSRF_TRUSTED_ORIGINS = [PORTAL_BASE_URL]
 HTTPS = PORTAL_BASE_URL.startswith("https://")
 # `production` refuses the demo accounts and needs a mail server.
@@ -75,6 +79,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "portal.middleware.staff_site",
     "django_htmx.middleware.HtmxMiddleware",
+    "portal.acceptance.incoming.keep_hops",
 ]
 ROOT_URLCONF = "portal.urls"
 SILENCED_SYSTEM_CHECKS = ["urls.W002"]  # "/connect" and "/connect/…" are one group: the slash begins the second part

@@ -6,6 +6,8 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from portal.acceptance import running
+from portal.acceptance.running import run_acceptance_parts
 from portal.flows import alerts, fetch, idle, notify
 from portal.flows import purge as purging
 from portal.flows.fetch import probe_credentials, run_fetch_jobs
@@ -19,6 +21,7 @@ __all__ = [
     "purge",
     "resolve_notifications",
     "review",
+    "run_acceptance_parts",
     "run_fetch_jobs",
     "sweep",
     "watch",
@@ -29,10 +32,11 @@ log = logging.getLogger(__name__)
 
 @shared_task
 def sweep(**kwargs: Any) -> None:
-    """Wake workers up for every notification and every job that waits for one. It may run twice at once."""
+    """Wake workers up for every notification, job and acceptance test that waits for one. It may run twice at once."""
     now = timezone.now()
     notify.sweep()
     fetch.sweep(now)
+    running.sweep(now)
 
 
 @shared_task

@@ -17,6 +17,7 @@ from portal.views import (
     pages,
     problems,
     styleguide,
+    testing,
     upload,
     usage,
 )
@@ -40,6 +41,24 @@ machines = [
     path("ScopeSelection/<slug:slug>", connect.scope_selection, name="scope-selection-of"),
     path("ThirdPartyPortal/<slug:slug>", connect.third_party_portal, name="third-party-portal"),
     path("Webhook/<slug:slug>/<str:secret>", notify.webhook, name="webhook"),
+]
+
+acceptance = [
+    path("", testing.overview, name="overview"),
+    path("registrations/<int:pk>/begin", testing.begin, name="begin"),
+    path("registrations/<int:pk>/pack", testing.pack, name="pack"),
+    path("registrations/<int:pk>/pack/document", testing.pack_document, {"form": "html"}, name="pack-document"),
+    path("registrations/<int:pk>/pack/csv", testing.pack_document, {"form": "csv"}, name="pack-csv"),
+    path("tests/<uuid:public_id>", testing.test_page, name="test"),
+    path("tests/<uuid:public_id>/start/<slug:kind>", testing.start, name="start"),
+    path("tests/<uuid:public_id>/start/<slug:kind>/<slug:name>", testing.start, name="start"),
+    path("tests/<uuid:public_id>/steps/<slug:key>", testing.step, name="step"),
+    path("tests/<uuid:public_id>/finish", testing.finish, name="finish"),
+    path("reports/<uuid:public_id>", testing.report, name="report"),
+    path("reports/<uuid:public_id>/csv", testing.report_csv, name="report-csv"),
+    path("parts/<uuid:public_id>", testing.part_page, name="part"),
+    path("parts/<uuid:public_id>/walk", testing.walk, name="walk"),
+    path("parts/<uuid:public_id>/judge", testing.judge, name="judge"),
 ]
 
 urlpatterns = [
@@ -72,6 +91,7 @@ urlpatterns = [
     path(ADDRESS.lstrip("/"), api.urls),
     path("espi/1_1/", include((machines, "espi"))),
     # Staff
+    path("testing/", include((acceptance, "testing"))),
     path("staff/", admin.site.urls),
 ]
 

@@ -8,9 +8,8 @@ from django.utils import timezone
 
 import utilities
 from espi.models import ApplicationInformation
-from portal.flows import circuits, tokens
+from portal.flows import circuits, registration_checks, tokens
 from utilities.base import Utility
-from utilities.oauth import UntrustedAddress
 
 SECRETS = ("client_secret", "subscription_key", "registration_access_token", "api_token", "webhook_secret")
 FILES = ("client_certificate_path", "client_key_path", "ca_bundle_path")
@@ -51,7 +50,7 @@ def _utility(slug: str) -> Utility:
 @transaction.atomic
 def store(slug: str, environment: str, edition: str, values: Mapping[str, object]) -> ApplicationInformation:
     """Fill in what the utility gave us; fields not named keep what they have. Raises RegistrationRefused."""
-    utility, app = find(slug, environment, edition)
+    _, app = find(slug, environment, edition)
     if app.pk:
         app = ApplicationInformation.objects.select_for_update(no_key=True).get(pk=app.pk)
     unknown = sorted(set(values) - set(FIELDS))
@@ -59,7 +58,9 @@ def store(slug: str, environment: str, edition: str, values: Mapping[str, object
         raise RegistrationRefused(f"Unknown: {', '.join(unknown)}. Known are: {', '.join(FIELDS)}.")
     before = {field: getattr(app, field) for field in values}
     for field, value in values.items():
-        setattr(app, field, _checked(utility, app, field, value))
+        setattr(app, field, _checked(field, value))
+    for field, words in registration_checks.problems(app, values).items():
+        raise RegistrationRefused(f"{field}: {words}")
     save(app, {field for field in values if getattr(app, field) != before[field]})
     return app
 
@@ -78,7 +79,7 @@ def save(app: ApplicationInformation, changed: Collection[str]) -> None:
         circuits.mended(app, now=timezone.now())
 
 
-def _checked(utility: Utility, app: ApplicationInformation, field: str, value: object) -> str:
+def _checked(field: str, value: object) -> str:
     if not isinstance(value, str) or not value.isprintable() or value != value.strip():
         raise RegistrationRefused(f"{field} must be one line of text without blanks around it.")
     longest = getattr(ApplicationInformation._meta.get_field(field), "max_length", None)
@@ -86,11 +87,6 @@ def _checked(utility: Utility, app: ApplicationInformation, field: str, value: o
         raise RegistrationRefused(f"{field} has more than {longest} characters.")
     if value and field in FILES and not Path(value).is_file():
         raise RegistrationRefused(f"{field}: there is no such file.")
-    if value and field in ADDRESSES:
-        try:
-            utility.check_address(app, field, value)
-        except UntrustedAddress as refusal:
-            raise RegistrationRefused(f"{field}: {refusal.reason}.") from None
     return value
 
 

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 import utilities
 from espi.models import ApplicationInformation, Authorization, AuthorizationRequest
+from portal.acceptance.incoming import arrival_of_walk
 from portal.flows import authorize, consents, results, returning
 from portal.forms import ArrivalForm, ChooseDataForm, ChooseUtilityForm
 from portal.middleware import allow_departure
@@ -262,7 +263,8 @@ def scope_selection(request: HttpRequest, slug: str = "") -> HttpResponse:
 @machine_address
 def third_party_portal(request: HttpRequest, slug: str) -> HttpResponse:
     """Where a customer lands who picked us on the utility's site (PG&E); its query carries nothing we need."""
-    offered_or_404(slug)
+    if not arrival_of_walk(request):
+        offered_or_404(slug)
     return _arrived(request, authorize.Arrival(), slug)
 
 
@@ -288,6 +290,8 @@ def arrival(request: HttpRequest) -> HttpResponse:
         return refused(request, problem)
     if not request.user.is_authenticated:
         return render(request, "portal/connect/arrival_sign_in.html", {"visit": visit})
+    if walk := arrival_of_walk(request):
+        return see_other(walk)
     journey = authorize.journey_at_login(user=customer(request), browser=browser(request), now=timezone.now())
     if journey and visit.utility in ("", journey.application_information.utility):
         authorize.attach_visit(journey, visit, now=timezone.now())

@@ -16,8 +16,9 @@ from portal.models import Consent, User
 from tests.portal import rows
 
 pytestmark = pytest.mark.django_db
-# Staff pages (tests/portal/test_admin.py), django-allauth's own pages, and addresses that machines call with a secret.
-OTHERS = re.compile(r"staff/|account/(?!tokens)|espi/1_1/|__debug__/|static/")
+# Staff pages (tests/portal/test_admin.py), testers' pages (tests/journeys/test_acceptance.py), django-allauth's own pages,
+# and addresses that machines call with a secret.
+OTHERS = re.compile(r"staff/|testing/|account/(?!tokens)|espi/1_1/|__debug__/|static/")
 UUIDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 WITHOUT_OWNER = {"connect/<slug:slug>"}  # a utility's page: the same for everybody
 

@@ -58,6 +58,7 @@ CATALOGUE = {
     "not_ready_202": "A resource answers 202 before it is ready. Ask for it n times with count n.",
     "no_notification": "A notification is lost.",
     "duplicate_notification": "A notification is sent twice.",
+    "late_notification": "A notification is sent later than usual. args: seconds (default 20).",
     "early_notification": "The notification is delivered before the 202 is returned.",
     "raw_ampersand": "Ampersands in the notification are not escaped.",
     "notification_shape": "args: shape = batchlist_lower | atom | standard.",

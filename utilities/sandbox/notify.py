@@ -31,12 +31,14 @@ def queue(
     """Put a notification in the queue; its id, or None when there is no address or a fault swallows it.
 
     ``url`` defaults to the notify address on the registration form, ``delay`` (seconds) to the configured one.
-    The faults no_notification and duplicate_notification act here.
+    The faults no_notification, late_notification and duplicate_notification act here.
     """
     slug, url = registration["utility"], url or registration["data"].get("notify_uri", "")
     if not url or sandbox.fault("no_notification", slug) is not None:
         return None
     now = sandbox.now()
+    if (late := sandbox.fault("late_notification", slug)) is not None:
+        delay = float(late.get("seconds", 20))
     row = {
         "utility": slug, "registration": registration["id"], "kind": kind, "url": url, "headers": headers or {},
         "body": body, "created": now, "due": now + (sandbox.config.notify_delay if delay is None else delay),

@@ -128,10 +128,12 @@ def welcome(sandbox: Sandbox, registration: Row) -> dict[str, str]:
     if not registration["client_id"].startswith(f"{utility.utility_id}_"):
         client_id = f"{utility.utility_id}_{secrets.token_hex(8)}"
         sandbox.store.update("registrations", {"id": registration["id"]}, client_id=client_id)
+    app_uid = kept(registration, "app_uid", lambda: str(uuid.uuid4()))
     return {
         "registration_access_token": kept(registration, "registration_access_token", lambda: secrets.token_hex(32)),
         "api_token": kept(registration, "api_token", lambda: secrets.token_hex(32)),
         "webhook_secret": kept(registration, "webhook_secret", lambda: secrets.token_hex(32)),
-        "app_uid": kept(registration, "app_uid", lambda: str(uuid.uuid4())),
+        "app_uid": app_uid,
+        "third_party_id": app_uid,
         "bulk_id": f"b-{registration['id']}",
     }

@@ -9,6 +9,7 @@ from django.db import transaction
 import utilities
 from espi import atom, authorizations, client, temporary
 from espi.models import FetchJob
+from portal.acceptance import tracing
 from portal.flows import budgets, circuits, standing
 from portal.flows.fetch import reconciling, refusing
 from portal.flows.fetch.announced import NOT_HIS_FILE, another_owner, finish_waiting, match
@@ -37,7 +38,8 @@ def run(job_id: int, *, now: datetime) -> FetchJob | None:
         return None
     with Lease(job, now) as lease:
         try:
-            result = attempt(job, lease)
+            with tracing.listening(job.application_information):
+                result = attempt(job, lease)
             circuits.answered(job.application_information, now=lease.now())
         except Taken:
             return None

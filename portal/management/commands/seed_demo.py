@@ -1,4 +1,4 @@
-"""The demo's people: two customers and a member of staff, with passwords made up here and kept in var/."""
+"""The demo's people: two customers, staff and a tester, with passwords made up here and kept in var/."""
 
 import json
 import os
@@ -14,17 +14,21 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from cryptography.fernet import InvalidToken
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from espi import fields
 from portal.models import User
 
+KEY = 'Add the key to an authenticator app, or: make manage do="totp_code ADDRESS"'
 PEOPLE = (
     ("customer", "demo@example.com", "A customer with nothing connected yet."),
     ("another customer", "second@example.com", "For two people at one time."),
-    ("staff", "staff@example.com", "Opens /staff/. Add the key to an authenticator app, or compute a code from it."),
+    ("staff", "staff@example.com", f"Opens /staff/. {KEY}"),
+    ("tester", "tester@example.com", f"Opens /testing/. {KEY}"),
 )
+WITH_RIGHTS = ("staff", "tester")
 ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -51,10 +55,12 @@ class Command(BaseCommand):
 
 
 def seed(who: str, email: str, note: str, known: dict[str, str]) -> dict[str, str]:
-    """One person, made or left as he is. Returns {who, email, password, note} and, for staff, totp_secret."""
+    """One person, made or left as he is. Returns {who, email, password, note} and, for staff and testers, totp_secret."""
     login = {"who": who, "email": email, "password": known.get("password") or new_password(), "note": note}
-    is_staff = who == "staff"
-    user, _ = User.objects.get_or_create(email=email, defaults={"is_staff": is_staff, "is_superuser": is_staff})
+    is_staff, is_superuser = who in WITH_RIGHTS, who == "staff"
+    user, _ = User.objects.get_or_create(email=email, defaults={"is_staff": is_staff, "is_superuser": is_superuser})
+    if who == "tester":
+        user.groups.add(*Group.objects.filter(name="tester"))
     if not user.check_password(login["password"]):
         user.set_password(login["password"])
         user.save(update_fields=["password"])
