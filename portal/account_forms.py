@@ -6,6 +6,10 @@ from allauth.account import forms as account
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn import forms as webauthn
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from portal.accounts import ResetCodes
 
 LABELS = {
     "login": "E-mail address",
@@ -80,7 +84,14 @@ class ConfirmEmailForm(Plain, account.ConfirmEmailVerificationCodeForm):
 
 
 class ConfirmPasswordResetForm(Plain, account.ConfirmPasswordResetCodeForm):
-    """The code sent for a reset."""
+    """The code sent for a reset: the newest one, to an address that is still the account's."""
+
+    def clean_code(self) -> str:
+        """Raises ValidationError for a wrong code, and for one that holds no more."""
+        code: str = super().clean_code()
+        if not ResetCodes.holds(self.expected_code):
+            raise forms.ValidationError(_("This code no longer holds. Ask for a new one."))
+        return code
 
 
 class ChangeEmailForm(Plain, account.ChangeEmailForm):

@@ -1,7 +1,9 @@
-"""How the site uses django-allauth: where people go after signing in, how mail fails, how second-step secrets rest."""
+"""How the site uses django-allauth: where people go after signing in, which letters are written, how second-step secrets rest."""
 
+import hashlib
 import logging
 import re
+import uuid
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,19 +15,43 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.conf import settings
-from django.contrib import messages
+from django.core.cache import cache
 from django.db import transaction
 from django.dispatch import receiver
 from django.forms import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.utils.translation import get_language
 
 from espi import fields
+from portal.flows import mailing
+from portal.letters import A_CODE_LASTS, KINDS
 from portal.models import User
 
 log = logging.getLogger(__name__)
 LOGIN_WINDOW = 15 * 60  # seconds; ACCOUNT_RATE_LIMITS
+# What django-allauth writes, and the letter of ours (portal.letters) that says it.
+ALLAUTHS = {
+    "account/email/account_already_exists": "already_registered",
+    "account/email/email_changed": "email_changed",
+    "account/email/email_confirm": "email_confirmed",
+    "account/email/email_deleted": "address_removed",
+    "account/email/email_confirmation": "confirm_address",
+    "account/email/email_confirmation_signup": "confirm_address",
+    "account/email/password_changed": "password_changed",
+    "account/email/password_reset": "password_reset",
+    "account/email/password_reset_code": "reset_code",
+    "account/email/password_set": "password_set",
+    "account/email/unknown_account": "unknown_account",
+    "mfa/email/recovery_codes_generated": "recovery_codes",
+    "mfa/email/totp_activated": "app_on",
+    "mfa/email/totp_deactivated": "app_off",
+    "mfa/email/webauthn_added": "passkey_added",
+    "mfa/email/webauthn_removed": "passkey_removed",
+    # of our own, with the time and place that django-allauth notes
+    "api_token_created": "api_token_created",
+}
 UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 
 
@@ -51,6 +77,36 @@ def page(name: str, otherwise: str = "/") -> str:
 def after_sign_in(request: HttpRequest) -> str:
     """Where a journey that began at a utility goes on, or the dashboard."""
     return page("connect:arrival", page("dashboard")) if "utility_visit" in request.session else page("dashboard")
+
+
+class ResetCodes:
+    """Which code to set a new password still holds: the newest for its address, for as long as a code lasts.
+
+    Kept in the cache that all processes share, as digests; an emptied cache ends every code.
+    """
+
+    @staticmethod
+    def begin(email: str, code: str) -> None:
+        """This code holds now, and the one before it no more."""
+        ResetCodes.end(email)
+        lasts = int(A_CODE_LASTS.total_seconds())
+        cache.set(_digest("reset of", email.lower()), code_key := _digest("reset code", code), lasts)
+        cache.set(code_key, True, lasts)
+
+    @staticmethod
+    def end(email: str) -> None:
+        """No code sent to this address holds any more."""
+        if before := cache.get(_digest("reset of", email.lower())):
+            cache.delete(before)
+
+    @staticmethod
+    def holds(code: str) -> bool:
+        """Whether it was not replaced, and its address is still the account's."""
+        return bool(cache.get(_digest("reset code", code)))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -114,17 +170,19 @@ class AccountAdapter(DefaultAccountAdapter):
         log.warning("sign-in failed")
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """A mail server that is down is said on the page; whoever waits for a code can ask for another."""
-        try:
-            super().send_mail(template_prefix, email, context)
-        except OSError as error:  # smtplib's errors are OSErrors too
-            log.error("mail not sent: %s", type(error).__name__)
-            words = "We could not send you an e-mail just now. Please ask for it again in a few minutes."
-            messages.error(self.request, words)
-
-    def format_email_subject(self, subject: str) -> str:
-        """The subject as it stands in its template; the sender names the site."""
-        return subject
+        """Write the letter down; a worker sends it. Nobody waits for the mail server, whether he is known here or not."""
+        kind = KINDS[ALLAUTHS[template_prefix]]
+        given = {"old": context.get("from_email"), "new": context.get("to_email"), **context}
+        given |= {"when": timezone.now().isoformat(), "email": context.get("deleted_email", email)}
+        if kind.id == "reset_code":
+            ResetCodes.begin(email, context["code"])
+        user = context.get("user") or User.objects.filter(email__iexact=email).first()
+        language = mailing.language_of(user) if user else get_language()
+        values = {name: given[name] for name in kind.takes}
+        for address in {email, values.get("new", email)}:
+            mailing.post(
+                kind.id, str(uuid.uuid4()), now=timezone.now(), address=address, language=language or "", **values
+            )
 
 
 class MFAAdapter(DefaultMFAAdapter):
@@ -155,6 +213,13 @@ def rotate_second_steps() -> int:
         row.data |= {name: fields.encrypt(fields.decrypt(token)) for name, token in held.items()}
         row.save(update_fields=["data"])
     return len(rows)
+
+
+@receiver(signals.email_changed)
+def end_reset_codes(request: HttpRequest, user: User, from_email_address: Any, **kwargs: Any) -> None:
+    """A code that went to the old address sets no password any more."""
+    if from_email_address:
+        ResetCodes.end(from_email_address.email)
 
 
 @receiver(signals.email_changed)

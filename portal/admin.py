@@ -6,16 +6,15 @@ end through flows.
 
 import ipaddress
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from allauth.account.adapter import get_adapter
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth import get_permission_codename
 from django.contrib.auth.models import Group
@@ -53,7 +52,7 @@ from espi.models import (
     UsagePoint,
 )
 from espi.models.customer import CustomerResource
-from portal.flows import fetch, notify, registration_checks, registrations
+from portal.flows import fetch, mailing, notify, registration_checks, registrations
 from portal.logs import redact
 from portal.models import Circuit, Consent, DataGap, FetchPlan, Heartbeat, StaffAlert, User, UtilityVisit
 from portal.views import problems
@@ -713,7 +712,9 @@ class UserAdmin(StaffModelAdmin):
     @admin.action(description="Ask by e-mail to set a new password", permissions=["view"])
     def ask_for_new_password(self, request: HttpRequest, users: QuerySet[User]) -> None:
         """A message with the address of the reset page. The code is sent only when its owner asks for it there."""
-        page = settings.PORTAL_BASE_URL + reverse("account_reset_password")
         for user in users:
-            get_adapter(request).send_mail("account/email/please_reset", user.email, {"page": page})
+            mailing.post("please_reset", str(uuid.uuid4()), now=timezone.now(), user=user)
         self.message_user(request, f"Sent to {users.count()} address(es).")
+
+
+from portal import letters_admin  # noqa: E402, F401 - its pages belong to this site too

@@ -180,11 +180,14 @@ CELERY_TIMEZONE = "UTC"
 CELERY_TASK_QUEUES = [Queue(name) for name in ("interactive", "downloads", "housekeeping")]
 CELERY_TASK_DEFAULT_QUEUE = "interactive"
 CELERY_TASK_ROUTES = {f"portal.tasks.{name}": {"queue": "housekeeping"} for name in ("plan", "review", "purge")}
+CELERY_TASK_ROUTES["portal.prepare_exports"] = {"queue": "housekeeping"}
 # A sweep that waited in the queue longer than until the next one has nothing to add.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "portal.tasks.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}},
     "heal": {"task": "portal.flows.returning.heal", "schedule": 60.0, "options": {"expires": 60}},
     "plan": {"task": "portal.tasks.plan", "schedule": PLAN_SECONDS, "options": {"expires": PLAN_SECONDS}},
+    "letters": {"task": "portal.send_letters", "schedule": 15.0, "options": {"expires": 15}},
+    "exports": {"task": "portal.prepare_exports", "schedule": 60.0, "options": {"expires": 60}},
     "watch": {"task": "portal.tasks.watch", "schedule": 60.0, "options": {"expires": 60}},
     "review": {"task": "portal.tasks.review", "schedule": 3600.0, "options": {"expires": 3600}},
     "purge": {"task": "portal.tasks.purge", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
@@ -237,7 +240,12 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 # `key` of login_failed is account and address together (AccountAdapter): nobody can lock a stranger out.
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/15m/key,50/1h/ip"}
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/15m/key,50/1h/ip",
+    # Codes by e-mail: six an hour for one address.
+    "confirm_email": "1/10s/key,6/1h/key",
+    "reset_password": "20/m/ip,6/1h/key",
+}
 MFA_ADAPTER = "portal.accounts.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True

@@ -8,21 +8,25 @@ from django.utils import timezone
 
 from portal.acceptance import running
 from portal.acceptance.running import run_acceptance_parts
-from portal.flows import alerts, fetch, idle, notify
+from portal.flows import alerts, fetch, idle, leaving, notify, telling
 from portal.flows import purge as purging
+from portal.flows.exporting import prepare_exports
 from portal.flows.fetch import probe_credentials, run_fetch_jobs
+from portal.flows.mailing import send_letters
 from portal.flows.notify import resolve_notifications
 from portal.flows.returning import heal
 
 __all__ = [
     "heal",
     "plan",
+    "prepare_exports",
     "probe_credentials",
     "purge",
     "resolve_notifications",
     "review",
     "run_acceptance_parts",
     "run_fetch_jobs",
+    "send_letters",
     "sweep",
     "watch",
 ]
@@ -47,14 +51,19 @@ def plan(**kwargs: Any) -> None:
 
 @shared_task
 def review(**kwargs: Any) -> None:
-    """Look for connections that lie idle. Once an hour."""
-    idle.review(timezone.now())
+    """Look for connections that lie idle, or end soon, and for customers to remind. Once an hour."""
+    now = timezone.now()
+    idle.review(now)
+    telling.remind(now)
+    leaving.finish(now)
 
 
 @shared_task
 def watch(**kwargs: Any) -> None:
-    """Tell staff what they were not told yet. Every minute."""
-    alerts.send_mails(timezone.now())
+    """Tell staff and customers what they were not told yet. Every minute."""
+    now = timezone.now()
+    alerts.send_mails(now)
+    telling.tell(now)
 
 
 @shared_task

@@ -70,6 +70,18 @@ class AuthorizationParameters:
 
 
 @dataclass(frozen=True)
+class Regulator:
+    """Who hears a customer who complains about his utility, or about us; the telephone number as people dial it."""
+
+    name: str
+    address: str
+    telephone: str
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.telephone}, {self.address}"
+
+
+@dataclass(frozen=True)
 class Budget:
     """At most `calls` calls in any `seconds` in a row, or, with `resets_at`, from that time of the local day to the next.
 
@@ -151,6 +163,7 @@ class Utility:
     leaving_help: ClassVar[str]  # what the customer needs and meets on the utility's pages
     stopping_help: ClassVar[str]  # how he ends the sharing at the utility
     time_zone: ClassVar[str]
+    regulator: ClassVar[Regulator]  # the state's or the province's
     country: ClassVar[str] = "US"
     currency: ClassVar[int] = 840  # ISO 4217: US dollar
     languages: ClassVar[tuple[str, ...]] = ("en",)

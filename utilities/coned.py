@@ -29,6 +29,7 @@ from utilities.base import (
     Environment,
     Gas,
     PlannedRequest,
+    Regulator,
     Utility,
     encoded,
     in_bulk,
@@ -208,6 +209,9 @@ class ConEdison(Utility):
     stopping_help = (
         "Your utility lets only you end the sharing on its side: sign in on its site, open Share My Data and remove us "
         "there."
+    )
+    regulator = Regulator(
+        "New York State Department of Public Service", "https://dps.ny.gov/file-complaint", "1-800-342-3377"
     )
 
     def required_fields(self, app: ApplicationInformation) -> Mapping[str, str]:

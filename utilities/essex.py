@@ -1,5 +1,6 @@
 """Essex Powerlines, Ontario, on the UtilityAPI platform (utilityapi.com/docs/utilities/essex)."""
 
+from utilities.base import Regulator
 from utilities.utilityapi import UtilityAPI, addresses
 
 
@@ -13,6 +14,7 @@ class Essex(UtilityAPI):
     website = "https://greenbutton.essexpowerlines.ca/"
     help_words = "Your bill says Essex Powerlines."
     leaving_help = "Have your latest bill at hand: you are asked for its account number, date and amount."
+    regulator = Regulator("Ontario Energy Board", "https://www.oeb.ca/contact-us", "1-877-632-2727")
     country = "CA"
     currency = 124  # ISO 4217: Canadian dollar
     languages = ("en", "fr-ca")

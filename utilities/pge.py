@@ -23,6 +23,7 @@ from utilities.base import (
     Environment,
     Gas,
     PlannedRequest,
+    Regulator,
     Utility,
     encoded,
     in_bulk,
@@ -50,6 +51,9 @@ class PGE(Utility):
     help_words = "Your bill says PG&E. You need your pge.com sign-in, or go on as a guest with your account number."
     leaving_help = "Choose there which services and which groups of data you share, and until when."
     stopping_help = "You can end it on PG&E's side too: sign in at pge.com, open Share My Data and cancel us there."
+    regulator = Regulator(
+        "California Public Utilities Commission", "https://www.cpuc.ca.gov/complaints", "1-800-649-7570"
+    )
     time_zone = "America/Los_Angeles"
     starts_at_utility = True
     revokes_with_client_token = True

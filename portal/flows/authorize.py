@@ -170,10 +170,10 @@ def open_journey(public_id: UUID, *, user: User, browser: str, now: datetime) ->
 def agree(journey: AuthorizationRequest, *, shown: str, language: str, now: datetime) -> Consent:
     """Write down what the customer agreed to, in the words on the page, before he leaves for the utility.
 
-    `shown` is the digest of what his page showed (`consents.shown`). Raises WordsChanged if that is no longer so.
+    `shown` is the digest of what his page showed (`consents.shown`) in `language`. Raises WordsChanged if that is no longer so.
     """
     row = _held_open(journey)
-    if shown != consents.shown(row):
+    if shown != consents.shown(row, language):
         raise WordsChanged
     if row.agreed_at is None:
         row.agreed_at = now

@@ -1,7 +1,6 @@
 """A customer's own data as a file: what he can choose from, and the file in pieces.
 
-Large files are written while they are sent, a few thousand readings at a time. To prepare one and announce it by e-mail
-would need a row for it, a task, a place for the file and its end; nothing here would change.
+It is written while it is taken, a few thousand readings at a time. `exporting` prepares very large ones ahead.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,6 +11,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from espi import usage, words
 from espi.export import Days, Meter, feed, tables
@@ -78,14 +78,20 @@ def years(found: Iterable[Choice], *, today: date) -> list[int]:
     return list(range(max(days).year, min(days).year - 1, -1)) if days else [today.year]
 
 
-def write(user: User, public_ids: Iterable[UUID], kind: str, days: Days, *, now: datetime) -> File:
-    """The file. Raises NotHis, and Nothing where it would be empty; later, while it is taken, readings.Rewritten."""
+def check(user: User, public_ids: Iterable[UUID], kind: str, days: Days) -> list[Meter]:
+    """The meters that a file would be of. Raises NotHis, and Nothing where it would be empty."""
     known = {each.public_id: each for each in choices(user)}
     wanted = list(dict.fromkeys(public_ids))
     if not all(each in known for each in wanted):
         raise NotHis
     meters = [Meter(known[each].meter.usage_point, known[each].name) for each in wanted]
     _require_something(meters, kind, days)
+    return meters
+
+
+def write(user: User, public_ids: Iterable[UUID], kind: str, days: Days, *, now: datetime) -> File:
+    """The file. Raises NotHis, and Nothing where it would be empty; later, while it is taken, readings.Rewritten."""
+    meters = check(user, public_ids, kind, days)
     content_type, ending = _TYPES[kind]
     log.info("data exported", user=user.pk, kind=kind, meters=len(meters), first=str(days.first), end=str(days.end))
     return File(f"{_name(meters, kind, days)}.{ending}", content_type, _content(meters, kind, days, now))
@@ -105,11 +111,11 @@ def _require_something(meters: list[Meter], kind: str, days: Days) -> None:
     has_readings = any(days.of(channel) for point in points for channel in usage.channels(point))
     has_bills = any(next(usage.bills(point, days.first, days.end), None) for point in points)
     if kind == READINGS and not has_readings:
-        raise Nothing("We hold no readings of what you chose on those days.")
+        raise Nothing(_("We hold no readings of what you chose on those days."))
     if kind == BILLS and not has_bills:
-        raise Nothing("We hold no bills of what you chose that begin on those days.")
+        raise Nothing(_("We hold no bills of what you chose that begin on those days."))
     if not (has_readings or has_bills):
-        raise Nothing("We hold no readings and no bills of what you chose on those days.")
+        raise Nothing(_("We hold no readings and no bills of what you chose on those days."))
 
 
 def _name(meters: list[Meter], kind: str, days: Days) -> str:

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 import utilities
 from espi.models import ApplicationInformation, Authorization, AuthorizationRequest, Subscription
-from portal.flows import authorize, fetch
+from portal.flows import authorize, consents, fetch, telling
 from portal.models import Consent
 from utilities.oauth import Grant
 
@@ -47,6 +47,8 @@ def _store(journey: AuthorizationRequest, grant: Grant, now: datetime) -> Author
     authorization.subscription = authorization.subscription or _subscription(journey, grant)
     authorization.save()
     _finish(journey, authorization, _outcome(authorization, renewed=held is not None or _was_connected(authorization)))
+    if consent := consents.connected(journey, authorization, now=now):
+        telling.receipt(consent, authorization, now=now)
     return authorization
 
 

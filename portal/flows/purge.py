@@ -9,7 +9,7 @@ from django.db.models.functions import Length
 
 from espi import archive
 from espi.models import AuthorizationRequest, FetchJob, Notification
-from portal.flows import budgets
+from portal.flows import budgets, exporting, mailing
 from portal.models import UtilityVisit
 
 Status = AuthorizationRequest.Status
@@ -31,6 +31,8 @@ def purge(now: datetime) -> dict[str, int]:
         "calls": budgets.forget(now),
         "jobs": jobs(now),
         "notifications": notifications(now),
+        "prepared_files": exporting.let_go(now),
+        "letters": mailing.forget(now),
     }
 
 

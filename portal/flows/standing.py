@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.utils import timezone
 
 import utilities
 from espi import atom, authorizations
 from espi.models import Authorization, FetchJob
 from espi.scope import Scope
+from portal.flows import consents
+from portal.models import ConsentEvent
 from utilities.base import DataChoice
 
 log = logging.getLogger(__name__)
@@ -19,6 +22,11 @@ ACTIVE = "The utility says that sharing is active."
 STOPPED = "Sharing was stopped at the utility."
 OVER = "The last day you agreed to is over."
 REPLACED = "Replaced by your newer connection."
+HAPPENED = {
+    Authorization.Status.EXPIRED: ConsentEvent.Kind.EXPIRED,
+    Authorization.Status.REVOKED: ConsentEvent.Kind.STOPPED,
+    Authorization.Status.SUPERSEDED: ConsentEvent.Kind.REPLACED,
+}
 SETTLING = timedelta(hours=1)  # PG&E: the resource may not be readable right after the exchange (contract §6)
 
 
@@ -90,6 +98,7 @@ def _note_scope(authorization: Authorization, scope: str) -> str:
     row.data_granted = [choice.id for choice in utility.data_choices(app) if choice.id in granted]
     row.status_reason = _what_changed(before, set(row.data_granted), utility.data_choices(app))
     row.save(update_fields=["scope_granted", "data_granted", "status_reason", "updated_at"])
+    consents.note_on(row, ConsentEvent.Kind.CHANGED, now=timezone.now(), words=row.status_reason)
     return row.status_reason or ACTIVE
 
 
@@ -157,5 +166,6 @@ def _close(row: Authorization, status: Authorization.Status, reason: str, now: d
     row.status, row.status_reason, row.ended_at = status, reason, now
     row.access_token = row.access_token_expires_at = row.refresh_token = None
     row.save()
+    consents.note_on(row, HAPPENED[status], now=now)
     waiting = row.fetch_jobs.filter(state__in=FetchJob.OPEN).exclude(kind=FetchJob.Kind.AUTHORIZATION)
     waiting.update(state=FetchJob.State.SUPERSEDED, reason=reason, finished_at=now, lease_expires_at=None)

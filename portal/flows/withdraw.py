@@ -4,14 +4,18 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from espi.models import Authorization, FetchJob
-from portal.flows import deletion, fetch
+from portal.flows import consents, deletion, fetch, telling
+from portal.models import ConsentEvent
 
 
 @transaction.atomic
-def withdraw(authorization: Authorization, *, delete_data: bool, now: datetime) -> None:
+def withdraw(authorization: Authorization, *, delete_data: bool, now: datetime, is_told: bool = True) -> None:
     """Stop, destroy the tokens, drop the waiting work, tell the utility and, if asked, delete what was collected.
+
+    The customer gets a letter, unless another one tells him (`is_told`).
 
     An account that was connected twice (Con Edison gives each its own id) is one card to its customer: both stop. A second
     call changes nothing.
@@ -24,6 +28,9 @@ def withdraw(authorization: Authorization, *, delete_data: bool, now: datetime) 
             _stop(row, now)
     if delete_data and rows[0].subscription:
         deletion.delete_data(rows[0].subscription)
+        consents.note_on(authorization, ConsentEvent.Kind.DELETED, now=now)
+    if is_told:
+        telling.withdrawn(authorization, deleted=delete_data, now=now)
 
 
 def _held(authorization: Authorization) -> list[Authorization]:
@@ -35,10 +42,18 @@ def _held(authorization: Authorization) -> list[Authorization]:
 
 
 def _stop(row: Authorization, now: datetime) -> None:
-    row.status, row.status_reason, row.ended_at = Authorization.Status.WITHDRAWN, "Stopped by the customer.", now
+    row.status, row.status_reason, row.ended_at = (
+        Authorization.Status.WITHDRAWN,
+        gettext_noop("Stopped by the customer."),
+        now,
+    )
     row.access_token = row.refresh_token = row.access_token_expires_at = None
     row.save()
+    consents.note_on(row, ConsentEvent.Kind.WITHDRAWN, now=now)
     row.fetch_jobs.filter(state__in=FetchJob.OPEN).update(
-        state=FetchJob.State.SUPERSEDED, reason="The customer stopped sharing.", finished_at=now, lease_expires_at=None
+        state=FetchJob.State.SUPERSEDED,
+        reason=gettext_noop("The customer stopped sharing."),
+        finished_at=now,
+        lease_expires_at=None,
     )
     fetch.enqueue_revocation(row, now=now)

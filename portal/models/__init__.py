@@ -10,7 +10,9 @@ from portal.models.acceptance import (
 )
 from portal.models.access import ApiToken
 from portal.models.engine import Circuit, DataGap, FetchPlan, Heartbeat, StaffAlert, UtilityCall
-from portal.models.people import Consent, EmailUserManager, User, UtilityVisit
+from portal.models.leaving import Departure, Export, ExportPart
+from portal.models.letters import Letter
+from portal.models.people import Consent, ConsentEvent, EmailUserManager, User, UtilityVisit
 from portal.models.staff import StaffAccess
 
 __all__ = [
@@ -22,10 +24,15 @@ __all__ = [
     "ApiToken",
     "Circuit",
     "Consent",
+    "ConsentEvent",
     "DataGap",
+    "Departure",
     "EmailUserManager",
+    "Export",
+    "ExportPart",
     "FetchPlan",
     "Heartbeat",
+    "Letter",
     "Outcome",
     "StaffAccess",
     "StaffAlert",

@@ -47,6 +47,9 @@ class User(AbstractUser):
         choices=settings.LANGUAGES,
         help_text="Of pages and e-mails; empty: as the browser asks, and English in e-mails.",
     )
+    letters_declined = models.JSONField(
+        default=list, blank=True, help_text="Topics (portal.letters.TOPICS) of which no e-mails are wanted."
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -87,9 +90,41 @@ class Consent(models.Model):
     text_version = models.CharField(max_length=20)
     language = models.CharField(max_length=10, default="en")
     statement = models.TextField(help_text="The sentences that stood above the button.")
+    shown = models.JSONField(
+        default=dict,
+        help_text="The other words he was shown: utility, purpose, and name and content of each data choice.",
+    )
     starts_on = models.DateField(null=True)
     ends_on = models.DateField(null=True)
     agreed_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return self.reference
+
+
+class ConsentEvent(models.Model):
+    """Something that happened to a consent: the history a customer can read."""
+
+    class Kind(models.TextChoices):
+        AGREED = "agreed", "Agreed here"
+        CONNECTED = "connected", "Allowed at the utility; sharing began"
+        RENEWED = "renewed", "Renewed"
+        CHANGED = "changed", "Changed at the utility"
+        WITHDRAWN = "withdrawn", "Stopped by the customer"
+        STOPPED = "stopped", "Stopped at the utility"
+        EXPIRED = "expired", "Ended on its last day"
+        REPLACED = "replaced", "Replaced by a newer consent"
+        DELETED = "deleted", "What was collected was deleted"
+
+    consent = models.ForeignKey(Consent, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    at = models.DateTimeField()
+    text_version = models.CharField(max_length=20, help_text="Of the text that held then.")
+    language = models.CharField(max_length=10)
+    words = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.consent} {self.kind}"

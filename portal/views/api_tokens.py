@@ -66,7 +66,7 @@ def _create(request: HttpRequest, form: TokenForm) -> str:
     except api_tokens.TooMany:
         form.add_error(None, f"You have {api_tokens.MOST} tokens. Take one back that you no longer need.")
     else:
-        get_adapter(request).send_notification_mail("account/email/api_token_created", user)
+        get_adapter(request).send_notification_mail("api_token_created", user)
         return secret
     return ""
 

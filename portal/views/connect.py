@@ -6,7 +6,6 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -19,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import utilities
-from espi.models import ApplicationInformation, Authorization, AuthorizationRequest
+from espi.models import ApplicationInformation, AuthorizationRequest
 from portal.acceptance.incoming import arrival_of_walk
 from portal.flows import authorize, consents, results, returning
 from portal.forms import ArrivalForm, ChooseDataForm, ChooseUtilityForm
@@ -352,27 +351,3 @@ def result(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "not_collected": results.not_collected(journey),
     }
     return render(request, "portal/connect/result.html", context)
-
-
-@require_GET
-@never_cache
-@login_required
-def receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """What the customer agreed to, to keep or print."""
-    consent = get_object_or_404(Consent, public_id=public_id, retail_customer=customer(request))
-    utility = utilities.get(consent.utility)
-    names = {choice.id: choice for choice in _catalogue(consent, utility)}
-    context = {
-        "consent": consent,
-        "utility": utility,
-        "chosen": [names[id_] for id_ in consent.data if id_ in names],
-        "sentences": consent.statement.split("\n"),
-        "agreed_at": timezone.localtime(consent.agreed_at, ZoneInfo(utility.time_zone)),
-        "active": bool(consent.authorization and consent.authorization.status == Authorization.Status.ACTIVE),
-    }
-    return render(request, "portal/connect/receipt.html", context)
-
-
-def _catalogue(consent: Consent, utility: Utility) -> tuple[Any, ...]:
-    app = consent.request.application_information if consent.request else None
-    return utility.data_choices(app) if app else ()

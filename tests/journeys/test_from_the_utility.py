@@ -1,11 +1,9 @@
 """Customers who start at their utility: its Share My Data page sends them here, and it ends in stored readings."""
 
-import re
 from collections.abc import Callable
 
 import pytest
 import time_machine
-from django.core import mail
 
 from espi.models import Authorization, AuthorizationRequest, FetchJob
 from portal.models import User, UtilityVisit
@@ -13,6 +11,7 @@ from tests.journeys.browser import Browser
 from tests.journeys.conftest import PASSWORD, PORTAL, SANDBOX, World
 from tests.journeys.customers import CECONY_V1, CECONY_V2, ORU, PGE, Profile, sign_in
 from tests.journeys.test_first_data import delivered, stored
+from tests.portal.people import mailed_code
 
 SITES = {"cecony": "www.coned.com", "oru": "www.oru.com", "pge": "sharemydata.pge.com"}
 NEW = "new@example.com"
@@ -51,10 +50,6 @@ def reset_password(world: World, browser: Browser) -> None:
     browser.press("Send me a code", email=NEW)
     browser.press("Continue", code=mailed_code())
     browser.press("Save and sign in", password1="another three words", password2="another three words")
-
-
-def mailed_code() -> str:
-    return re.findall(r"^    (\S+)$", mail.outbox[-1].body, re.M)[-1]
 
 
 def go_on(world: World, browser: Browser, profile: Profile) -> Authorization:

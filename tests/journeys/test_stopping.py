@@ -21,8 +21,10 @@ def connected(world, profile):
 @pytest.mark.parametrize("profile", [CECONY_V2, PGE, ESSEX], ids=str)
 def test_stopping_destroys_the_tokens_and_deletes_the_data_unless_told_otherwise(world, profile):
     browser = connected(world, profile).press("Stop sharing")
-    assert "Stopped. We no longer collect anything" in browser.text
-    assert "Stopped by you" in browser.text
+    assert browser.heading == "Sharing is stopped"
+    assert "We no longer collect anything" in browser.text
+    assert "What we had collected was deleted." in browser.text
+    assert "Stopped by you" in browser.get(f"{PORTAL}/dashboard").text
     authorization = Authorization.objects.get()
     assert authorization.status == Authorization.Status.WITHDRAWN
     assert (authorization.access_token, authorization.refresh_token) == (None, None)
@@ -32,7 +34,8 @@ def test_stopping_destroys_the_tokens_and_deletes_the_data_unless_told_otherwise
 
 def test_data_that_the_customer_keeps_can_still_be_seen(world):
     browser = connected(world, PGE).press("Stop sharing", collected="keep")
-    browser.click("Electricity")
+    assert "is kept for you" in browser.text
+    browser.get(f"{PORTAL}/dashboard").click("Electricity")
     assert browser.response.status_code == 200
     assert browser.page.xpath("//main//table//tbody/tr")
 

@@ -10,7 +10,9 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core import mail
 from django.test import Client
+from django.utils import timezone
 
+from portal.flows import mailing
 from portal.models import User
 
 PASSWORD = "three quiet words"
@@ -45,9 +47,15 @@ def sign_in(client: Client, email="ann@example.com", password=PASSWORD, **more):
     return client.post("/account/login/", {"login": email, "password": password, **more})
 
 
+def mailbox():
+    """Every message that was sent, after whatever waits to be sent has been."""
+    mailing.send_due(timezone.now())
+    return mail.outbox
+
+
 def mailed_code():
     """The code in the newest message."""
-    return re.findall(r"^    (\S+)$", mail.outbox[-1].body, re.M)[-1]
+    return re.findall(r"^    (\S+)$", mailbox()[-1].body, re.M)[-1]
 
 
 def remember_visit(client: Client, value="c0ffee"):

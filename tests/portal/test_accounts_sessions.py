@@ -7,13 +7,12 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.usersessions.models import UserSession
 from cryptography.fernet import Fernet
 from django.contrib.sessions.models import Session
-from django.core import mail
 from django.core.management import CommandError, call_command
 from django.test import Client
 
 from espi import fields
 from portal.models import User
-from tests.portal.people import PASSWORD, mailed_code, person, sign_in, staff, totp_code
+from tests.portal.people import PASSWORD, mailbox, mailed_code, person, sign_in, staff, totp_code
 
 pytestmark = pytest.mark.django_db
 START = "2026-11-20 10:00:00Z"
@@ -137,7 +136,7 @@ def test_a_new_password_needs_the_old_one_and_ends_every_other_session(client):
     assert answer["Location"] == "/account/"
     assert is_in(client)
     assert not is_in(elsewhere)
-    assert mail.outbox[-1].subject == "Your password was changed"
+    assert mailbox()[-1].subject == "Your password was changed"
 
 
 def test_a_new_address_takes_a_code_tells_the_old_one_and_ends_other_sessions(client):
@@ -149,14 +148,14 @@ def test_a_new_address_takes_a_code_tells_the_old_one_and_ends_other_sessions(cl
     proof = client.post("/account/email/", {"email": "ann@new.example", "action_add": ""})["Location"]
     assert proof.startswith("/account/reauthenticate/")
     client.post(proof, {"password": "wrong"})
-    assert not mail.outbox
+    assert not mailbox()
     client.post(proof, {"password": PASSWORD})
     user.refresh_from_db()
     assert user.email == "ann@example.com"
     client.post("/account/confirm-email/", {"code": mailed_code()})
     user.refresh_from_db()
     assert user.email == "ann@new.example"
-    told = [message.to for message in mail.outbox if message.subject == "Your e-mail address was changed"]
+    told = [message.to for message in mailbox() if message.subject == "Your e-mail address was changed"]
     assert ["ann@example.com"] in told
     assert is_in(client)
     assert not is_in(elsewhere)

@@ -4,7 +4,6 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
-from django.core import mail
 from django.utils import timezone
 from lxml import html
 
@@ -26,7 +25,7 @@ from espi.models import (
 )
 from portal.admin import RegistrationForm, StaffModelAdmin, masked, standing
 from portal.models import Consent, User, UtilityVisit
-from tests.portal.people import person, sign_in, staff, totp_code
+from tests.portal.people import mailbox, person, sign_in, staff, totp_code
 
 pytestmark = pytest.mark.django_db
 CANARY = "c4n4ry"
@@ -456,7 +455,7 @@ def test_e09_staff_cannot_set_a_password_and_can_ask_for_a_new_one(client, boss)
     assert not page.xpath("//input[contains(@name, 'password')]")
     assert client.get(f"/staff/portal/user/{ann.pk}/password/").status_code in (302, 404)
     client.post("/staff/portal/user/", {"action": "ask_for_new_password", "_selected_action": [ann.pk]})
-    (message,) = mail.outbox
+    (message,) = mailbox()
     assert message.to == ["ann@example.com"]
     assert "http://localhost:8000/account/password/reset/" in message.body
     ann.refresh_from_db()

@@ -5,7 +5,6 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.core import mail
 from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
@@ -13,7 +12,7 @@ from lxml import html
 
 from portal.flows import api_tokens
 from portal.models import ApiToken, User
-from tests.portal.people import PASSWORD, person, sign_in
+from tests.portal.people import PASSWORD, mailbox, person, sign_in
 
 pytestmark = pytest.mark.django_db
 PAGE = "/account/tokens"
@@ -123,7 +122,7 @@ def test_whoever_makes_one_proves_again_who_he_is_and_goes_on_where_he_was(ann):
 
 def test_its_owner_is_told_by_mail_without_the_token(client, ann):
     secret = SECRET.search(make(client, "Spreadsheet").content.decode())[0]
-    message = mail.outbox[-1]
+    message = mailbox()[-1]
     assert message.to == [ann.email]
     assert message.subject == "A program may now read your data"
     assert "take it back" in message.body

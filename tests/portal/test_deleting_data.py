@@ -68,7 +68,7 @@ def test_uploaded_files_are_deleted_after_a_plain_question(page):
     held = uploaded(page.user)
     assert address(held) in links(page)
     asked = " ".join(html.fromstring(page.get(address(held)).content).text_content().split())
-    assert "1 meter with all readings, Jan. 15, 2026 to Jan. 15, 2026" in asked
+    assert "1 meter with all its readings, January 15, 2026 to January 15, 2026" in asked
     assert "0 bills" in asked
     assert "1 file as it came to us" in asked
     assert all(model.objects.exists() for model in DATA)

@@ -270,7 +270,7 @@ def test_the_page_of_a_meter_leads_to_its_download_and_the_dashboard_to_all(clie
 def test_somebody_without_data_is_told_how_to_get_some():
     page = html.fromstring(signed_in(User.objects.create_user("new@example.com")).get("/download").content)
     assert "We hold no data of yours yet." in page.text_content()
-    assert not page.xpath("//main//form")
+    assert page.xpath("//main//form/@action") == ["/download/everything"]
     assert page.xpath("//main//a[@href='/upload']")
 
 

@@ -12,15 +12,17 @@ from django.utils import timezone
 from espi import usage
 from espi.models import AuthorizationRequest
 from portal.flows import api_tokens
-from portal.models import Consent, User
+from portal.models import Consent, Export, User
 from tests.portal import rows
+from tests.portal.people import staff
 
 pytestmark = pytest.mark.django_db
 # Staff pages (tests/portal/test_admin.py), testers' pages (tests/journeys/test_acceptance.py), django-allauth's own pages,
 # and addresses that machines call with a secret.
 OTHERS = re.compile(r"staff/|testing/|account/(?!tokens)|espi/1_1/|__debug__/|static/")
 UUIDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-WITHOUT_OWNER = {"connect/<slug:slug>"}  # a utility's page: the same for everybody
+# A utility's page: the same for everybody. A signed address that ends letters: whoever holds it may (RFC 8058).
+WITHOUT_OWNER = {"connect/<slug:slug>", "letters/unsubscribe/<str:token>"}
 
 
 def patterns(resolver, before=""):
@@ -43,8 +45,9 @@ class Owner:
 
     def __init__(self):
         self.user = rows.customer("owner@example.com")
-        registration = rows.registration()
+        registration = rows.registration(is_offered=True)
         self.authorization = rows.authorization(registration, user=self.user)
+        self.stopped = rows.authorization(registration, "977", user=self.user, status="withdrawn")
         self.point = rows.usage_point(self.user, utility="")
         self.channel_row = rows.channel(self.point)
         rows.day(self.channel_row, "2025-01-15", [1] * 24)
@@ -63,6 +66,14 @@ class Owner:
             text_version="x",
             statement="x",
             agreed_at=timezone.now(),
+        )
+        self.export = Export.objects.create(
+            retail_customer=self.user,
+            kind="everything",
+            state="ready",
+            not_before=timezone.now(),
+            asked_at=timezone.now(),
+            content_type="application/zip",
         )
         self.token, self.secret = api_tokens.create(self.user, "x", days=None, now=timezone.now())
 
@@ -84,9 +95,13 @@ class Owner:
                 f"connect/{step}/<uuid:public_id>": f"connect/{step}/{self.journey.public_id}"
                 for step in ("cancel", "change", "check", "leave", "result")
             },
+            "connections/<uuid:public_id>/renew": f"connections/{self.authorization.public_id}/renew",
             "connections/<uuid:public_id>/stop": f"connections/{self.authorization.public_id}/stop",
+            "connections/<uuid:public_id>/stopped": f"connections/{self.stopped.public_id}/stopped",
             "data/<uuid:public_id>/delete": f"data/{self.point.subscription.public_id}/delete",
+            "download/prepared/<uuid:public_id>": f"download/prepared/{self.export.public_id}",
             "receipts/<uuid:public_id>": f"receipts/{self.consent.public_id}",
+            "receipts/<uuid:public_id>/file": f"receipts/{self.consent.public_id}/file",
             "usage/<uuid:public_id>": f"usage/{self.point.public_id}",
             **{
                 f"usage/<uuid:public_id>/{page}": f"usage/{self.point.public_id}/{page}"
@@ -129,6 +144,27 @@ def test_b09_somebody_else_and_nobody_get_nothing_anywhere(owner, method):
         if anonymous.status_code in (302, 303):
             assert anonymous["Location"].startswith("/account/login/"), address
     assert state(owner) == before
+
+
+def staff_pages():
+    """Every staff page with a part that varies, with some row's number or a word in its place."""
+    routes = [each for each in patterns(get_resolver()) if each.startswith("staff/")]
+    filled = {re.sub(r"<(?:\w+:)?\w+>", "1", each) for each in routes}
+    return sorted(each for each in filled if not re.search(r"[(\\^$]", each))
+
+
+def test_b09_every_staff_page_is_closed_to_everybody_without_its_right(owner):
+    pages = staff_pages()
+    assert len(pages) > 50
+    clerk, customer, nobody = Client(), Client(), Client()
+    clerk.force_login(staff("clerk@example.com", is_superuser=False))
+    customer.force_login(owner.user)
+    for page in pages:
+        assert nobody.get(f"/{page}").status_code in (302, 404), page
+        assert customer.get(f"/{page}").status_code in (302, 403, 404), page
+        answer = clerk.get(f"/{page}")
+        assert answer.status_code in (302, 403, 404), page
+        assert answer.status_code != 302 or not answer["Location"].startswith("/static"), page
 
 
 def shape(answer):
