@@ -24,8 +24,8 @@ stop: $(INSTALLED)  ## stop what make started
 manage: $(INSTALLED)  ## a manage.py command on the same database: make manage do="createsuperuser"
 	$(PYTHON) -m portal.local manage $(do)
 
-test: $(INSTALLED)  ## the tests; some of them: make test only="tests/espi -k daylight"
-	$(PYTHON) -m pytest $(only)
+test: $(INSTALLED)  ## the tests, side by side; some of them, one by one: make test only="tests/espi -k daylight"
+	$(PYTHON) -m pytest $(or $(only),-n 4 --dist worksteal)
 
 chaos: $(INSTALLED)  ## what goes wrong with processes, networks and utilities, done on purpose; some of it: make chaos only="F09 workers"
 	$(PYTHON) -m tests.chaos $(only)

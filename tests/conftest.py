@@ -18,10 +18,11 @@ from portal.local import servers
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 HERE = Path(tempfile.mkdtemp(prefix="portal-tests-"))
 STARTED: list[servers.Server] = []
+ADDRESSES = {"DATABASE_URL": servers.Postgres, "REDIS_URL": servers.Valkey}
 
 
 def start_servers() -> None:
-    for name, server in (("DATABASE_URL", servers.Postgres), ("REDIS_URL", servers.Valkey)):
+    for name, server in ADDRESSES.items():
         if not servers.given(name):
             started = server(HERE / server.name, durable=False)
             STARTED.append(started)
@@ -39,6 +40,8 @@ def stop_servers() -> None:
 
 def configure_django() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
+    # Playwright's loop runs in the thread of the tests: Django takes every later query of that process for a mistake.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     os.environ["VAR_DIR"] = str(HERE / "var")
     os.environ["SECRET_KEY"] = base64.urlsafe_b64encode(os.urandom(48)).decode()
     os.environ["FIELD_ENCRYPTION_KEYS"] = base64.urlsafe_b64encode(os.urandom(32)).decode()
@@ -56,6 +59,15 @@ try:
 except BaseException:
     stop_servers()
     raise
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Side by side (`-n`), every worker starts servers of its own: this process has none, and leaves no address behind."""
+    if config.getoption("numprocesses", None):
+        own = [name for name, server in ADDRESSES.items() if any(isinstance(each, server) for each in STARTED)]
+        stop_servers()
+        for name in ("DJANGO_SETTINGS_MODULE", *own):  # pytest-django would read the settings before this file
+            del os.environ[name]
 
 
 def pytest_unconfigure() -> None:

@@ -77,6 +77,11 @@ def test_figures_of_one_group_replace_their_own_and_leave_the_others(tmp_path):
     ]
 
 
+def test_a_block_too_long_for_memory_is_read_in_a_process_without_django(tmp_path):
+    path = document(tmp_path, "one_block", 6_000_000)
+    assert harness.Bench(tmp_path).fresh("parsing:read", path=str(path)).told["readings"] > 20_000
+
+
 def test_a_fresh_process_tells_what_it_measured_and_its_failure_in_words(tmp_path):
     bench = harness.Bench(tmp_path)
     path = document(tmp_path, "coned", 60_000)
