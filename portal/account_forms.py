@@ -12,23 +12,23 @@ from django.utils.translation import gettext_lazy as _
 from portal.accounts import ResetCodes
 
 LABELS = {
-    "login": "E-mail address",
-    "email": "E-mail address",
-    "password": "Password",
-    "oldpassword": "Current password",
-    "password1": "New password",
-    "password2": "New password again",
-    "code": "Code",
+    "login": _("E-mail address"),
+    "email": _("E-mail address"),
+    "password": _("Password"),
+    "oldpassword": _("Current password"),
+    "password1": _("New password"),
+    "password2": _("New password again"),
+    "code": _("Code"),
 }
-CHOOSING_HINT = "At least 8 characters. Longer is better than complicated: three or four words do well."
+CHOOSING_HINT = _("At least 8 characters. Longer is better than complicated: three or four words do well.")
 
 
 class Plain:
     """Labels from LABELS, hints in plain words. Mixed into a form before allauth's own class."""
 
     fields: dict[str, Any]
-    labels: dict[str, str] = {}
-    hints: dict[str, str] = {}
+    labels: dict[str, Any] = {}
+    hints: dict[str, Any] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,8 +53,8 @@ class LoginForm(Plain, account.LoginForm):
 class SignupForm(Plain, account.SignupForm):
     """Register: an address and a password."""
 
-    labels = {"password1": "Choose a password"}
-    hints = {"email": "We send a code to it, and write to you when something needs you.", "password1": CHOOSING_HINT}
+    labels = {"password1": _("Choose a password")}
+    hints = {"email": _("We send a code to it, and write to you when something needs you."), "password1": CHOOSING_HINT}
 
 
 class ChangePasswordForm(Plain, account.ChangePasswordForm):
@@ -97,41 +97,41 @@ class ConfirmPasswordResetForm(Plain, account.ConfirmPasswordResetCodeForm):
 class ChangeEmailForm(Plain, account.ChangeEmailForm):
     """Another address while registering."""
 
-    labels = {"email": "Another e-mail address"}
+    labels = {"email": _("Another e-mail address")}
 
 
 class AddEmailForm(Plain, account.AddEmailForm):
     """The address to change to."""
 
-    labels = {"email": "New e-mail address"}
-    hints = {"email": "We send a code to it. Your present address stays until you have entered the code."}
+    labels = {"email": _("New e-mail address")}
+    hints = {"email": _("We send a code to it. Your present address stays until you have entered the code.")}
 
 
 class AuthenticateForm(Plain, mfa.AuthenticateForm):
     """Second step of signing in."""
 
-    hints = {"code": "Six digits from your authenticator app, or one of your recovery codes."}
+    hints = {"code": _("Six digits from your authenticator app, or one of your recovery codes.")}
 
 
 class ReauthenticateByAppForm(Plain, mfa.ReauthenticateForm):
     """The second step once more, before something sensitive."""
 
-    hints = {"code": "Six digits from your authenticator app, or one of your recovery codes."}
+    hints = {"code": _("Six digits from your authenticator app, or one of your recovery codes.")}
 
 
 class ActivateTOTPForm(Plain, totp.ActivateTOTPForm):
     """The first code of a newly set up authenticator app."""
 
-    hints = {"code": "The six digits that the app shows now."}
+    hints = {"code": _("The six digits that the app shows now.")}
 
 
 class AddPasskeyForm(Plain, webauthn.AddWebAuthnForm):
     """A name for a passkey, and what it may do."""
 
-    labels = {"name": "Name", "passwordless": "Sign in with it alone, without my password"}
+    labels = {"name": _("Name"), "passwordless": _("Sign in with it alone, without my password")}
     hints = {
-        "name": "What tells your devices apart, for example “phone”.",
-        "passwordless": "Your device then asks for your fingerprint, your face or its own code each time.",
+        "name": _("What tells your devices apart, for example “phone”."),
+        "passwordless": _("Your device then asks for your fingerprint, your face or its own code each time."),
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -142,4 +142,4 @@ class AddPasskeyForm(Plain, webauthn.AddWebAuthnForm):
 class RenamePasskeyForm(Plain, webauthn.EditWebAuthnForm):
     """Another name for a passkey."""
 
-    labels = {"name": "Name"}
+    labels = {"name": _("Name")}

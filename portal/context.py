@@ -6,12 +6,14 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
 
 import utilities
 from espi.models import ApplicationInformation
 from portal.acceptance.incoming import WALK
 from portal.middleware import limits_of
 from portal.models import User
+from portal.words import listed
 
 
 def environment_words() -> str:
@@ -20,12 +22,12 @@ def environment_words() -> str:
     pretended = {slug: environment for slug, environment in offered if environment != "production"}
     if not pretended:
         return ""
-    words = {"sandbox": "the sandbox", "test": "a test environment of the utilities"}
-    places = " and ".join(words.get(name, name) for name in sorted(set(pretended.values())))
+    kinds = {"sandbox": _("the sandbox"), "test": _("a test environment of the utilities")}
+    places = listed([kinds.get(name, name) for name in sorted(set(pretended.values()))])
     if len(pretended) == len(offered):
-        return f"You are using {places}. Nothing here reaches a real utility account."
-    names = sorted(utility.name for utility in utilities.all() if utility.slug in pretended)
-    return f"Not real here: {', '.join(names)} ({places}). The other utilities are."
+        return _("You are using %(places)s. Nothing here reaches a real utility account.") % {"places": places}
+    names = ", ".join(sorted(utility.name for utility in utilities.all() if utility.slug in pretended))
+    return _("Not real here: %(names)s (%(places)s). The other utilities are.") % {"names": names, "places": places}
 
 
 def idle_seconds(request: HttpRequest) -> int:
@@ -44,6 +46,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     """The site's own name and contact, and a warning where utilities are not the real ones (asked only if shown)."""
     return {
         "portal_name": settings.PORTAL_NAME,
+        "site_languages": settings.LANGUAGES,  # each by its own name, whatever is spoken
         "support_email": settings.SUPPORT_EMAIL,
         "not_production": SimpleLazyObject(environment_words),
         "acceptance_walk": SimpleLazyObject(lambda: walk_page(request)),

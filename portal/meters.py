@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 import utilities
 from espi.models import UsagePoint
 from portal import charts, panels, writing
-from portal.flows.overview import SERVICE_NAMES
+from portal.flows.overview import service_name
 from portal.measured import Known, Measured
 from portal.panels import Panel
 from portal.periods import Period
@@ -85,7 +85,7 @@ def meters(known: Known, period: Period, measured: Measured, standings: Mapping[
 
 def names_of(points: Sequence[UsagePoint]) -> dict[int, str]:
     """By primary key; several of one service of a utility are numbered."""
-    services = {point.pk: service_of(point) for point in points}
+    services = {point.pk: service_name(point) for point in points}
     many = Counter((point.subscription_id, services[point.pk]) for point in points)
     so_far: Counter[tuple[int, str]] = Counter()
     names = {}
@@ -95,11 +95,6 @@ def names_of(points: Sequence[UsagePoint]) -> dict[int, str]:
         numbered = _("{service}, meter {number}").format(service=key[1], number=so_far[key])
         names[point.pk] = key[1] if many[key] == 1 else numbered
     return names
-
-
-def service_of(point: UsagePoint) -> str:
-    """`Electricity`; `Energy` where nobody said."""
-    return str(SERVICE_NAMES.get(-1 if point.service_kind is None else point.service_kind, _("Energy")))
 
 
 def groups(found: Sequence[Meter]) -> list[Group]:

@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 
 from portal.models import User
 
@@ -26,7 +27,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 log = structlog.get_logger("portal.request")
 
 SIGNED_IN_AT, SEEN_AT = "signed_in_at", "seen_at"
-ENGLISH_ONLY = ("/staff/", "/testing/", "/styleguide", "/api/")
+ENGLISH_ONLY = ("/staff/", "/testing/", "/styleguide", "/api")
 SEEN_GRAIN = 60  # seconds: how often a session is written only to say that it is alive
 
 
@@ -110,7 +111,8 @@ def _sign_out(request: HttpRequest) -> HttpResponse:
     logout(request)
     if visit:
         request.session["utility_visit"] = visit
-    messages.info(request, "You were signed out because some time had passed. Nothing was lost. Please sign in again.")
+    words = _("You were signed out because some time had passed. Nothing was lost. Please sign in again.")
+    messages.info(request, words)
     query = f"?{urlencode({'next': request.get_full_path()})}" if request.method == "GET" else ""
     return redirect(reverse(settings.LOGIN_URL) + query)
 
@@ -126,7 +128,8 @@ def staff_site(get_response: GetResponse) -> GetResponse:
         if not request.path_info.startswith(prefix):
             return get_response(request)
         if request.user.is_authenticated and request.user.is_staff and not has_totp(request.user):
-            messages.warning(request, "The staff pages need a second step. Set up an authenticator app first.")
+            words = _("The staff pages need a second step. Set up an authenticator app first.")
+            messages.warning(request, words)
             return redirect("mfa_activate_totp")
         response = get_response(request)
         update = {"script-src": [csp.UNSAFE_EVAL], "style-src": [csp.UNSAFE_INLINE]}

@@ -13,8 +13,6 @@ from portal import writing
 from portal.flows import overview
 from portal.panels import comes_by_the_month, latest_day
 
-LATE_AFTER, LATE_AFTER_BY_THE_MONTH = 5, 45  # days without news
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -29,7 +27,8 @@ def standings(known: Mapping[UsagePoint, Sequence[Channel]], today: date) -> dic
     subscriptions = {point.subscription_id: point.subscription for point in known}
     meters: dict[int, list[overview.Meter]] = {pk: [] for pk in subscriptions}
     for point, channels in known.items():
-        meters[point.subscription_id].append(overview.Meter(point, "", None, latest_day(channels)))
+        has_days = not comes_by_the_month(channels)
+        meters[point.subscription_id].append(overview.Meter(point, "", None, latest_day(channels), has_days=has_days))
     cards = overview.standing(subscriptions.values(), meters)
     return {point.pk: _standing(cards[point.subscription_id], channels, today) for point, channels in known.items()}
 
@@ -44,7 +43,8 @@ def _standing(card: overview.Card, channels: Iterable[Channel], today: date) -> 
     if card.tone != "ok" or last is None:
         return Standing(card.tone, f"{card.state}. {card.detail}".strip())
     days = (today - last).days
-    if days > (LATE_AFTER_BY_THE_MONTH if comes_by_the_month(channels) else LATE_AFTER):
+    patience = overview.LATE_AFTER_BY_THE_MONTH if comes_by_the_month(channels) else overview.LATE_AFTER
+    if days > patience.days:
         return Standing("wait", _late(last, days))
     return None
 

@@ -88,6 +88,15 @@ def _empty_cache() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _nobody_elses_language() -> Iterator[None]:
+    """A page in Spanish leaves its thread speaking Spanish: the next test begins in English."""
+    yield
+    from django.utils import translation
+
+    translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
 def _no_waiting_at_pge(monkeypatch):
     """One call a second would make every journey slow; tests of budgets set them again."""
     import utilities

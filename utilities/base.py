@@ -57,6 +57,15 @@ class DataChoice:
 
 
 @dataclass(frozen=True)
+class PostalArea:
+    """Beginnings of ZIP or postal codes of one kind. `is_usual`: most homes there are this utility's; `words` what else to know."""
+
+    starts: tuple[str, ...]
+    is_usual: bool = True
+    words: str = ""
+
+
+@dataclass(frozen=True)
 class AuthorizationParameters:
     """What goes along with a customer who leaves for the utility. Dates are the utility's local days."""
 
@@ -160,6 +169,7 @@ class Utility:
     area: ClassVar[str]
     website: ClassVar[str]
     help_words: ClassVar[str]  # "which one am I?"
+    postal_areas: ClassVar[tuple[PostalArea, ...]] = ()  # the same, by ZIP or postal code
     leaving_help: ClassVar[str]  # what the customer needs and meets on the utility's pages
     stopping_help: ClassVar[str]  # how he ends the sharing at the utility
     time_zone: ClassVar[str]

@@ -12,6 +12,8 @@ from datetime import date, datetime, timedelta
 from typing import ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
 
+from django.utils.translation import gettext_noop as _
+
 from espi.customer_resources import PROGRAMS
 from espi.dialect import HUNDRED_CUBIC_FEET, Dialect
 from espi.enums import ServiceKind
@@ -126,45 +128,51 @@ def _v2(authorize_url: str, api: str, web_hosts: tuple[str, ...] = ()) -> Addres
 CATALOGUE = (
     DataChoice(
         id="usage",
-        name="Energy use",
-        content="How much electricity and gas your meters measured, every 5, 15 or 60 minutes, or monthly where your "
-        "meter is read once a month. With solar panels: the net of what you took and what you gave.",
-        example="15 January, 18:00 to 18:15: 0.236 kWh",
-        history="Up to two years back",
-        frequency="The utility has new readings every day",
-        why="To draw your use by day, week and month.",
+        name=_("Energy use"),
+        content=_(
+            "How much electricity and gas your meters measured, every 5, 15 or 60 minutes, or monthly where your "
+            "meter is read once a month. With solar panels: the net of what you took and what you gave."
+        ),
+        example=_("15 January, 18:00 to 18:15: 0.236 kWh"),
+        history=_("Up to two years back"),
+        frequency=_("The utility has new readings every day"),
+        why=_("To draw your use by day, week and month."),
         kinds=USAGE_KINDS,
     ),
     DataChoice(
         id="billing",
-        name="Bills",
-        content="For each bill: its period, the energy billed and the amount, with your supplier's charges where they "
-        "are on the bill.",
-        example="13 December to 12 January: 412 kWh, $131.27",
-        history="Up to two years back",
-        frequency="The utility has new figures with each bill",
-        why="To show what your energy costs beside what you used.",
+        name=_("Bills"),
+        content=_(
+            "For each bill: its period, the energy billed and the amount, with your supplier's charges where they "
+            "are on the bill."
+        ),
+        example=_("13 December to 12 January: 412 kWh, $131.27"),
+        history=_("Up to two years back"),
+        frequency=_("The utility has new figures with each bill"),
+        why=_("To show what your energy costs beside what you used."),
         kinds=BILLING_KINDS,
     ),
     DataChoice(
         id="realtime",
-        name="Recent electricity use",
-        content="Electricity readings of the last 24 hours, about 45 minutes behind. Provisional: not yet checked "
-        "for billing. Electricity only.",
-        example="Today, 14:00 to 14:15: 0.241 kWh (provisional)",
-        history="The last 24 hours",
-        frequency="The utility has newer readings all through the day",
-        why="To show today before the checked readings arrive.",
+        name=_("Recent electricity use"),
+        content=_(
+            "Electricity readings of the last 24 hours, about 45 minutes behind. Provisional: not yet checked "
+            "for billing. Electricity only."
+        ),
+        example=_("Today, 14:00 to 14:15: 0.241 kWh (provisional)"),
+        history=_("The last 24 hours"),
+        frequency=_("The utility has newer readings all through the day"),
+        why=_("To show today before the checked readings arrive."),
         kinds=USAGE_KINDS,
     ),
     DataChoice(
         id="customer",
-        name="Account details",
-        content="Your account number and service address: street, city, state and postal code.",
-        example="Account 41…0123, 1 Example St, New York, NY",
-        history="As they are now",
-        frequency="They change seldom",
-        why="To tell your meters apart by address.",
+        name=_("Account details"),
+        content=_("Your account number and service address: street, city, state and postal code."),
+        example=_("Account 41…0123, 1 Example St, New York, NY"),
+        history=_("As they are now"),
+        frequency=_("They change seldom"),
+        why=_("To tell your meters apart by address."),
         kinds=CUSTOMER_KINDS,
     ),
 )
@@ -205,8 +213,8 @@ class ConEdison(Utility):
         "billing": frozenset({"15", "16"}),
         "customer": frozenset({"51"}),
     }
-    leaving_help = "Choose there the account and the dates for which you share."
-    stopping_help = (
+    leaving_help = _("Choose there the account and the dates for which you share.")
+    stopping_help = _(
         "Your utility lets only you end the sharing on its side: sign in on its site, open Share My Data and remove us "
         "there."
     )

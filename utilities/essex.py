@@ -1,6 +1,8 @@
 """Essex Powerlines, Ontario, on the UtilityAPI platform (utilityapi.com/docs/utilities/essex)."""
 
-from utilities.base import Regulator
+from django.utils.translation import gettext_noop as _
+
+from utilities.base import PostalArea, Regulator
 from utilities.utilityapi import UtilityAPI, addresses
 
 
@@ -10,10 +12,19 @@ class Essex(UtilityAPI):
     slug = "essex"
     name = "Essex Powerlines"
     long_name = "Essex Powerlines"
-    area = "Amherstburg, LaSalle, Leamington and Tecumseh, Ontario"
+    area = _("Amherstburg, LaSalle, Leamington and Tecumseh, Ontario")
     website = "https://greenbutton.essexpowerlines.ca/"
-    help_words = "Your bill says Essex Powerlines."
-    leaving_help = "Have your latest bill at hand: you are asked for its account number, date and amount."
+    help_words = _("Your bill says Essex Powerlines.")
+    leaving_help = _("Have your latest bill at hand: you are asked for its account number, date and amount.")
+    # Its four towns; around them is Hydro One, in Windsor Enwin. A hint, never a decision.
+    postal_areas = (
+        PostalArea(("N9V", "N9J", "N8H", "N8N")),
+        PostalArea(
+            ("N9H", "N9K", "N8P", "N0R", "N0P"),
+            is_usual=False,
+            words=_("Here it may also be Hydro One or Enwin, which are not here. Look at your bill."),
+        ),
+    )
     regulator = Regulator("Ontario Energy Board", "https://www.oeb.ca/contact-us", "1-877-632-2727")
     country = "CA"
     currency = 124  # ISO 4217: Canadian dollar

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from urllib.parse import parse_qs, quote, urlsplit
 
+from django.utils.translation import gettext_noop as _
+
 from espi import client
 from espi.customer_resources import PROGRAMS
 from espi.dialect import Dialect
@@ -23,6 +25,7 @@ from utilities.base import (
     Environment,
     Gas,
     PlannedRequest,
+    PostalArea,
     Regulator,
     Utility,
     encoded,
@@ -46,11 +49,44 @@ class PGE(Utility):
     slug = "pge"
     name = "PG&E"
     long_name = "Pacific Gas and Electric (PG&E)"
-    area = "Northern and central California"
+    area = _("Northern and central California")
     website = "https://www.pge.com/"
-    help_words = "Your bill says PG&E. You need your pge.com sign-in, or go on as a guest with your account number."
-    leaving_help = "Choose there which services and which groups of data you share, and until when."
-    stopping_help = "You can end it on PG&E's side too: sign in at pge.com, open Share My Data and cancel us there."
+    help_words = _("Your bill says PG&E. You need your pge.com sign-in, or go on as a guest with your account number.")
+    # A hint, never a decision: inside its area some cities and districts have an electric company of their own.
+    postal_areas = (
+        PostalArea(("933", "937", "939", "940", "941", "944", "945", "946", "947", "948", "949", "951", "954", "955")),
+        PostalArea(
+            (
+                "94301",
+                "94303",
+                "94306",
+                "94501",
+                "95050",
+                "95051",
+                "95054",
+                "952",
+                "953",
+                "956",
+                "957",
+                "958",
+                "959",
+                "960",
+            ),
+            words=_(
+                "Here a company of your city or district may bring the electricity, and PG&E only the gas. Look at your bill."
+            ),
+        ),
+        PostalArea(("936", "943", "950")),
+        PostalArea(
+            ("932", "934", "935", "961"),
+            is_usual=False,
+            words=_(
+                "Here it may also be Southern California Edison or another company, which are not here. Look at your bill."
+            ),
+        ),
+    )
+    leaving_help = _("Choose there which services and which groups of data you share, and until when.")
+    stopping_help = _("You can end it on PG&E's side too: sign in at pge.com, open Share My Data and cancel us there.")
     regulator = Regulator(
         "California Public Utilities Commission", "https://www.cpuc.ca.gov/complaints", "1-800-649-7570"
     )
@@ -116,43 +152,47 @@ class PGE(Utility):
     catalogue = (
         DataChoice(
             id="usage",
-            name="Usage",
-            content="How much electricity and gas your meters measured: electricity every 15 or 60 minutes, gas by "
-            "the day. With solar panels, what you took and what you gave, apart.",
-            example="1 March, 00:00 to 01:00: 0.8425 kWh",
-            history="Up to two years back",
-            frequency="The utility has new readings every day",
-            why="To draw your use by day, week and month.",
+            name=_("Usage"),
+            content=_(
+                "How much electricity and gas your meters measured: electricity every 15 or 60 minutes, gas by "
+                "the day. With solar panels, what you took and what you gave, apart."
+            ),
+            example=_("1 March, 00:00 to 01:00: 0.8425 kWh"),
+            history=_("Up to two years back"),
+            frequency=_("The utility has new readings every day"),
+            why=_("To draw your use by day, week and month."),
             kinds=USAGE_KINDS | {"UsageSummary/overallConsumptionLastPeriod"},  # "costs only if Billing was granted"
         ),
         DataChoice(
             id="billing",
-            name="Billing",
-            content="For each bill: its period, the energy billed, the amount and its line items, and your rate plan.",
-            example="1 March to 29 March: 500 kWh, $48.00",
-            history="Up to two years back",
-            frequency="The utility has new figures with each bill",
-            why="To show what your energy costs beside what you used.",
+            name=_("Billing"),
+            content=_(
+                "For each bill: its period, the energy billed, the amount and its line items, and your rate plan."
+            ),
+            example=_("1 March to 29 March: 500 kWh, $48.00"),
+            history=_("Up to two years back"),
+            frequency=_("The utility has new figures with each bill"),
+            why=_("To show what your energy costs beside what you used."),
             kinds=BILLING_KINDS,
         ),
         DataChoice(
             id="customer",
-            name="Basic and account information",
-            content="Your name, account number, service agreement numbers, service address and meter numbers.",
-            example="Account 1234567890-1, 1 Example St, San Francisco, CA",
-            history="As they are now",
-            frequency="They change seldom",
-            why="To tell your meters apart by address.",
+            name=_("Basic and account information"),
+            content=_("Your name, account number, service agreement numbers, service address and meter numbers."),
+            example=_("Account 1234567890-1, 1 Example St, San Francisco, CA"),
+            history=_("As they are now"),
+            frequency=_("They change seldom"),
+            why=_("To tell your meters apart by address."),
             kinds=CUSTOMER_KINDS - PROGRAM_KINDS,
         ),
         DataChoice(
             id="programs",
-            name="Demand response programs",
-            content="Which demand response programs your service agreements take part in, and since when.",
-            example="SmartRate: enrolled",
-            history="As they are now",
-            frequency="They change seldom",
-            why="To tell days with special prices from ordinary ones.",
+            name=_("Demand response programs"),
+            content=_("Which demand response programs your service agreements take part in, and since when."),
+            example=_("SmartRate: enrolled"),
+            history=_("As they are now"),
+            frequency=_("They change seldom"),
+            why=_("To tell days with special prices from ordinary ones."),
             kinds=PROGRAM_KINDS,
         ),
     )

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import ClassVar
 
+from django.utils.translation import gettext_noop as _
+
 from espi import client
 from espi.dialect import Dialect
 from espi.models import ApplicationInformation, Authorization
@@ -35,33 +37,35 @@ NOTIFICATIONS = "39"  # "push notifications to your notify URL"
 CATALOGUE = (
     DataChoice(
         id="usage",
-        name="Energy use",
-        content="How much electricity your meters measured, usually every hour. With solar panels, what you took and "
-        "what you gave, apart.",
-        example="1 July, 18:00 to 19:00: 0.32 kWh",
-        history="Up to two years back",
-        frequency="The utility has new readings every day",
-        why="To draw your use by day, week and month.",
+        name=_("Energy use"),
+        content=_(
+            "How much electricity your meters measured, usually every hour. With solar panels, what you took and "
+            "what you gave, apart."
+        ),
+        example=_("1 July, 18:00 to 19:00: 0.32 kWh"),
+        history=_("Up to two years back"),
+        frequency=_("The utility has new readings every day"),
+        why=_("To draw your use by day, week and month."),
         kinds=USAGE_KINDS,
     ),
     DataChoice(
         id="billing",
-        name="Bills",
-        content="For each bill: its period, the energy billed, the amount and its line items.",
-        example="1 June to 1 July: 612 kWh, $100.00",
-        history="Up to two years back",
-        frequency="The utility has new figures with each bill",
-        why="To show what your energy costs beside what you used.",
+        name=_("Bills"),
+        content=_("For each bill: its period, the energy billed, the amount and its line items."),
+        example=_("1 June to 1 July: 612 kWh, $100.00"),
+        history=_("Up to two years back"),
+        frequency=_("The utility has new figures with each bill"),
+        why=_("To show what your energy costs beside what you used."),
         kinds=BILLING_KINDS,
     ),
     DataChoice(
         id="customer",
-        name="Account details",
-        content="Your name, account number, service address and meter numbers.",
-        example="Account 11…1-1, 1 Example St, Tecumseh, ON",
-        history="As they are now",
-        frequency="They change seldom",
-        why="To tell your meters apart by address.",
+        name=_("Account details"),
+        content=_("Your name, account number, service address and meter numbers."),
+        example=_("Account 11…1-1, 1 Example St, Tecumseh, ON"),
+        history=_("As they are now"),
+        frequency=_("They change seldom"),
+        why=_("To tell your meters apart by address."),
         kinds=CUSTOMER_KINDS,
     ),
 )
@@ -96,8 +100,8 @@ class UtilityAPI(Utility):
         "customer": frozenset({"51", "46"}),
     }
     catalogue = CATALOGUE
-    leaving_help = "You are shown what is shared and for how long; you may share less than you chose here."
-    stopping_help = (
+    leaving_help = _("You are shown what is shared and for how long; you may share less than you chose here.")
+    stopping_help = _(
         "You can end it on your utility's Green Button site too: open its list of shared data and revoke us."
     )
 

@@ -13,6 +13,8 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 import utilities
 from espi.models import ApplicationInformation, AuthorizationRequest
@@ -31,7 +33,7 @@ class JourneyOver(Exception):
     """The journey has an outcome already; its result page tells."""
 
     def __init__(self, journey: AuthorizationRequest) -> None:
-        super().__init__("This connection was already finished or stopped.")
+        super().__init__("journey over")
         self.journey = journey
 
 
@@ -63,13 +65,10 @@ def choices_of(utility: Utility, app: ApplicationInformation, chosen: Sequence[s
     known = [choice.id for choice in utility.data_choices(app)]
     least, most = utility.choices_limits(app)
     if set(chosen) - set(known) or len(set(chosen)) != len(chosen):
-        raise JourneyRefused("That is not one of the kinds of data on this page. Please choose from the list.")
+        raise JourneyRefused(_("That is not one of the kinds of data on this page. Please choose from the list."))
     if not least <= len(chosen) <= most:
-        raise JourneyRefused(
-            f"Please choose between {least} and {most} kinds of data."
-            if least < most
-            else "Please choose what to share."
-        )
+        few = _("Please choose between %(least)s and %(most)s kinds of data.") % {"least": least, "most": most}
+        raise JourneyRefused(few if least < most else _("Please choose what to share."))
     return [id_ for id_ in known if id_ in chosen]
 
 
@@ -155,14 +154,14 @@ def open_journey(public_id: UUID, *, user: User, browser: str, now: datetime) ->
         .first()
     )
     if journey is None or journey.browser_hash != digest(browser):
-        raise JourneyRefused("We could not find that connection in this browser. Nothing was shared.")
+        raise JourneyRefused(_("We could not find that connection in this browser. Nothing was shared."))
     if journey.status not in AuthorizationRequest.OPEN:
         raise JourneyOver(journey)
     if journey.expires_at <= now:
-        raise JourneyRefused("This took longer than an hour, so we stopped it to be safe.", restart=journey)
+        raise JourneyRefused(_("This took longer than an hour, so we stopped it to be safe."), restart=journey)
     if not profile_unchanged(journey):
-        close(journey, Status.CLOSED, "Our settings for the utility changed meanwhile.")
-        raise JourneyRefused("Something about this utility changed while you were choosing.", restart=journey)
+        close(journey, Status.CLOSED, gettext_noop("Our settings for the utility changed meanwhile."))
+        raise JourneyRefused(_("Something about this utility changed while you were choosing."), restart=journey)
     return journey
 
 
@@ -204,7 +203,7 @@ def depart(journey: AuthorizationRequest, *, now: datetime) -> str:
     """
     row = _held_open(journey)
     if row.agreed_at is None:
-        raise JourneyRefused("Please read and agree before you continue.", restart=row)
+        raise JourneyRefused(_("Please read and agree before you continue."), restart=row)
     app = row.application_information
     utility = utilities.get(app.utility)
     row.departed_at, row.expires_at = now, now + JOURNEY_LIFE

@@ -3,37 +3,49 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db.models import Case, Exists, OuterRef, When
+from babel.dates import get_timezone_name
+from django.db.models import Case, Exists, OuterRef, Q, When
+from django.utils import timezone
+from django.utils.translation import get_language, gettext_noop, ngettext
+from django.utils.translation import gettext as _
 
 import utilities
 from espi import usage
-from espi.models import Authorization, Document, FetchJob, Subscription, UsagePoint, UsageSummary
+from espi.models import Authorization, Document, FetchJob, IntervalBlock, Subscription, UsagePoint, UsageSummary
 from portal.flows import circuits
-from portal.models import Circuit, User
+from portal.models import Circuit, FetchPlan, User
+from portal.words import retold
 
 Status = Authorization.Status
 State = FetchJob.State
 
-SERVICE_NAMES = {0: "Electricity", 1: "Gas", 2: "Water"}
+SERVICE_NAMES = {0: gettext_noop("Electricity"), 1: gettext_noop("Gas"), 2: gettext_noop("Water")}
+LATE_AFTER, LATE_AFTER_BY_THE_MONTH = timedelta(days=5), timedelta(days=45)  # without a newer reading
+ENDS_SOON = timedelta(days=14)
+NAMELESS = gettext_noop("My files")
 
 
 @dataclass(frozen=True)
 class Meter:
-    """A usage point on the dashboard; the days are the meter's local ones."""
+    """A usage point on the dashboard; the days are the meter's local ones. `has_days`: not read by the month only."""
 
     usage_point: UsagePoint
     name: str
     first_day: date | None
     last_day: date | None
     has_bills: bool = False
+    has_days: bool = True
 
 
 @dataclass(frozen=True)
 class Card:
-    """One connection or one collection of uploaded files. `tone` is ok, wait, bad or empty."""
+    """One connection or one collection of uploaded files. `tone` is ok, wait, bad or empty.
+
+    `action` is the one thing that helps: "connect", "renew" or "" for nothing. `next_update` is an instant.
+    """
 
     subscription: Subscription
     name: str
@@ -44,19 +56,40 @@ class Card:
     meters: list[Meter] = field(default_factory=list)
     action: str = ""
     can_delete: bool = False
+    next_update: datetime | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The clock by which its days are told."""
+        return ZoneInfo(self.subscription.time_zone)
+
+    @property
+    def zone_name(self) -> str:
+        """The same for people: "Eastern Time"."""
+        return get_timezone_name(self.zone, zone_variant="generic", locale=(get_language() or "en").replace("-", "_"))
 
     @property
     def connected_on(self) -> date | None:
         """The day of the meter's clock on which the customer connected."""
-        zone = ZoneInfo(self.subscription.time_zone)
-        return self.authorization.created_at.astimezone(zone).date() if self.authorization else None
+        return self.authorization.created_at.astimezone(self.zone).date() if self.authorization else None
+
+    @property
+    def complete_to(self) -> date | None:
+        """The last local day of which everything is here."""
+        reached = self.subscription.complete_to
+        return (reached.astimezone(self.zone) - timedelta(seconds=1)).date() if reached else None
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether there is a permission that the customer can take back."""
+        return self.authorization is not None and self.authorization.status in Authorization.LIVE
 
 
 ENDED: dict[str, tuple[str, str, str]] = {
-    Status.NEEDS_RECONNECT: ("Action needed", "bad", "connect"),
-    Status.REVOKED: ("Stopped at the utility", "", "connect"),
-    Status.WITHDRAWN: ("Stopped by you", "", "connect"),
-    Status.EXPIRED: ("Expired", "wait", "connect"),
+    Status.NEEDS_RECONNECT: (gettext_noop("Action needed"), "bad", "connect"),
+    Status.REVOKED: (gettext_noop("Stopped at the utility"), "", "connect"),
+    Status.WITHDRAWN: (gettext_noop("Stopped by you"), "", "connect"),
+    Status.EXPIRED: (gettext_noop("Expired"), "wait", "connect"),
 }
 
 
@@ -65,8 +98,16 @@ def cards(user: User) -> list[Card]:
     subscriptions = list(Subscription.objects.filter(retail_customer=user).order_by("-created_at"))
     meters = meters_of(subscriptions)
     with_documents = set(Document.objects.filter(subscription__in=subscriptions).values_list("subscription", flat=True))
-    found = standing(subscriptions, meters).values()
-    return [replace(card, can_delete=_can_delete(card, with_documents)) for card in found]
+    found = list(standing(subscriptions, meters).values())
+    updates = _next_updates([card.authorization for card in found if card.authorization])
+    return [
+        replace(
+            card,
+            can_delete=_can_delete(card, with_documents),
+            next_update=updates.get(card.authorization.pk) if card.authorization and card.can_stop else None,
+        )
+        for card in found
+    ]
 
 
 def standing(subscriptions: Iterable[Subscription], meters: Mapping[int, list[Meter]]) -> dict[int, Card]:
@@ -75,6 +116,26 @@ def standing(subscriptions: Iterable[Subscription], meters: Mapping[int, list[Me
     newest = _newest_authorizations(kept)
     jobs = _jobs(newest.values())
     return {each.pk: _card(each, newest.get(each.pk), jobs, meters[each.pk]) for each in kept}
+
+
+def _next_updates(authorizations: list[Authorization]) -> dict[int, datetime]:
+    """When each is asked for news next: by itself, or with everybody else of its registration."""
+    apps = {each.application_information_id for each in authorizations}
+    together = Q(authorization=None, application_information__in=apps, part="bulk")
+    plans = FetchPlan.objects.filter(Q(authorization__in=authorizations) | together, next_at__isnull=False)
+    own: dict[int, list[datetime]] = defaultdict(list)
+    bulk: dict[int, datetime] = {}
+    for plan in plans.only("authorization_id", "application_information_id", "next_at"):
+        if plan.next_at and plan.authorization_id:
+            own[plan.authorization_id].append(plan.next_at)
+        elif plan.next_at:
+            bulk[plan.application_information_id] = plan.next_at
+    dated = ((each.pk, own[each.pk] + _one(bulk.get(each.application_information_id))) for each in authorizations)
+    return {pk: min(times) for pk, times in dated if times}
+
+
+def _one(found: datetime | None) -> list[datetime]:
+    return [found] if found else []
 
 
 def _can_delete(card: Card, with_documents: set[int]) -> bool:
@@ -112,16 +173,25 @@ def meters_of(subscriptions: Iterable[Subscription]) -> dict[int, list[Meter]]:
     """The meters of each subscription, by its primary key; several of one kind are numbered."""
     points = list(
         UsagePoint.objects.filter(subscription__in=list(subscriptions))
-        .annotate(has_bills=Exists(UsageSummary.objects.filter(usage_point=OuterRef("pk"))))
+        .annotate(
+            has_bills=Exists(UsageSummary.objects.filter(usage_point=OuterRef("pk"))),
+            has_days=Exists(IntervalBlock.objects.filter(meter_reading__usage_point=OuterRef("pk"))),
+        )
         .order_by("service_kind", "resource_id")
     )
     days = usage.days_held(points)
     found: dict[int, list[Meter]] = defaultdict(list)
     for point in points:
-        name = SERVICE_NAMES.get(point.service_kind if point.service_kind is not None else -1, "Energy")
+        name = service_name(point)
         first_day, last_day = days.get(point.pk, (None, None))
-        found[point.subscription_id].append(Meter(point, name, first_day, last_day, point.has_bills))
+        found[point.subscription_id].append(Meter(point, name, first_day, last_day, point.has_bills, point.has_days))
     return defaultdict(list, {pk: _numbered(meters) for pk, meters in found.items()})
+
+
+def service_name(point: UsagePoint) -> str:
+    """What flows through it, in the reader's language."""
+    known = SERVICE_NAMES.get(point.service_kind if point.service_kind is not None else -1)
+    return _(known) if known else _("Energy")
 
 
 def _numbered(meters: list[Meter]) -> list[Meter]:
@@ -131,13 +201,14 @@ def _numbered(meters: list[Meter]) -> list[Meter]:
     for meter in meters:
         so_far[meter.name] += 1
         is_alone = many[meter.name] == 1
-        numbered.append(meter if is_alone else replace(meter, name=f"{meter.name}, meter {so_far[meter.name]}"))
+        name = _("{service}, meter {number}").format(service=meter.name, number=so_far[meter.name])
+        numbered.append(meter if is_alone else replace(meter, name=name))
     return numbered
 
 
 def name_of(subscription: Subscription) -> str:
     """What the customer knows it by."""
-    return utilities.get(subscription.utility).long_name if subscription.utility else subscription.name or "My files"
+    return utilities.get(subscription.utility).long_name if subscription.utility else _(subscription.name or NAMELESS)
 
 
 def _card(
@@ -148,55 +219,99 @@ def _card(
 ) -> Card:
     name = name_of(subscription)
     if authorization is None:
-        detail = "From files you uploaded." if meters else "No readings yet."
-        return Card(subscription, name, "Your own files", "", detail, None, meters)
+        detail = _("From files you uploaded.") if meters else _("No readings yet.")
+        return Card(subscription, name, _("Your own files"), "", detail, None, meters)
+    reason = retold(authorization.status_reason)
     if authorization.status in ENDED:
         state, tone, action = ENDED[Status(authorization.status)]
-        return Card(subscription, name, state, tone, authorization.status_reason, authorization, meters, action)
-    state, tone, detail = _live(
-        jobs.get(authorization.pk, []), meters, circuits.of(authorization.application_information)
-    )
-    detail = _sentences([detail, authorization.status_reason])
-    if not (authorization.data_granted or jobs.get(authorization.pk) or meters):
-        detail = _NOTHING_ALLOWED
-    return Card(subscription, name, state, tone, detail, authorization, meters, "stop")
+        return Card(subscription, name, _(state), tone, reason, authorization, meters, action)
+    its_jobs = jobs.get(authorization.pk, [])
+    state, tone, detail, action = _live(authorization, its_jobs, meters, subscription)
+    detail = _sentences([detail, reason])
+    if not (authorization.data_granted or its_jobs or meters):
+        detail = _("Your utility allows none of the data you chose, so we have asked for nothing.")
+    return Card(subscription, name, state, tone, detail, authorization, meters, action)
 
 
-def _live(jobs: list[FetchJob], meters: list[Meter], circuit: Circuit) -> tuple[str, str, str]:
-    """State, tone and detail of a connection that is alive. What failed is always said, also beside data."""
+def _live(
+    authorization: Authorization, jobs: list[FetchJob], meters: list[Meter], subscription: Subscription
+) -> tuple[str, str, str, str]:
+    """State, tone, detail and action of a connection that is alive. What failed is always said, also beside data."""
     waiting = [job for job in jobs if job.state in (State.DUE, State.RUNNING, State.AWAITING_NOTIFICATION)]
     failed = [job for job in jobs if job.state == State.FAILED]
+    circuit = circuits.of(authorization.application_information)
     if waiting and circuit.opened_at:
-        return "Paused: we keep trying", "wait", _PAUSED[circuit.cause]
+        return _("Paused: we keep trying"), "wait", _paused(circuit), ""
     if any(meter.last_day or meter.has_bills for meter in meters):
-        more = f"More is on its way. {waiting[0].reason}" if waiting else ""
-        if failed:
-            return "Receiving data, but not all of it", "wait", _sentences([_what_failed(failed), more])
-        return "Receiving data", "ok", more.strip()
+        return _with_data(authorization, waiting, failed, meters, subscription)
     if waiting:
-        return "Waiting for first data", "wait", _sentences([waiting[0].reason or _FIRST_WAIT, _what_failed(failed)])
+        why = retold(waiting[0].reason)
+        return _("Waiting for first data"), "wait", _sentences([why, _what_failed(failed), _first_wait()]), ""
     if failed:
-        return "We could not fetch your data", "bad", _what_failed(failed)
-    return "Connected", "ok", "Your utility has no readings for this account yet." if jobs else _FIRST_WAIT
+        return _("We could not fetch your data"), "bad", _what_failed(failed), "connect"
+    none_yet = _("Your utility has no readings for this account yet.")
+    return _("Connected"), "ok", none_yet if jobs else _first_wait(), ""
+
+
+def _with_data(
+    authorization: Authorization,
+    waiting: list[FetchJob],
+    failed: list[FetchJob],
+    meters: list[Meter],
+    subscription: Subscription,
+) -> tuple[str, str, str, str]:
+    more = _sentences([_("More is on its way."), retold(waiting[0].reason)]) if waiting else ""
+    today = timezone.now().astimezone(ZoneInfo(subscription.time_zone)).date()
+    if failed:
+        return _("Receiving data, but not all of it"), "wait", _sentences([_what_failed(failed), more]), ""
+    if authorization.end_date and authorization.end_date - today <= ENDS_SOON:
+        return _("Ends soon"), "wait", _sentences([_ends(authorization.end_date, today), more]), "renew"
+    if waiting or subscription.complete_to is None:
+        return _("Receiving data"), "ok", more, ""
+    if days := _late(meters, today):
+        words = _("Your utility has sent nothing newer for %(days)s days. We keep asking.") % {"days": days}
+        return _("Late"), "wait", words, ""
+    return _("Up to date"), "ok", "", ""
+
+
+def _late(meters: list[Meter], today: date) -> int:
+    """For how many days nothing newer has come; 0 where that is no longer than usual."""
+    last = max((meter.last_day for meter in meters if meter.last_day), default=today)
+    patience = LATE_AFTER if any(meter.has_days for meter in meters) else LATE_AFTER_BY_THE_MONTH
+    return (today - last).days if today - last > patience else 0
+
+
+def _ends(end: date, today: date) -> str:
+    days = (end - today).days
+    if days <= 0:
+        return _("Your permission ends today.")
+    return ngettext("Your permission ends tomorrow.", "Your permission ends in %(days)s days.", days) % {"days": days}
 
 
 def _what_failed(failed: list[FetchJob]) -> str:
     """One sentence for each kind of thing that did not arrive, with the reason of the newest; "" for none."""
-    said = {job.kind: job.reason for job in sorted(failed, key=lambda job: job.pk)}
-    return _sentences(f"{_MISSING.get(kind, _SOMETHING)} did not arrive. {reason}" for kind, reason in said.items())
+    said = {job.kind: retold(job.reason) for job in sorted(failed, key=lambda job: job.pk)}
+    return _sentences(part for kind, reason in said.items() for part in (_missing(kind), reason))
+
+
+def _missing(kind: str) -> str:
+    if kind == FetchJob.Kind.CUSTOMER:
+        return _("Your account details did not arrive.")
+    return _("Some of your readings or bills did not arrive.")
 
 
 def _sentences(parts: Iterable[str]) -> str:
     return " ".join(part.strip() for part in parts if part.strip())
 
 
-_PAUSED: dict[str, str] = {
-    Circuit.Cause.SERVICE: "Your utility's service does not answer at the moment. Your data will follow.",
-    Circuit.Cause.CREDENTIALS: "Something between your utility and us needs our staff. Your data will follow.",
-    Circuit.Cause.UNPROVEN: "Something between your utility and us needs our staff. Your data will follow.",
-}
+def _paused(circuit: Circuit) -> str:
+    if circuit.cause == Circuit.Cause.SERVICE:
+        return _("Your utility's service does not answer at the moment. Your data will follow.")
+    return _("Something between your utility and us needs our staff. Your data will follow.")
+
+
+def _first_wait() -> str:
+    return _("We have asked your utility. An hour is usual, a day is possible.")
+
+
 _WITHOUT_DATA = (FetchJob.Kind.AUTHORIZATION, FetchJob.Kind.REVOCATION)
-_NOTHING_ALLOWED = "Your utility allows none of the data you chose, so we have asked for nothing."
-_SOMETHING = "Some of your readings or bills"
-_MISSING: dict[str, str] = {FetchJob.Kind.CUSTOMER: "Your account details"}
-_FIRST_WAIT = "We have asked your utility. An hour is usual, a day is possible."

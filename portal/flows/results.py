@@ -1,7 +1,10 @@
 """How a journey ended, in words: what happened, whether anything was shared, and what to do next."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 import utilities
 from espi.models import AuthorizationRequest
@@ -23,56 +26,63 @@ class Result:
     pending: bool = False
 
 
-NOTHING = "Nothing was shared with us."
+NOTHING = _("Nothing was shared with us.")
 
 RESULTS: dict[str, Result] = {
     Status.CONNECTED: Result(
-        "You are connected",
-        "Your utility will now share what you agreed to.",
-        "We are asking for your data. The first figures usually appear within an hour; it can take a day.",
+        _("You are connected"),
+        _("Your utility will now share what you agreed to."),
+        _("We are asking for your data. The first figures usually appear within an hour; it can take a day."),
         "success",
     ),
     Status.NARROWER: Result(
-        "You are connected, with less than you chose here",
-        "Your utility will share only part of what you chose here, as you allowed there. We collect nothing else.",
-        "We are asking for your data. To share more, connect again.",
+        _("You are connected, with less than you chose here"),
+        _("Your utility will share only part of what you chose here, as you allowed there. We collect nothing else."),
+        _("We are asking for your data. To share more, connect again."),
         "warning",
     ),
     Status.ALREADY: Result(
-        "This account was already connected",
-        "Your permission was renewed. Your history stays as it is; nothing is counted twice.",
-        "There is nothing else to do.",
+        _("This account was already connected"),
+        _("Your permission was renewed. Your history stays as it is; nothing is counted twice."),
+        _("There is nothing else to do."),
         "success",
     ),
-    Status.DECLINED: Result("You are not connected", NOTHING, "You can try again whenever you like.", "", True),
+    Status.DECLINED: Result(_("You are not connected"), NOTHING, _("You can try again whenever you like."), "", True),
     Status.PARKED: Result(
-        "We could not finish this connection",
-        "No data was collected.",
-        "Something about this account needs a person to look at it. Please write to us.",
+        _("We could not finish this connection"),
+        _("No data was collected."),
+        _("Something about this account needs a person to look at it. Please write to us."),
         "warning",
     ),
-    Status.FAILED: Result("The connection did not work", NOTHING, "You can start again.", "error", True),
-    Status.EXPIRED: Result("That took too long", NOTHING, "Start again: your choices are kept.", "warning", True),
-    Status.CLOSED: Result("This connection was stopped", NOTHING, "You can start again.", "", True),
+    Status.FAILED: Result(_("The connection did not work"), NOTHING, _("You can start again."), "error", True),
+    Status.EXPIRED: Result(_("That took too long"), NOTHING, _("Start again: your choices are kept."), "warning", True),
+    Status.CLOSED: Result(_("This connection was stopped"), NOTHING, _("You can start again."), "", True),
     Status.RETURNED: Result(
-        "Checking with your utility", "We are just asking.", "This page looks again by itself.", "", False, True
+        _("Checking with your utility"),
+        _("We are just asking."),
+        _("This page looks again by itself."),
+        "",
+        False,
+        True,
     ),
 }
 # PG&E's test of its OAuth endpoints ends like this: its tokens open nothing.
 NOTHING_ALLOWED = Result(
-    "You are connected, but nothing is shared",
-    "Your utility allows none of the data you chose here.",
-    "We ask for nothing. To share something, connect again.",
+    _("You are connected, but nothing is shared"),
+    _("Your utility allows none of the data you chose here."),
+    _("We ask for nothing. To share something, connect again."),
     "warning",
 )
-STILL_OPEN = Result("This connection is not finished", NOTHING, "You can go on or start again.", "", True)
+STILL_OPEN = Result(_("This connection is not finished"), NOTHING, _("You can go on or start again."), "", True)
 
 
 def describe(journey: AuthorizationRequest) -> Result:
-    """The words for this journey's outcome."""
-    if journey.status == Status.NARROWER and not granted(journey):
-        return NOTHING_ALLOWED
-    return RESULTS.get(journey.status, STILL_OPEN)
+    """The words for this journey's outcome, in the reader's language."""
+    nothing_allowed = journey.status == Status.NARROWER and not granted(journey)
+    found = NOTHING_ALLOWED if nothing_allowed else RESULTS.get(journey.status, STILL_OPEN)
+    return replace(
+        found, heading=gettext(found.heading), shared=gettext(found.shared), next_step=gettext(found.next_step)
+    )
 
 
 def wait_until_answered(journey: AuthorizationRequest) -> None:

@@ -6,6 +6,7 @@ from typing import Any, BinaryIO, cast
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_noop
 
 from espi import customer_resources, ingest, zones
 from espi.dialect import Dialect
@@ -14,7 +15,7 @@ from portal.models import User
 
 LARGEST = 100 * 1024 * 1024  # bytes
 DEADLINE = 60.0  # seconds for reading and storing a file while its owner waits
-SUBSCRIPTION_NAME = "Files you uploaded"
+SUBSCRIPTION_NAME = gettext_noop("Files you uploaded")
 
 
 class InTime:
@@ -27,7 +28,9 @@ class InTime:
         """Bytes of the file."""
         if time.monotonic() > self.ends:
             raise ingest.DocumentRefused(
-                "Reading this file takes too long. Ask your utility for a shorter period, and upload the parts one by one."
+                gettext_noop(
+                    "Reading this file takes too long. Ask your utility for a shorter period, and upload the parts one by one."
+                )
             )
         return self.file.read(size)
 

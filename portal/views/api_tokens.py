@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -22,20 +23,25 @@ class TokenForm(forms.Form):
     """What a new token is called, and how long it holds."""
 
     name = forms.CharField(
-        label="Name",
+        label=_("Name"),
         max_length=60,
-        help_text="So that you know it again, for example “Spreadsheet at home”.",
+        help_text=_("So that you know it again, for example “Spreadsheet at home”."),
         error_messages={
-            "required": "Give the token a name.",
-            "max_length": "The name may have up to 60 letters.",
+            "required": _("Give the token a name."),
+            "max_length": _("The name may have up to 60 letters."),
         },
     )
     days = forms.TypedChoiceField(
-        label="Works for",
-        choices=[("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("0", "Until you take it back")],
+        label=_("Works for"),
+        choices=[
+            ("30", _("30 days")),
+            ("90", _("90 days")),
+            ("365", _("One year")),
+            ("0", _("Until you take it back")),
+        ],
         initial="90",
         coerce=int,
-        error_messages={"required": "Choose how long it works.", "invalid_choice": "Choose from the list."},
+        error_messages={"required": _("Choose how long it works."), "invalid_choice": _("Choose from the list.")},
     )
 
 
@@ -60,11 +66,12 @@ def api_tokens_page(request: HttpRequest) -> HttpResponse:
 def _create(request: HttpRequest, form: TokenForm) -> str:
     user, cleaned = customer(request), form.cleaned_data
     try:
-        _, secret = api_tokens.create(user, cleaned["name"], days=cleaned["days"] or None, now=timezone.now())
+        _token, secret = api_tokens.create(user, cleaned["name"], days=cleaned["days"] or None, now=timezone.now())
     except api_tokens.NameTaken:
-        form.add_error("name", "You have a token of that name. Choose another name.")
+        form.add_error("name", _("You have a token of that name. Choose another name."))
     except api_tokens.TooMany:
-        form.add_error(None, f"You have {api_tokens.MOST} tokens. Take one back that you no longer need.")
+        words = _("You have %(most)s tokens. Take one back that you no longer need.")
+        form.add_error(None, words % {"most": api_tokens.MOST})
     else:
         get_adapter(request).send_notification_mail("api_token_created", user)
         return secret
@@ -80,5 +87,5 @@ def revoke_api_token(request: HttpRequest, public_id: UUID) -> HttpResponse:
         api_tokens.revoke(customer(request), public_id)
     except api_tokens.Unknown:
         raise Http404 from None
-    messages.success(request, "Taken back. Whatever used that token can read nothing any more.")
+    messages.success(request, _("Taken back. Whatever used that token can read nothing any more."))
     return see_other(reverse("api-tokens"))

@@ -13,17 +13,20 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_noop
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import utilities
 from espi.models import ApplicationInformation, AuthorizationRequest
+from portal import words
 from portal.acceptance.incoming import arrival_of_walk
-from portal.flows import authorize, consents, results, returning
-from portal.forms import ArrivalForm, ChooseDataForm, ChooseUtilityForm
+from portal.flows import authorize, consents, offers, results, returning
+from portal.forms import ArrivalForm, ChooseDataForm, ChooseUtilityForm, PostalCodeForm
 from portal.middleware import allow_departure
 from portal.models import Consent, User, UtilityVisit
+from utilities import places
 from utilities.base import Utility
 
 BROWSER = "browser_binding"
@@ -43,7 +46,7 @@ def refused(request: HttpRequest, problem: authorize.JourneyRefused, *, status: 
     """A page in plain words; nothing was changed."""
     restart = problem.restart
     slug = restart.application_information.utility if restart else ""
-    context = {"reason": problem.reason, "restart": restart, "slug": slug}
+    context = {"reason": words.retold(problem.reason), "restart": restart, "slug": slug}
     return render(request, "portal/connect/refused.html", context, status=status)
 
 
@@ -69,7 +72,9 @@ def machine_address(view: View) -> View:
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             if _is_prefetch(request):
-                raise authorize.JourneyRefused("Please open this page yourself; it was only looked at ahead of time.")
+                raise authorize.JourneyRefused(
+                    _("Please open this page yourself; it was only looked at ahead of time.")
+                )
             response = view(request, *args, **kwargs)
         except authorize.JourneyRefused as problem:
             response = refused(request, problem)
@@ -103,7 +108,7 @@ def offered_or_404(slug: str) -> tuple[Utility, ApplicationInformation]:
     for utility, app in utilities.offered():
         if utility.slug == slug:
             return utility, app
-    raise Http404("This utility is not offered.")
+    raise Http404
 
 
 # --- Choosing ----------------------------------------------------------------------------------------------------
@@ -111,8 +116,16 @@ def offered_or_404(slug: str) -> tuple[Utility, ApplicationInformation]:
 
 @require_GET
 def choose_utility(request: HttpRequest) -> HttpResponse:
-    """Which utility? Open to everybody."""
-    return render(request, "portal/connect/choose_utility.html", {"offered": utilities.offered()})
+    """Which utility? Open to everybody. `?code=`: a ZIP or postal code, to find out."""
+    form = PostalCodeForm(request.GET if "code" in request.GET else None)
+    on_offer = offers.offers()
+    context = {
+        "form": form,
+        "matches": places.serving(form.cleaned_data["code"]) if form.is_valid() else [],
+        "offers": on_offer,
+        "offered_slugs": {offer.utility.slug for offer in on_offer},
+    }
+    return render(request, "portal/connect/choose_utility.html", context, status=400 if form.errors else 200)
 
 
 @require_http_methods(["GET", "POST"])
@@ -134,12 +147,22 @@ def choose_data(request: HttpRequest, slug: str) -> HttpResponse:
         )
         request.session.pop(VISIT, None)
         return see_other(reverse("connect:check", args=[journey.public_id]))
+    return _choose_data_page(request, utility, app, form, visit)
+
+
+def _choose_data_page(
+    request: HttpRequest,
+    utility: Utility,
+    app: ApplicationInformation,
+    form: ChooseDataForm,
+    visit: UtilityVisit | AuthorizationRequest | None,
+) -> HttpResponse:
     context = {
         "utility": utility,
-        "app": app,
         "form": form,
         "visit": visit,
         "utility_chooses": utility.utility_chooses_data(app),
+        "trouble": offers.trouble(app),
     }
     return render(request, "portal/connect/choose_data.html", context, status=400 if form.errors else 200)
 
@@ -167,14 +190,7 @@ def change_data(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         authorize.change_choices(journey, form.cleaned_data["kinds"])
         return see_other(reverse("connect:check", args=[journey.public_id]))
-    context = {
-        "utility": utility,
-        "app": app,
-        "form": form,
-        "visit": journey,
-        "utility_chooses": utility.utility_chooses_data(app),
-    }
-    return render(request, "portal/connect/choose_data.html", context, status=400 if form.errors else 200)
+    return _choose_data_page(request, utility, app, form, journey)
 
 
 def _open(request: HttpRequest, public_id: UUID) -> AuthorizationRequest:
@@ -205,7 +221,9 @@ def _agreed(request: HttpRequest, journey: AuthorizationRequest) -> HttpResponse
     try:
         authorize.agree(journey, shown=shown, language=get_language() or "en", now=timezone.now())
     except authorize.WordsChanged:
-        messages.warning(request, "What you were going to share was changed in another window. Please check it again.")
+        messages.warning(
+            request, _("What you were going to share was changed in another window. Please check it again.")
+        )
         return see_other(reverse("connect:check", args=[journey.public_id]))
     return see_other(reverse("connect:leave", args=[journey.public_id]))
 
@@ -237,7 +255,7 @@ def leave(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @journey_page
 def cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The customer thought better of it."""
-    authorize.close(_open(request, public_id), AuthorizationRequest.Status.CLOSED, "Cancelled by the customer.")
+    authorize.close(_open(request, public_id), AuthorizationRequest.Status.CLOSED, gettext_noop("You cancelled it."))
     return see_other(reverse("connect:result", args=[public_id]))
 
 
@@ -253,10 +271,11 @@ def scope_selection(request: HttpRequest, slug: str = "") -> HttpResponse:
     form = ArrivalForm(request.GET)
     if not form.is_valid():
         raise authorize.JourneyRefused(
-            "The address you came with is not one your utility would send: "
+            _("The address you came with is not one your utility would send:")
+            + " "
             + " ".join(str(error) for errors in form.errors.values() for error in errors)
         )
-    return _arrived(request, form.arrival(), slug if slug in {u.slug for u, _ in utilities.offered()} else "")
+    return _arrived(request, form.arrival(), slug if slug in {u.slug for u, _app in utilities.offered()} else "")
 
 
 @machine_address
@@ -285,7 +304,9 @@ def arrival(request: HttpRequest) -> HttpResponse:
     """Where a visit from a utility goes on: sign in, say which utility, or go back to the check page."""
     visit = current_visit(request)
     if visit is None:
-        problem = authorize.JourneyRefused("Your visit from the utility has ended. Please start again here or there.")
+        problem = authorize.JourneyRefused(
+            _("Your visit from the utility has ended. Please start again here or there.")
+        )
         return refused(request, problem)
     if not request.user.is_authenticated:
         return render(request, "portal/connect/arrival_sign_in.html", {"visit": visit})
@@ -303,7 +324,7 @@ def _which_utility(request: HttpRequest, visit: UtilityVisit) -> HttpResponse:
     if visit.utility:
         return see_other(reverse("connect:choose-data", args=[visit.utility]))
     candidates = [(utility, app) for utility, app in utilities.offered() if utility.uses_scope_selection]
-    form = ChooseUtilityForm([utility for utility, _ in candidates], request.POST or None)
+    form = ChooseUtilityForm([utility for utility, _app in candidates], request.POST or None)
     if request.method == "POST" and form.is_valid():
         visit.utility = form.cleaned_data["utility"]
         visit.save(update_fields=["utility"])
@@ -321,7 +342,7 @@ def callback(request: HttpRequest, slug: str) -> HttpResponse:
     answer = returning.read_callback(dict(request.GET.lists()))
     if not request.user.is_authenticated:
         raise authorize.JourneyRefused(
-            "You are no longer signed in here, so we did not use the utility's answer. Nothing was shared with us."
+            _("You are no longer signed in here, so we did not use the utility's answer. Nothing was shared with us.")
         )
     journey = returning.find_journey(
         answer, slug=slug, user=customer(request), browser=browser(request), now=timezone.now()
@@ -345,6 +366,7 @@ def result(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "journey": journey,
         "utility": utilities.get(journey.application_information.utility),
         "result": results.describe(journey),
+        "reason": words.retold(journey.reason),
         "consent": Consent.objects.filter(request=journey).first(),
         "granted": results.granted(journey),
         "missing": results.not_granted(journey),

@@ -90,7 +90,7 @@ class Meter:
         """What their templates share."""
         return {
             "point": self.point,
-            "service": meters.service_of(self.point),
+            "service": overview.service_name(self.point),
             "source": overview.name_of(self.point.subscription),
             "covered": usage.coverage(self.point, known=self.channels),
             "complete_to": self.complete_to,

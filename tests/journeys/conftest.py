@@ -16,12 +16,14 @@ from portal.flows import fetch, notify
 from portal.models import User
 from portal.wsgi import application as portal_application
 from tests.journeys.browser import Browser
+from tests.journeys.walking import chromium, system, visit, walk
 from tests.wsgi_adapter import WsgiAdapter
 from utilities.sandbox import faults
 from utilities.sandbox.app import create_app, register_forms
 from utilities.sandbox.context import Config
 from utilities.sandbox.notify import deliver_due
 
+__all__ = ["chromium", "system", "visit", "walk"]  # fixtures
 PORTAL = "http://localhost:8000"
 SANDBOX = "http://localhost:8001"
 SANDBOX_TLS = "https://localhost:8002"

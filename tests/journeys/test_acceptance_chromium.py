@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.test_chromium import Visit, agree_and_leave, chromium, con_edison_account, system
+from tests.journeys.walking import Visit, agree_and_leave, con_edison_account
 from tests.portal.people import totp_code
 
 pytestmark = pytest.mark.browser
-__all__ = ["chromium", "system"]  # fixtures
 CHECKLIST_SECONDS = 60
 WALKED = {"Declined": "Passed", "Narrower scope": "Passed", "Expired code": "Passed"}
 WORKED = ("Duplicate notification", "Late notification", "202, then ready", "429", "Expired file", "Revoked")

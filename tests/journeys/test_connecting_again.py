@@ -37,7 +37,7 @@ def test_pge_replaces_the_earlier_authorization_and_the_history_goes_on(world):
     assert (Subscription.objects.count(), set(UsagePoint.objects.values_list("pk", flat=True))) == (1, points)
     browser = world.signed_in()
     browser.get(f"{PORTAL}/dashboard")
-    assert browser.text.count("Receiving data") == 1
+    assert browser.text.count("Up to date") == 1
     assert "Stopped" not in browser.text
 
 

@@ -14,7 +14,7 @@ from django.templatetags.i18n import BlockTranslateNode, TranslateNode
 ROOT = Path(__file__).resolve().parents[2]
 # What only staff, developers or the pretended utilities say stays English.
 NOT_FOR_CUSTOMERS = re.compile(
-    r"templates/(sandbox|admin|staff|testing|unfold)/|styleguide|/migrations/|"
+    r"templates/(sandbox|admin|staff|testing|unfold)/|styleguide|portal/api\.html|/migrations/|"
     r"portal/(admin|api|local|management|uat)\b|portal/(views/|acceptance/)?testing|utilities/(sandbox|checks|oauth|addresses)\b"
 )
 # Modules that hold sentences for customers. Others speak to staff, or only keep words that a speaking one translates.
@@ -140,6 +140,8 @@ def _without_tags(source: str) -> str:
 
 MARKERS = {name for name in KEYWORDS if name != "_"} | {"_"}
 TO_STAFF = {"log", "getLogger", "RegexValidator", "help_text", "Gas"}
+TOLD_TO_STAFF = {"why_not_fetched", "revoke", "missing"}  # what these functions say
+PROPER_NAMES = {"name", "long_name", "SUBSCRIPTION_NAME"}
 RAISED_TO_US = re.compile(r"(ValueError|TypeError|KeyError|RuntimeError|AssertionError|ImproperlyConfigured)$")
 
 
@@ -164,6 +166,10 @@ def _not_spoken(tree: ast.AST) -> Iterator[ast.AST]:
         ):
             yield from ast.walk(node)
         elif isinstance(node, ast.keyword) and node.arg in TO_STAFF:
+            yield from ast.walk(node.value)
+        elif isinstance(node, ast.FunctionDef) and node.name in TOLD_TO_STAFF:
+            yield from ast.walk(node)
+        elif isinstance(node, ast.Assign) and {getattr(each, "id", "") for each in node.targets} & PROPER_NAMES:
             yield from ast.walk(node.value)
 
 

@@ -1,12 +1,22 @@
 """What the dashboard says of each connection: its meters, their days, what waits and what failed."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import lxml.html
 import pytest
 from django.test import Client
 
-from espi.models import Authorization, FetchJob, IntervalReading, UsagePoint, UsageSummary
+from espi.models import (
+    Authorization,
+    FetchJob,
+    IntervalBlock,
+    IntervalReading,
+    Subscription,
+    UsagePoint,
+    UsageSummary,
+)
+from portal.models import FetchPlan
 from tests.portal import rows
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +77,7 @@ def test_an_impossible_duration_does_not_break_the_page(held):
     IntervalReading.objects.create(
         meter_reading=channel, start=2**40, duration=2**62, local_date=date(2025, 1, 1), value=1
     )
-    assert "Jan. 1, 2025 to" in card(held)[1]
+    assert "January 1, 2025 to" in card(held)[1]
 
 
 def test_bills_without_readings_are_data(held):
@@ -130,6 +140,82 @@ def test_many_connections_are_read_in_few_queries(held, django_assert_max_num_qu
     assert answer.content.count(b"Receiving data, but not all of it") == 15
 
 
+def lately(days):
+    """A day so long ago, and the instant at which it ends in New York."""
+    day = datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=days)
+    return day, datetime.combine(day + timedelta(days=1), time(), ZoneInfo("America/New_York"))
+
+
+def complete(authorization, days, channel=None):
+    """Everything up to a day so long ago is here."""
+    day, end = lately(days)
+    rows.day(channel or meter(authorization), str(day), [1] * 24)
+    Subscription.objects.filter(pk=authorization.subscription_id).update(complete_to=end)
+    return day
+
+
+def test_a_connection_of_which_everything_is_here_is_up_to_date_and_says_to_which_day_by_which_clock(held):
+    day = complete(held, 1)
+    state, words = card(held)
+    assert state == "Up to date"
+    assert f"Complete to {day:%B} {day.day}, {day.year} (Eastern Time)" in words
+
+
+def test_a_utility_that_sends_nothing_newer_is_late_after_five_days(held):
+    complete(held, 5)
+    assert card(held)[0] == "Up to date"
+    IntervalBlock.objects.all().delete()
+    complete(held, 6, held.subscription.usage_points.get().meter_readings.get())
+    state, words = card(held)
+    assert state == "Late"
+    assert "Your utility has sent nothing newer for 6 days. We keep asking." in words
+
+
+def test_a_meter_that_is_read_by_the_month_is_not_late_within_one(held):
+    day, end = lately(40)
+    IntervalReading.objects.create(
+        meter_reading=meter(held), start=int(end.timestamp()) - 86400, duration=86400, local_date=day, value=1
+    )
+    Subscription.objects.filter(pk=held.subscription_id).update(complete_to=end)
+    assert card(held)[0] == "Up to date"
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(0, "Your permission ends today."), (1, "ends tomorrow."), (14, "ends in 14 days."), (15, None)],
+)
+def test_a_permission_that_ends_soon_says_so_and_can_be_renewed(held, days, said):
+    complete(held, 1)
+    Authorization.objects.filter(pk=held.pk).update(end_date=lately(-days)[0])
+    state, words = card(held)
+    assert state == ("Ends soon" if said else "Up to date")
+    assert said is None or said in words
+    assert ("Renew" in words) is bool(said)
+
+
+def test_the_next_update_is_the_earliest_of_its_own_plans_and_of_everybodys(held):
+    complete(held, 1)
+    app = held.application_information
+    at = datetime(2026, 11, 27, 11, 0, tzinfo=UTC)
+    FetchPlan.objects.create(application_information=app, authorization=held, part="usage", next_at=at)
+    assert "Next update November 27, 2026, 06:00" in card(held)[1]
+    FetchPlan.objects.create(application_information=app, part="bulk", next_at=at - timedelta(hours=1))
+    assert "Next update November 27, 2026, 05:00" in card(held)[1]
+
+
+def test_a_connection_that_ended_offers_to_connect_again_and_shows_no_next_update(held):
+    complete(held, 1)
+    FetchPlan.objects.create(
+        application_information=held.application_information, authorization=held, part="usage", next_at=rows.NOW
+    )
+    Authorization.objects.filter(pk=held.pk).update(status=Authorization.Status.REVOKED)
+    state, words = card(held)
+    assert state == "Stopped at the utility"
+    assert "Connect again" in words
+    assert "Next update" not in words
+    assert "Stop sharing" not in words
+
+
 def names(authorization):
     links = dashboard(authorization.retail_customer).xpath(
         "//li[contains(@class,'card')]//a[contains(@href,'/usage/')]"
@@ -150,6 +236,6 @@ def test_connections_of_one_utility_say_since_when(held):
     late = datetime(2026, 3, 2, 3, 30, tzinfo=UTC)  # the evening of the first, in New York
     for each, at in ((held, late), (other, datetime(2026, 2, 10, 12, tzinfo=UTC))):
         Authorization.objects.filter(pk=each.pk).update(created_at=at)
-    text = dashboard(held.retail_customer).text_content()
-    assert "Connected on March 1, 2026." in text
-    assert "Connected on Feb. 10, 2026." in text
+    text = " ".join(dashboard(held.retail_customer).text_content().split())
+    assert "Connected on March 1, 2026" in text
+    assert "Connected on February 10, 2026" in text

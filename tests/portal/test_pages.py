@@ -119,7 +119,7 @@ def test_the_header_offers_what_fits_the_visitor(client):
     links = lambda: html.fromstring(client.get("/").content).xpath("//header//nav//a/text()")  # noqa: E731
     assert links() == ["Connect", "Sign in"]
     client.force_login(person())
-    assert links() == ["Dashboard", "Connect", "My account"]
+    assert links() == ["Dashboard", "Energy", "Connect", "My account"]
     page = html.fromstring(client.get("/").content)
     assert page.xpath("//header//form/@action") == ["/account/logout/"]
     assert page.xpath("//header//form/@method") == ["post"]
