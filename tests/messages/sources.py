@@ -139,7 +139,7 @@ def _without_tags(source: str) -> str:
 
 
 MARKERS = {name for name in KEYWORDS if name != "_"} | {"_"}
-TO_STAFF = {"log", "getLogger", "RegexValidator", "help_text", "Gas"}
+TO_STAFF = {"log", "getLogger", "RegexValidator", "help_text", "Gas", "Regulator"}
 TOLD_TO_STAFF = {"why_not_fetched", "revoke", "missing"}  # what these functions say
 PROPER_NAMES = {"name", "long_name", "SUBSCRIPTION_NAME"}
 RAISED_TO_US = re.compile(r"(ValueError|TypeError|KeyError|RuntimeError|AssertionError|ImproperlyConfigured)$")
