@@ -182,7 +182,7 @@ def token_for(operation: Operation, app: ApplicationInformation, customer: Autho
 def values(part: AcceptancePart, utility: Utility, customer: Authorization | None, now: datetime) -> dict[str, str]:
     """What braces are filled with. The window of days is another one each time: a utility refuses what it has in hand."""
     app = part.test.application_information
-    after = utility.today(part.started_at) - timedelta(days=4 + int(part.started_at.timestamp()) // 60 % 180)
+    after = utility.today(part.started_at) - timedelta(days=4 + part.pk * 2 % 300)
     first = after - timedelta(days=5)
     known = {
         "applicationInformationId": app.third_party_id,

@@ -94,7 +94,8 @@ def _hosts(utility: Utility, environment: str) -> set[str]:
 def _texts(app: ApplicationInformation) -> Iterator[tuple[str, str]]:
     for field in (*CREDENTIALS, "third_party_id", "bulk_id"):
         value = getattr(app, field) or ""
-        if "<<" in value or "_HERE" in value or re.search(r"\s", value):
+        # A client id or secret may hold a blank (RFC 6749, appendix A); the gateway's key is one word.
+        if "<<" in value or "_HERE" in value or (field == "subscription_key" and re.search(r"\s", value)):
             yield (
                 field,
                 "Enter the value that the utility sent, whole and without blanks, not the example of its document.",
