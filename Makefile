@@ -2,7 +2,7 @@
 # make test   the tests
 # make help   the rest
 .DEFAULT_GOAL := run
-.PHONY: run stop test chaos bench lint format clean help manage messages
+.PHONY: run stop test chaos bench lint deploy-check format clean help manage messages
 .SILENT:
 
 UV_VERSION := 0.13.8
@@ -43,6 +43,13 @@ lint: $(INSTALLED)  ## style, formatting of code and templates, types
 	$(TEMPLATES) | xargs -r .venv/bin/djade --target-version 5.2 --check
 	.venv/bin/mypy
 
+deploy-check: $(INSTALLED)  ## the files of a deployment: compose schema, Dockerfile, proxy, list of variables
+	uv=$$(sh portal/local/bootstrap.sh $(UV_VERSION)) && UV_PYTHON_DOWNLOADS=never "$$uv" sync --frozen --quiet --group deploy
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	.venv/bin/hadolint Dockerfile
+	SITE_ADDRESS=localhost .venv/bin/caddyserver validate --config deploy/Caddyfile --adapter caddyfile 2>&1 | tail -n 1
+	SECRET_KEY=none $(PYTHON) manage.py env_example --check
+
 format: $(INSTALLED)  ## rewrite code and templates in the common style
 	.venv/bin/ruff check --fix --exit-zero
 	.venv/bin/ruff format
@@ -57,4 +64,4 @@ clean:  ## remove everything make made: packages, caches, and the demo data in v
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16

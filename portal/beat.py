@@ -38,6 +38,7 @@ class Scheduler(DatabaseScheduler):
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Seconds until it looks again."""
         if not self.is_in_charge():
+            heartbeats.touch()
             return LOOK_AGAIN
         if time.monotonic() - self.shown_at >= heartbeats.EVERY:
             heartbeats.show("scheduler")

@@ -3,8 +3,10 @@
 import logging
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
@@ -26,8 +28,16 @@ def show(name: str) -> None:
         Heartbeat.objects.filter(at__lt=now - FORGOTTEN_AFTER).delete()
     except (DatabaseError, InterfaceError) as error:
         log.warning("no heartbeat: %s", type(error).__name__)
+    else:
+        touch()
     finally:
         connection.close()
+
+
+def touch() -> None:
+    """For whoever watches this one process by HEARTBEAT_FILE (docs/deploy.md)."""
+    if settings.HEARTBEAT_FILE:
+        Path(settings.HEARTBEAT_FILE).touch()
 
 
 def keep_showing(sender: Any, **kwargs: Any) -> None:

@@ -21,6 +21,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from portal import metrics
 from portal.models import User
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -39,8 +40,10 @@ def request_log(get_response: GetResponse) -> GetResponse:
         structlog.contextvars.bind_contextvars(request_id=uuid.uuid4().hex[:12])
         began = time.perf_counter()
         response = get_response(request)
-        took = round((time.perf_counter() - began) * 1000)
-        log.info("request", method=request.method, path=request.path, status=int(response.status_code), ms=took)
+        took = time.perf_counter() - began
+        status, ms = int(response.status_code), round(took * 1000)
+        log.info("request", method=request.method, path=request.path, status=status, ms=ms)
+        metrics.note_request(request, response, took)
         return response
 
     return middleware

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import environ
 from csp import constants as csp
 from kombu.entity import Queue
 
+from portal.environment import Environment
+
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 
 # --- This deployment ---------------------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
@@ -60,6 +61,7 @@ INSTALLED_APPS = [
     "portal",
 ]
 MIDDLEWARE = [
+    "portal.health.answer",
     "portal.middleware.request_log",
     "portal.api.access.json_errors",
     "portal.middleware.see_other",
@@ -335,6 +337,14 @@ UNFOLD = {
         },
     },
 }
+
+# --- Watching: docs/operations.md --------------------------------------------------------------------------------
+# Whoever shows this token (Authorization: Bearer …) may read /metrics. Empty: there is no /metrics.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# A directory that the processes of one web server share to count requests together; emptied before it starts.
+PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default="")
+# A worker and the scheduler touch this file each time they show that they are alive. Empty: none.
+HEARTBEAT_FILE = env.str("HEARTBEAT_FILE", default="")
 
 # --- Logs: one line per event on standard output, without secrets ---------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 
 ROOT = Path(__file__).resolve().parent.parent
 BEFORE = """
@@ -74,3 +76,101 @@ def test_a_site_of_version_0_1_keeps_every_reading_and_document(older_site):
     assert readings == [(43200, 5, 1), (86400, 9, 1)]
     assert [(row[0], row[1], bytes(row[2])) for row in parts] == [(1, 0, b"\x1f\x8b\x00")]
     assert revisions == [(4, 5)]
+
+
+# --- Zero-downtime: a new version's migrations run while the old version serves visitors -------------------------------
+
+# Tables that grow with customers and time. Locking or rewriting one stops the site for as long as it takes.
+LARGE = (
+    *("espi_intervalblock", "espi_intervalreading", "espi_intervalrevision", "espi_document", "espi_documentpart"),
+    *("espi_fetchjob", "espi_notification", "espi_usagesummary", "portal_fetchplan", "portal_utilitycall"),
+    *("portal_staffaccess", "espi_authorization", "espi_subscription", "espi_usagepoint", "espi_meterreading"),
+)
+# Made before the site first ran for customers: an upgrade from 0.1 needs a pause, and CHANGELOG.md says so.
+FIRST_RELEASE = {"espi": 21, "portal": 7}
+# A later one that does stop the site for a while, and why that is all right: {("espi", "0099_name"): "why"}.
+LISTED: dict[tuple[str, str], str] = {}
+RISKS = (
+    (r'ALTER TABLE "(\w+)" ALTER COLUMN "\w+" TYPE', "writes every row anew"),
+    (r'ALTER TABLE "(\w+)" ALTER COLUMN "\w+" SET NOT NULL', "reads every row under a lock"),
+    (r'ALTER TABLE "(\w+)" ADD COLUMN "\w+" (?:(?!DEFAULT).)*NOT NULL(?!.*DEFAULT)', "fails while there are rows"),
+    (r'ALTER TABLE "(\w+)" ADD COLUMN .*DEFAULT \S*\(', "writes every row anew"),
+    (r'ALTER TABLE "(\w+)" DROP COLUMN', "the version that still runs reads this column"),
+    (r'ALTER TABLE "(\w+)" RENAME', "the version that still runs reads the old name"),
+    (r'DROP TABLE "(\w+)"', "the version that still runs reads this table"),
+    (
+        r'CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)"\w+" ON "(\w+)"',
+        "nobody can write meanwhile; use AddIndexConcurrently",
+    ),
+    (r'ALTER TABLE "(\w+)" ADD CONSTRAINT "\w+" (?:UNIQUE|CHECK|EXCLUDE)', "reads every row under a lock"),
+)
+
+
+def risks(sql, new_tables=frozenset()):
+    """[(table, why)] of statements on large tables, but for those that the same migrations make."""
+    found = [(match[1], why) for pattern, why in RISKS for match in re.finditer(pattern, sql, re.I)]
+    return [(table, why) for table, why in found if table in LARGE and table not in new_tables]
+
+
+def statements(migration, loader):
+    with connection.schema_editor(collect_sql=True, atomic=migration.atomic) as editor:
+        state = loader.project_state((migration.app_label, migration.name), at_end=False)
+        migration.apply(state, editor, collect_sql=True)
+    return "\n".join(editor.collected_sql)
+
+
+def later_migrations(loader):
+    """Ours that came after the first release, in their order."""
+    return [
+        migration
+        for (app, name), migration in sorted(loader.disk_migrations.items())
+        if app in FIRST_RELEASE and int(name[:4]) > FIRST_RELEASE[app]
+    ]
+
+
+@pytest.mark.django_db
+def test_no_migration_locks_or_rewrites_a_large_table_unless_it_is_listed():
+    loader = MigrationLoader(connection)
+    for migration in later_migrations(loader):
+        sql = statements(migration, loader)
+        made = frozenset(re.findall(r'CREATE TABLE "(\w+)"', sql))
+        if (migration.app_label, migration.name) not in LISTED:
+            assert risks(sql, made) == [], f"{migration}: add it to LISTED with the reason, or do it in steps"
+
+
+@pytest.mark.django_db
+def test_every_listed_migration_exists():
+    known = {(migration.app_label, migration.name) for migration in later_migrations(MigrationLoader(connection))}
+    assert set(LISTED) - known == set()
+    assert all(len(why) > 20 for why in LISTED.values())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'ALTER TABLE "espi_fetchjob" ALTER COLUMN "url" TYPE text USING "url"::text',
+        'ALTER TABLE "espi_document" ALTER COLUMN "size" SET NOT NULL',
+        'ALTER TABLE "espi_document" ADD COLUMN "x" integer NOT NULL',
+        'ALTER TABLE "espi_document" ADD COLUMN "x" uuid DEFAULT gen_random_uuid() NOT NULL',
+        'ALTER TABLE "espi_fetchjob" DROP COLUMN "url" CASCADE',
+        'ALTER TABLE "espi_fetchjob" RENAME COLUMN "url" TO "address"',
+        'CREATE INDEX "some" ON "espi_intervalblock" ("count")',
+        'CREATE UNIQUE INDEX "some" ON "espi_intervalblock" ("count")',
+        'ALTER TABLE "espi_authorization" ADD CONSTRAINT "c" CHECK ("x" > 0)',
+    ],
+)
+def test_what_would_stop_the_site_is_found(sql):
+    assert len(risks(sql)) == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'ALTER TABLE "espi_document" ADD COLUMN "x" integer NULL',
+        'ALTER TABLE "espi_document" ADD COLUMN "x" boolean DEFAULT false NOT NULL',
+        'CREATE INDEX CONCURRENTLY "some" ON "espi_intervalblock" ("count")',
+        'CREATE INDEX "some" ON "portal_consent" ("agreed_at")',
+    ],
+)
+def test_what_stops_nobody_is_let_through(sql):
+    assert risks(sql) == []

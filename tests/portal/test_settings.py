@@ -37,7 +37,7 @@ def test_what_is_empty_is_not_set(environment, said):
     assert settings_with(PORTAL_BASE_URL="https://portal.example", **environment) == said
 
 
-@pytest.mark.parametrize("name", ["EMAIL_URL", "STAFF_EMAILS", "OUTBOUND_ALLOWED_NETWORKS"])
+@pytest.mark.parametrize("name", ["STAFF_EMAILS", "OUTBOUND_ALLOWED_NETWORKS"])
 def test_the_containers_are_given_it(name):
     shared = (ROOT / "docker-compose.yml").read_text().partition("\nservices:")[0]
     assert re.search(rf"^    {name}: \$\{{{name}:-\}}$", shared, re.M)

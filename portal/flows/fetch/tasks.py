@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import shared_task
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from portal.flows.fetch.probing import probe
 from portal.flows.fetch.running import run
@@ -20,7 +21,8 @@ def run_fetch_jobs(*, job_ids: list[int], **kwargs: Any) -> None:
     for job_id in job_ids:
         if time.monotonic() - began > BATCH_SECONDS:
             return
-        run(job_id, now=timezone.now())
+        with bound_contextvars(job_id=job_id):  # every line that is logged meanwhile names it
+            run(job_id, now=timezone.now())
 
 
 @shared_task(name=PROBE)
