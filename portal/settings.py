@@ -142,7 +142,13 @@ CIRCUIT_PROBE_SECONDS = env.float("CIRCUIT_PROBE_SECONDS", default=60)
 
 # --- Redis: broker, and the cache that every process shares -----------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")  # or unix:///path/to.sock?db=0
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"serializer": "portal.cache.JSONSerializer"},
+    }
+}
 
 
 def broker_url(redis_url: str) -> str:

@@ -14,8 +14,9 @@ def all() -> "tuple[Utility, ...]":
     from utilities.essex import ESSEX
     from utilities.oru import ORU
     from utilities.pge import PGE_UTILITY
+    from utilities.welland import WELLAND
 
-    return CECONY, ORU, PGE_UTILITY, ESSEX
+    return CECONY, ORU, PGE_UTILITY, ESSEX, WELLAND
 
 
 def get(slug: str) -> "Utility":

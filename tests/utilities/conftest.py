@@ -5,7 +5,15 @@ import pytest
 import utilities
 from espi.models import ApplicationInformation, Authorization
 
-PROFILES = [("cecony", "v1"), ("cecony", "v2"), ("oru", "v1"), ("oru", "v2"), ("pge", ""), ("essex", "")]
+PROFILES = [
+    ("cecony", "v1"),
+    ("cecony", "v2"),
+    ("oru", "v1"),
+    ("oru", "v2"),
+    ("pge", ""),
+    ("essex", ""),
+    ("welland", ""),
+]
 CREDENTIALS = {
     "client_id": "0oa-client",
     "client_secret": "s3cr:et/+",

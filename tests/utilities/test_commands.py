@@ -75,12 +75,14 @@ def test_the_form_holds_our_addresses_for_every_profile_and_is_the_same_again(tm
         "redirect_uri": "https://portal.example/espi/1_1/OAuthCallBack/pge",
         "notify_uri": f"https://portal.example/espi/1_1/Notification/pge/{app.notify_secret}",
     }
-    secret = stored("essex", "sandbox", "").notify_secret
     webhooks = {form["utility"]: form["webhook_uri"] for form in forms if "webhook_uri" in form}
-    assert webhooks == {"essex": f"https://portal.example/espi/1_1/Webhook/essex/{secret}"}
+    assert webhooks == {
+        slug: f"https://portal.example/espi/1_1/Webhook/{slug}/{stored(slug, 'sandbox', '').notify_secret}"
+        for slug in ("essex", "welland")
+    }
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(run("registration_form")) == forms
-    assert ApplicationInformation.objects.count() == 6
+    assert ApplicationInformation.objects.count() == 7
     assert json.loads(run("registration_form", environment="production"))[0]["environment"] == "production"
     assert not ApplicationInformation.objects.filter(is_offered=True).exists()
 
@@ -106,7 +108,7 @@ def test_the_exchange_with_a_sandbox_makes_every_utility_offered_once(file, tmp_
     for _ in range(2):
         run("load_welcome_package", welcome)
     offered = [(utility.slug, app.edition) for utility, app in utilities.offered()]
-    assert offered == [("cecony", "v1"), ("oru", "v1"), ("pge", ""), ("essex", "")]
+    assert offered == [("cecony", "v1"), ("oru", "v1"), ("pge", ""), ("essex", ""), ("welland", "")]
     app = stored("oru", "sandbox", "v2")
     assert (app.client_secret, app.notify_secret, app.bulk_id) == ("canary-secret", secret, "7")
 
@@ -132,7 +134,7 @@ def test_nothing_is_offered_when_that_was_asked(file, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"utility": "nobody"}, "There are: cecony, oru, pge, essex"),
+        ({"utility": "nobody"}, "There are: cecony, oru, pge, essex, welland"),
         ({"environment": "moon"}, "environments sandbox, test and production"),
         ({"edition": 1}, "are texts"),
         ({"client_id": ["canary"]}, "client_id must be one line of text"),
@@ -221,7 +223,7 @@ def test_check_utility_says_what_is_missing_and_where_it_calls(file):
     said = run("check_utility", "essex")
     assert "https://greenbutton.essexpowerlines.ca/oauth/token" in said
     assert "missing: client secret" in said
-    assert "There are: cecony, oru, pge, essex" in refused("check_utility", "nobody")
+    assert "There are: cecony, oru, pge, essex, welland" in refused("check_utility", "nobody")
 
 
 def test_check_utility_looks_into_the_files(file, tmp_path):

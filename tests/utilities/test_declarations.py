@@ -77,6 +77,11 @@ ADDRESSES = {
         "https://greenbutton.essexpowerlines.ca/oauth/token",
         "https://utilityapi.com/DataCustodian/espi/1_1/resource",
     ),
+    ("welland", "production", ""): (
+        "https://greenbutton.wellandhydro.com/oauth/authorize",
+        "https://greenbutton.wellandhydro.com/oauth/token",
+        "https://utilityapi.com/DataCustodian/espi/1_1/resource",
+    ),
 }
 
 
@@ -103,7 +108,7 @@ def test_the_sandbox_answers_under_the_real_host_name(slug, edition, settings):
 
 
 def test_utilities_are_listed_in_the_order_they_are_shown():
-    assert [utility.slug for utility in utilities.all()] == ["cecony", "oru", "pge", "essex"]
+    assert [utility.slug for utility in utilities.all()] == ["cecony", "oru", "pge", "essex", "welland"]
     assert utilities.get("oru").long_name == "Orange & Rockland (O&R)"
     with pytest.raises(KeyError):
         utilities.get("nobody")

@@ -94,6 +94,19 @@ TABLE: tuple[Utility, ...] = (
         postal_code="N8H 1A1",
         public_client="ESSEX_ccccccccc",
     ),
+    Utility(
+        slug="welland",
+        utility_id="WELLAND",
+        name="Welland Hydro",
+        portal_host="greenbutton.wellandhydro.com",
+        currency=124,
+        zone=ONTARIO,
+        tariff=meters.Tariff(79_000, 12_100),
+        scenarios=_published_scenarios("welland"),
+        city="WELLAND",
+        region="ON",
+        postal_code="L3B 3W6",
+    ),
 )
 BY_SLUG = {utility.slug: utility for utility in TABLE}
 BY_ID = {utility.utility_id: utility for utility in TABLE}
