@@ -94,7 +94,7 @@ def test_a_utility_that_follows_the_standard_needs_nothing_but_its_declaration(l
     said = capsys.readouterr().out
     assert "lakeside sandbox (offered to customers)" in said
     assert "nothing is missing" in said
-    held = connect(lakeside, CUSTOMER)
+    held = connect(lakeside, CUSTOMER, "usage", "billing")
     lakeside.work()
     assert list(FetchJob.objects.exclude(state="done").values_list("kind", "state", "reason")) == []
     assert not Notification.objects.exclude(state="resolved").exists()

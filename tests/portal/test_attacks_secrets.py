@@ -90,11 +90,12 @@ def sent():
 
 
 @pytest.fixture
-def lived(world, written, sent):
+def lived(world, written, sent, django_capture_on_commit_callbacks):
     """A world in which a customer connected Con Edison and PG&E, and their data came."""
-    connect(world, CECONY_V1, "usage", "billing", "customer")
-    connect_second(world)
-    world.work()
+    with django_capture_on_commit_callbacks(execute=True):
+        connect(world, CECONY_V1, "usage", "billing", "customer")
+        connect_second(world)
+        world.work()
     return world
 
 
@@ -118,6 +119,11 @@ def secrets_of(world: World) -> dict[str, str]:
     found |= {f"code {row['id']}": row["code"] for row in world.sandbox.store.find("codes")}
     found |= {f"account {row['account']}": row["account"] for row in world.sandbox.store.find("authorizations")}
     return {name: secret for name, secret in found.items() if secret and len(secret) >= LEAST}
+
+
+def visitor(**more) -> Client:
+    """A browser at the address that the sandbox knows us by."""
+    return Client(SERVER_NAME="localhost", **more)
 
 
 def leaks(text: str, secrets: dict[str, str]) -> list[str]:
@@ -173,13 +179,13 @@ def test_e01_no_secret_of_a_real_journey_is_found_anywhere(lived, written, sent)
     assert any("account_number of" in name for name in secrets)
     found = {}
     ada = User.objects.get(email="ada@example.com")
-    customer = Client()
+    customer = visitor()
     customer.force_login(ada)
     starts = ["/", "/dashboard", "/account/", "/download", "/help", "/privacy", "/connect", "/api", "/upload"]
     found |= pages_of(customer, starts)
     assert len(found) > 25
     for role in ROLES:
-        client = Client()
+        client = visitor()
         client.force_login(member(role))
         found |= {f"{role} {path}": page for path, page in staff_pages(client, secrets).items()}
         found |= {f"{role} {path}": page for path, page in pages_of(client, ["/staff/", "/testing/"], 40).items()}
@@ -256,7 +262,7 @@ def test_e02_an_exception_in_a_job_is_told_without_what_it_was_about(world, writ
 
 def test_e02_the_page_and_the_mail_of_a_fault_tell_nothing(settings, written):
     settings.ADMINS = [("Staff", "staff@example.com")]
-    client = Client(raise_request_exception=False)
+    client = visitor(raise_request_exception=False)
     with patch("portal.views.pages.render", side_effect=BROKEN):
         answer = client.get("/help?code=c4n4ry", headers={"Cookie": "portal_session=c4n4ry"})
     assert answer.status_code == 500
@@ -281,7 +287,7 @@ def test_e03_an_error_of_the_http_client_is_logged_without_its_address(written):
 
 
 def test_e04_the_log_of_requests_has_no_query_and_no_token_travels_in_an_address(lived, written):
-    client = Client()
+    client = visitor()
     for path in ("/espi/1_1/OAuthCallBack/pge", "/espi/1_1/ScopeSelection"):
         client.get(path, {"code": "c4n4ry", "state": "c4n4ry", "accountid": "c4n4ry", "MAID": "c4n4ry"})
         assert path in written.getvalue()
@@ -464,7 +470,7 @@ def test_e11_production_is_strict_about_transport_scripts_and_hosts():
 
 def test_e12_whoever_writes_into_redis_can_only_name_known_tasks_and_ids(world, sent):
     assert django_settings.CELERY_ACCEPT_CONTENT == ["json"]
-    app = rows.registration("cecony", "v2")
+    app = world.offer("cecony", "v2")
     held = rows.authorization(app, user=world.user())
     done = rows.job(held, f"{rows.V2}/Batch/Subscription/976", state="done")
     parked = rows.authorization(app, "977", status="withdrawn")
@@ -522,11 +528,11 @@ def test_e13_sandbox_and_production_cannot_be_mixed(slug):
 
 def test_e13_the_environment_stands_on_every_page(world):
     world.offer("cecony", "v1")
-    ada = Client()
+    ada = visitor()
     ada.force_login(world.user())
     for path in ("/", "/help", "/connect", "/dashboard", "/account/", "/privacy", "/account/login/"):
         assert "the sandbox" in ada.get(path, follow=True).content.decode(), path
-    boss = Client()
+    boss = visitor()
     boss.force_login(staff())
     for path in ("/staff/", "/staff/espi/fetchjob/", "/staff/portal/user/"):
         assert "sandbox" in boss.get(path).content.decode(), path

@@ -33,11 +33,8 @@ def server(name):
 
 def run(program, name, *words):
     given = server(name)
-    place = [
-        f"--host={given['host']}",
-        f"--username={given['user']}",
-        *([f"--port={given['port']}"] * ("port" in given)),
-    ]
+    options = (("host", "host"), ("port", "port"), ("username", "user"))
+    place = [f"--{option}={given[key]}" for option, key in options if key in given]
     done = subprocess.run([program, *place, *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
