@@ -208,6 +208,10 @@ class Utility:
 
     # --- The registration ---
 
+    def undeclared(self) -> list[str]:
+        """Names that this utility's declaration still lacks, and that have no answer in the standard."""
+        return [name for name in Utility.__annotations__ if not hasattr(self, name)]
+
     def missing(self, app: ApplicationInformation) -> list[str]:
         """What the registration still lacks, in words; empty if customers may be offered it."""
         if (app.environment, app.edition) not in {*self.addresses, *self._sandbox_profiles()}:

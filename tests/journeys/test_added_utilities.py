@@ -7,7 +7,7 @@ utility is declared on the standard's own class, as the page says, and a custome
 import inspect
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 import utilities
 from espi.models import FetchJob, IntervalBlock, Notification, UsageSummary
@@ -15,7 +15,7 @@ from tests.journeys.conftest import World
 from tests.journeys.customers import Profile, essex
 from tests.journeys.test_first_data import connect, delivered, stored
 from utilities.addresses import Addresses
-from utilities.base import Environment, Utility
+from utilities.base import Environment, Regulator, Utility
 from utilities.sandbox import meters, utilityapi, utilityapi_utilities
 from utilities.utilityapi import CATALOGUE
 
@@ -37,6 +37,7 @@ class Lakeside(Utility):
     leaving_help = "Have your latest bill at hand."
     stopping_help = "You can end it on the site of Lakeside Electric too."
     time_zone = "America/Toronto"
+    regulator = Regulator("Energy board of the lake", "https://board.example/complain", "555-0100")
     currency = 124
     country = "CA"
     announces_batches = False
@@ -103,6 +104,15 @@ def test_a_utility_that_follows_the_standard_needs_nothing_but_its_declaration(l
     assert stored(held) == sent
     assert IntervalBlock.objects.count() > 700
     assert UsageSummary.objects.exists()
+
+
+def test_what_a_declaration_lacks_is_told_by_name(monkeypatch):
+    class Nameless(Utility):
+        slug = "nameless"
+
+    monkeypatch.setattr(utilities, "get", lambda slug: Nameless())
+    with pytest.raises(CommandError, match=r"lacks: name, long_name, .*regulator.*addresses"):
+        call_command("check_utility", "nameless")
 
 
 def test_the_declaration_has_few_lines():

@@ -114,6 +114,11 @@ def test_utilities_are_listed_in_the_order_they_are_shown():
         utilities.get("nobody")
 
 
+def test_nothing_that_every_utility_has_to_say_is_missing(profile):
+    utility, _ = profile
+    assert utility.undeclared() == []
+
+
 def test_our_own_addresses_are_constant(profile, settings):
     settings.PORTAL_BASE_URL = "https://portal.example"
     utility, app = profile

@@ -31,6 +31,8 @@ class Command(BaseCommand):
         except KeyError:
             known = ", ".join(utility.slug for utility in utilities.all())
             raise CommandError(f"There is no utility of that name. There are: {known}.") from None
+        if lacking := utility.undeclared():
+            raise CommandError(f"The declaration of {utility.slug} lacks: {', '.join(lacking)}.")
         apps = ApplicationInformation.objects.filter(utility=utility.slug).order_by("environment", "edition")
         if not apps:
             self.stdout.write(f"{utility.long_name} has no registration. Start with: manage.py registration_form")
