@@ -15,6 +15,11 @@ class VisibleBackend(BaseEmailBackend):
     """
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Print and file the messages; returns how many."""
-        ConsoleBackend().send_messages(email_messages)
+        """Print the plain text of the messages and file them whole; returns how many."""
+        ConsoleBackend().send_messages([plain(message) for message in email_messages])
         return FileBackend().send_messages(email_messages) or 0
+
+
+def plain(message: EmailMessage) -> EmailMessage:
+    """The message without its HTML."""
+    return EmailMessage(message.subject, message.body, message.from_email, message.to)

@@ -196,6 +196,8 @@ def test_the_dashboard_tells_each_state(walk):
     walk.says("Stop sharing from PG&E")
     walk.page.get_by_label("Keep it for me").check()
     walk.page.get_by_role("button", name="Stop sharing").click()
+    walk.says("Sharing is stopped")
+    walk.page.get_by_role("link", name="Back to the dashboard").click()
     walk.card("Stopped by you")
     walk.arm("resource_404", "pge", 0)
     walk.connect("pge", "load23@example.com", "usage")

@@ -67,12 +67,16 @@ class System:
         return {**kept, "VAR_DIR": str(self.var), **ports, "SANDBOX_TLS_PORT": str(int(ports["SANDBOX_PORT"]) + 1)}
 
     def code_for(self, address: str) -> str:
-        """The code in the newest mail to this address."""
-        mails = sorted((self.var / "mail").rglob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
-        texts = [path.read_text() for path in mails if path.is_file()]
-        mail = next(text for text in texts if address in text)
-        found = re.findall(r"^\s*([A-Z0-9]{4}-?[A-Z0-9]{2,4})\s*$", mail, re.MULTILINE)
-        return found[-1]
+        """The code in the newest mail to this address, once a worker has sent it."""
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            mails = sorted((self.var / "mail").rglob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
+            texts = [path.read_text() for path in mails if path.is_file()]
+            for mail in (text for text in texts if address in text):
+                if found := re.findall(r"^\s*([A-Z0-9]{4}-?[A-Z0-9]{2,4})\s*$", mail, re.MULTILINE):
+                    return found[-1]
+            time.sleep(0.2)
+        raise AssertionError(f"no code was mailed to {address}")
 
 
 def free_ports(count: int) -> int:
