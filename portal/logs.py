@@ -2,7 +2,7 @@
 
 Every value that reaches a line passes `redact`, tracebacks included. What it removes: query strings (a callback's
 carries `code` and `state`, a utility's arrival an account number), tokens, passwords in connection addresses, and the
-secret part of a notification address.
+secret part of a notification address, or of an address that ends letters.
 """
 
 import logging
@@ -24,6 +24,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@'\"]+@"), rf"\1{REMOVED}@"),
     # a query string, of a full address or of a path
     (re.compile(r"((?:https?:/|\B)/[^\s?'\"<>]*)\?[^\s'\"<>]*"), rf"\1?{REMOVED}"),
+    (re.compile(r"(/letters/unsubscribe/)[^/\s'\"?]+"), rf"\1{REMOVED}"),
     (re.compile(r"(/(?:Notification|Webhook)/[^/\s'\"]+/)[^/\s'\"?]+"), rf"\1{REMOVED}"),
     (re.compile(r"\b(Bearer|Basic|Token)\s+[A-Za-z0-9._~+/=-]{8,}", re.I), rf"\1 {REMOVED}"),
     (re.compile(r"\bsmm_[A-Za-z0-9_-]{16,}"), REMOVED),  # a token of our own API

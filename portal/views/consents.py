@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 import utilities
-from espi.models import Authorization
+from espi.models import ApplicationInformation, Authorization
 from portal.flows import authorize, consents, receipts, renewal
 from portal.flows.withdraw import withdraw
 from portal.models import Consent, ConsentEvent
@@ -92,28 +92,34 @@ def renew(request: HttpRequest, public_id: UUID) -> HttpResponse:
     known = [status for status in Authorization.Status if status != Authorization.Status.PARKED]
     authorization = _own_connection(request, public_id, status__in=known)
     utility, app = offered_or_404(authorization.application_information.utility)
-    language, was_changed = get_language() or "en", False
     try:
         if request.method == "POST":
-            journey = renewal.renew(
-                authorization,
-                app,
-                user=customer(request),
-                browser=browser(request),
-                shown=request.POST.get("shown", ""),
-                language=language,
-                now=timezone.now(),
-            )
-            return see_other(reverse("connect:leave", args=[journey.public_id]))
+            return _renewed(request, authorization, app)
+        return _renewal_page(request, authorization, app)
     except authorize.WordsChanged:
-        was_changed = True
+        return _renewal_page(request, authorization, app, was_changed=True)
     except renewal.CannotRenew:
         return see_other(reverse("connect:choose-data", args=[utility.slug]))
-    try:
-        offer = renewal.offer(authorization, app, language=language)
-    except renewal.CannotRenew:
-        return see_other(reverse("connect:choose-data", args=[utility.slug]))
-    context = {"offer": offer, "utility": utility, "was_changed": was_changed}
+
+
+def _renewed(request: HttpRequest, authorization: Authorization, app: ApplicationInformation) -> HttpResponse:
+    journey = renewal.renew(
+        authorization,
+        app,
+        user=customer(request),
+        browser=browser(request),
+        shown=request.POST.get("shown", ""),
+        language=get_language() or "en",
+        now=timezone.now(),
+    )
+    return see_other(reverse("connect:leave", args=[journey.public_id]))
+
+
+def _renewal_page(
+    request: HttpRequest, authorization: Authorization, app: ApplicationInformation, *, was_changed: bool = False
+) -> HttpResponse:
+    offer = renewal.offer(authorization, app, language=get_language() or "en")
+    context = {"offer": offer, "utility": utilities.get(app.utility), "was_changed": was_changed}
     return render(request, "portal/consents/renew.html", context, status=409 if was_changed else 200)
 
 

@@ -188,6 +188,7 @@ SECRET_TEXTS = [
     "/espi/1_1/OAuthCallBack/pge?code=s3cret",
     "/espi/1_1/Notification/pge/s3cret",
     "/espi/1_1/Webhook/essex/s3cret/",
+    "/letters/unsubscribe/s3cret:1vX:s3cret",
     "Authorization: Bearer s3cret.s3cret-s3cret",
     "Authorization: Basic czNjcmV0OnMzY3JldA==s3cret",
     '{"access_token": "s3cret", "scope": "x"}',
