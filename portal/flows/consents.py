@@ -121,11 +121,18 @@ def current(authorization: Authorization) -> Consent | None:
 
 
 def note_on(authorization: Authorization, kind: ConsentEvent.Kind, *, now: datetime, words: str = "") -> None:
-    """The same for a connection; one of before consents were kept has no history. What has ended does not end again."""
+    """The same for a connection; one of before consents were kept has no history.
+
+    What has ended does not end again; but what seemed to be stopped at the utility may turn out to be replaced (PG&E).
+    """
     consent = current(authorization)
-    if consent is None or (kind in ENDS and consent.events.filter(kind__in=ENDS).exists()):
+    if consent is None:
         return
-    note(consent, kind, now=now, words=words)
+    ended = consent.events.filter(kind__in=ENDS).last() if kind in ENDS else None
+    if ended is None:
+        note(consent, kind, now=now, words=words)
+    elif (ended.kind, kind) == (Kind.STOPPED, Kind.REPLACED):
+        consent.events.filter(pk=ended.pk).update(kind=kind)
 
 
 def connected(journey: AuthorizationRequest, authorization: Authorization, *, now: datetime) -> Consent | None:

@@ -23,6 +23,7 @@ from utilities.base import Utility
 
 Status = Authorization.Status
 RECENTLY = timedelta(days=3)  # what is older was told, or is no news any more
+SETTLED_AFTER = timedelta(hours=1)  # what ended at PG&E may turn out to be replaced by the customer's newer connection
 NOTICES = (1, 7, 14)  # days before the last one
 A_WEEK, A_MONTH, A_SUMMARY, A_YEAR = (timedelta(days=days) for days in (7, 30, 90, 365))
 MOST_REPEATS = 4
@@ -164,7 +165,8 @@ def times_told(authorization: Authorization) -> int:
 def ended(status: str, kind: str, now: datetime) -> QuerySet[Authorization]:
     """Connections that ended lately, of which nothing was told since."""
     told = letters_about(kind).filter(created_at__gte=OuterRef("ended_at"))
-    return connections(status=status, ended_at__gte=now - RECENTLY).filter(~Exists(told))
+    lately = {"ended_at__gte": now - RECENTLY, "ended_at__lte": now - SETTLED_AFTER}
+    return connections(status=status, **lately).filter(~Exists(told))
 
 
 # --- What is near, or was long ago --------------------------------------------------------------------------------
