@@ -2,8 +2,8 @@
 
 from django.utils.translation import gettext_noop as _
 
-from utilities.base import PostalArea, Regulator
-from utilities.utilityapi import UtilityAPI, addresses
+from utilities.base import PostalArea
+from utilities.utilityapi import ONTARIO_ENERGY_BOARD, UtilityAPI, addresses
 
 
 class Essex(UtilityAPI):
@@ -25,8 +25,8 @@ class Essex(UtilityAPI):
             words=_("Here it may also be Hydro One or Enwin, which are not here. Look at your bill."),
         ),
     )
-    regulator = Regulator("Ontario Energy Board", "https://www.oeb.ca/contact-us", "1-877-632-2727")
     country = "CA"
+    regulator = ONTARIO_ENERGY_BOARD
     currency = 124  # ISO 4217: Canadian dollar
     languages = ("en", "fr-ca")
     time_zone = "America/Toronto"

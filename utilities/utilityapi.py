@@ -23,6 +23,7 @@ from utilities.base import (
     DataChoice,
     Environment,
     PlannedRequest,
+    Regulator,
     RevocationRefused,
     Utility,
     segment,
@@ -80,6 +81,9 @@ def addresses(portal: str) -> dict[tuple[str, str], Addresses]:
     known = ("utilityapi.com",)
     both = Addresses(f"{front}/authorize", f"{front}/token", RESOURCES, web_hosts=known, api_hosts=known)
     return {(Environment.PRODUCTION.value, ""): both, (Environment.TEST.value, ""): both}
+
+
+ONTARIO_ENERGY_BOARD = Regulator("Ontario Energy Board", "https://www.oeb.ca/contact-us", "1-877-632-2727")
 
 
 class UtilityAPI(Utility):

@@ -2,8 +2,7 @@
 
 from django.utils.translation import gettext_noop as _
 
-from utilities.base import Regulator
-from utilities.utilityapi import UtilityAPI, addresses
+from utilities.utilityapi import ONTARIO_ENERGY_BOARD, UtilityAPI, addresses
 
 
 class Welland(UtilityAPI):
@@ -16,8 +15,8 @@ class Welland(UtilityAPI):
     website = "https://www.wellandhydro.com/"
     help_words = _("Your bill says Welland Hydro.")
     leaving_help = _("Have your latest bill at hand: you are asked for its account number, date and amount.")
-    regulator = Regulator("Ontario Energy Board", "https://www.oeb.ca/contact-us", "1-877-632-2727")
     country = "CA"
+    regulator = ONTARIO_ENERGY_BOARD
     currency = 124  # ISO 4217: Canadian dollar
     languages = ("en", "fr-ca")
     time_zone = "America/Toronto"

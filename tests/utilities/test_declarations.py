@@ -1,5 +1,6 @@
 """What each utility declares, checked against its own document: addresses, scopes, departures, first requests."""
 
+import re
 from datetime import UTC, date, datetime
 from urllib.parse import parse_qsl, urlsplit
 
@@ -575,3 +576,10 @@ def test_documents_are_read_in_the_utilitys_own_way(profile):
     assert dialect.time_zone == utility.time_zone
     assert dialect.default_currency == (124 if app.utility in ("essex", "welland") else 840)
     assert dialect.interval_values == ("decimal_kwh" if app.edition == "v1" else "integer")
+
+
+@pytest.mark.parametrize("utility", utilities.all(), ids=lambda utility: utility.slug)
+def test_a_receipt_can_say_who_hears_complaints(utility):
+    assert utility.regulator.name
+    assert utility.regulator.address.startswith("https://")
+    assert re.fullmatch(r"1-\d{3}-\d{3}-\d{4}", utility.regulator.telephone)
