@@ -144,7 +144,7 @@ CIRCUIT_PROBE_SECONDS = env.float("CIRCUIT_PROBE_SECONDS", default=60)
 REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")  # or unix:///path/to.sock?db=0
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "portal.cache.ImpatientCache",
         "LOCATION": REDIS_URL,
         "OPTIONS": {"serializer": "portal.cache.JSONSerializer"},
     }

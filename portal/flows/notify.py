@@ -430,7 +430,7 @@ def replay(notification_id: int, *, now: datetime) -> bool:
     app = ApplicationInformation.objects.get(notification=notification_id)
     if not Notification.objects.filter(application_information=app, state=state.QUARANTINED).exists():
         alerts.end(set_aside_key(app), now=now)
-    transaction.on_commit(lambda: wake([notification_id]), robust=True)
+    transaction.on_commit(lambda: fetch.outbox.put(RESOLVE, notification_ids=[notification_id]), robust=True)
     return True
 
 

@@ -547,8 +547,9 @@ def test_the_first_requests_are_asked_for_once(held, django_capture_on_commit_ca
     with patch("portal.flows.fetch.waking.publish") as publish, django_capture_on_commit_callbacks(execute=True):
         (job,) = fetch.enqueue_first(held, now=NOW)
         assert fetch.enqueue_first(held, now=NOW) == []
+    fetch.outbox.waiting.join()
     assert (job.kind, job.state, job.url.startswith(BATCH)) == ("usage", "due", True)
-    publish.assert_called_once_with(fetch.RUN_JOBS, queue="interactive", job_ids=[job.pk], countdown=0, expires=0)
+    publish.assert_called_once_with(fetch.RUN_JOBS, queue="interactive", job_ids=[job.pk], countdown=0)
 
 
 def test_real_time_data_of_con_edison_v1_are_found_by_following_its_links(utility):

@@ -20,9 +20,10 @@ from portal.flows.fetch.running import run
 from portal.flows.fetch.storing import accepted_kinds, standing_authorization
 from portal.flows.fetch.sweeping import sweep
 from portal.flows.fetch.tasks import probe_credentials, run_fetch_jobs
-from portal.flows.fetch.waking import RUN_JOBS, publish, wake
+from portal.flows.fetch.waking import MOST_WAITING, RUN_JOBS, outbox, publish, wake, wake_soon
 
 __all__ = [
+    "MOST_WAITING",
     "RUN_JOBS",
     "Lease",
     "Taken",
@@ -36,6 +37,7 @@ __all__ = [
     "enqueue_planned",
     "enqueue_revocation",
     "enqueue_status",
+    "outbox",
     "plan",
     "probe_credentials",
     "publish",
@@ -46,4 +48,5 @@ __all__ = [
     "sweep",
     "waiting_authorization",
     "wake",
+    "wake_soon",
 ]

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 import utilities
 from espi.models import Authorization, FetchJob, Notification
-from portal.flows.fetch.waking import INTERACTIVE, queue_of, wake
+from portal.flows.fetch.waking import INTERACTIVE, queue_of, wake_soon
 from utilities.base import PlannedRequest
 
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
@@ -121,8 +121,14 @@ def enqueue_revocation(authorization: Authorization, *, now: datetime) -> list[F
 def enqueue(jobs: Sequence[FetchJob]) -> list[FetchJob]:
     """Save jobs; after the commit wake a worker for each. A broker that is away changes nothing: the sweep will."""
     saved = saved_once(jobs)
-    transaction.on_commit(lambda: all(wake([job.pk], queue=queue_of(job.priority)) for job in saved), robust=True)
+    transaction.on_commit(lambda: wake_each(saved), robust=True)
     return saved
+
+
+def wake_each(jobs: Sequence[FetchJob]) -> None:
+    """A message for each: what is asked for together is spread over the workers."""
+    for job in jobs:
+        wake_soon([job.pk], queue=queue_of(job.priority))
 
 
 def saved_once(jobs: Sequence[FetchJob]) -> list[FetchJob]:
@@ -157,7 +163,7 @@ def retry(job_id: int, *, now: datetime) -> bool:
                 return False
     except IntegrityError:  # the same is being asked for already
         return False
-    transaction.on_commit(lambda: wake([job_id], queue=INTERACTIVE), robust=True)
+    transaction.on_commit(lambda: wake_soon([job_id], queue=INTERACTIVE), robust=True)
     return True
 
 

@@ -19,7 +19,7 @@ from portal.flows.fetch.judging import Result, later, result_of
 from portal.flows.fetch.planning import LISTED, fetch_what_was_added
 from portal.flows.fetch.settling import settle
 from portal.flows.fetch.storing import follow_up, left_out, store, store_bulk
-from portal.flows.fetch.waking import queue_of, wake
+from portal.flows.fetch.waking import queue_of, wake_soon
 from portal.models import FetchPlan
 from utilities.base import Utility
 
@@ -72,7 +72,7 @@ def finish(job: FetchJob, result: Result, now: datetime) -> None:
     pause = (job.not_before - now).total_seconds()
     if result.state == State.DUE and pause <= WAKE_UP_WITHIN:
         queue = queue_of(job.priority)
-        transaction.on_commit(lambda: wake([job.pk], queue=queue, countdown=max(pause, 1)), robust=True)
+        transaction.on_commit(lambda: wake_soon([job.pk], queue=queue, countdown=max(pause, 1)), robust=True)
     log.info("job %s of %s: %s", job.pk, job.application_information.utility, job.state)
 
 
