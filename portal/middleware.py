@@ -13,9 +13,10 @@ from csp import constants as csp
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import DisallowedHost
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
@@ -47,6 +48,34 @@ def request_log(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+# Where utilities post. Nothing that belongs to a page (session, visitor, language, policy) belongs to these.
+MACHINES = ("/espi/1_1/Notification/", "/espi/1_1/Webhook/")
+
+
+def straight_to_machines(get_response: GetResponse) -> GetResponse:
+    """Let what a utility posts reach its view without what pages need: that costs more than keeping it does."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(MACHINES) or not is_as_it_should_be(request):
+            return get_response(request)
+        try:
+            view, args, kwargs = resolve(request.path_info)
+            return cast(HttpResponse, view(request, *args, **kwargs))
+        except Http404:
+            return HttpResponse(status=HTTPStatus.NOT_FOUND)
+
+    return middleware
+
+
+def is_as_it_should_be(request: HttpRequest) -> bool:
+    """Whether it came to a host of ours, and over TLS where we have it; else the middleware of pages says what is wrong."""
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return False
+    return request.is_secure() or not settings.SECURE_SSL_REDIRECT
 
 
 def see_other(get_response: GetResponse) -> GetResponse:

@@ -63,6 +63,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "portal.health.answer",
     "portal.middleware.request_log",
+    "portal.middleware.straight_to_machines",
     "portal.api.access.json_errors",
     "portal.middleware.see_other",
     "django.middleware.security.SecurityMiddleware",

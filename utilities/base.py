@@ -191,6 +191,7 @@ class Utility:
     news_from_hour: ClassVar[int] = 0  # local: when yesterday's data are there, and the utility likes to be asked
     news_hours: ClassVar[int] = 24  # for so long from then
     budget_is_shared: ClassVar[bool] = False  # by all our registrations with this vendor; else each has its own
+    limits_together: ClassVar[str | None] = None  # by a 429: "everything", "tokens"; None: one connection
     revokes_with_client_token: ClassVar[bool] = False
     has_follow_ups: ClassVar[bool] = False  # whether `follow_up_requests` wants to see self links
     tls_hosts: ClassVar[frozenset[str]] = frozenset()

@@ -198,6 +198,7 @@ class ConEdison(Utility):
     # Edition 2: 50 token calls a minute for a client, `authorization_code` not counted (its document, rate limits; V1
     # states none). Ten are left for what is on its way when a minute begins.
     budgets = (Budget(40, 60, tokens_only=True),)
+    limits_together = "tokens"  # "for a client"; of resources no limit is stated, so a 429 there is one connection's
     # A download wants the class of token that asked for it (onboarding 2.2, note): ours ask with customers' tokens.
     client_paths = ("Authorization", "ReadServiceStatus", "Batch/Bulk", "RealTime/Batch/Bulk")
     subscription_paths = ("Subscription", "RetailCustomer", "Customer")

@@ -108,6 +108,7 @@ class PGE(Utility):
         Budget(20_000, 86_400, resets_at=time(17), time_zone="America/Los_Angeles"),
     )
     budget_is_shared = True
+    limits_together = "everything"  # its limits are a vendor's and a client id's, never a customer's
     # Yesterday's data appear during the day; a client waits for about 18:00Z. The vendor once asked for recurring calls
     # between 18:00 and 6:00 Pacific (beta overview); the day's counter is fresh by then too.
     news_from_hour, news_hours = 18, 12

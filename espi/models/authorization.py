@@ -135,6 +135,9 @@ class Authorization(models.Model):
     refreshing_until = models.DateTimeField(
         null=True, editable=False, help_text="Whoever refreshes the token has till then."
     )
+    is_planned = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="Whether what was granted last has been asked for."
+    )
     account_number = EncryptedTextField(blank=True, editable=False)
     account_hint = models.CharField(max_length=16, blank=True, help_text="The account number, masked for people.")
     start_date = models.DateField(null=True, blank=True)
@@ -149,6 +152,11 @@ class Authorization(models.Model):
                 fields=["application_information", "utility_subscription_id"],
                 condition=~Q(status__in=["parked", "superseded"]) & ~Q(utility_subscription_id=""),
                 name="one_authorization_per_subscription_id",
+            ),
+        ]
+        indexes = [  # what a crash left undone is looked for every minute, among millions that are well
+            models.Index(
+                fields=["updated_at"], condition=Q(status="active", is_planned=False), name="authorization_unplanned"
             ),
         ]
 
@@ -203,7 +211,10 @@ class AuthorizationRequest(models.Model):
     expires_at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["retail_customer", "status"], name="authreq_customer_status")]
+        indexes = [
+            models.Index(fields=["retail_customer", "status"], name="authreq_customer_status"),
+            models.Index(fields=["returned_at"], condition=Q(status="returned"), name="authreq_unfinished"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.application_information} {self.status}"

@@ -166,8 +166,22 @@ class Notification(models.Model):
     body = models.BinaryField()
     state = models.CharField(max_length=12, choices=State.choices, default=State.RECEIVED)
     reason = models.CharField(max_length=500, blank=True)
-    repeats = models.IntegerField(default=0, help_text="How many more that could not be read were counted, not kept.")
-    refused_urls = models.JSONField(default=list, help_text="[url cut to 200 characters, reason] of each refused URL.")
+    digest = models.CharField(
+        max_length=64, blank=True, db_default="", editable=False, help_text="SHA-256 of the body."
+    )
+    repeats = models.IntegerField(
+        default=0, db_default=0, help_text="How many more of its kind were counted, not kept."
+    )
+    refused_urls = models.JSONField(
+        default=list, db_default=[], help_text="[url cut to 200 characters, reason] of each refused URL."
+    )
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["application_information", "channel", "digest"],
+                condition=Q(state="received") & ~Q(digest=""),
+                name="one_waiting_notification_per_body",
+            ),
+        ]
         indexes = [models.Index(fields=["state", "received_at"], name="notification_open")]

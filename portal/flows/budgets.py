@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 import utilities
 from espi.models import ApplicationInformation
 from espi.session import TryLater
+from portal.flows import circuits
 from portal.models import UtilityCall
 from utilities.base import Budget
 
@@ -32,8 +33,17 @@ class Spent(TryLater):
         self.retry_after = max(1, int(retry_after + 0.999))
 
 
+class AskedToWait(Spent):
+    """The utility itself asked us to wait."""
+
+
 def take(app: ApplicationInformation, *, now: datetime, is_token: bool = False, is_urgent: bool = False) -> None:
-    """Take one call, after a short wait if need be. Raises Spent. Costs nothing where no budget is declared."""
+    """Take one call, after a short wait if need be. Raises Spent. Costs nothing where no budget is declared.
+
+    Raises AskedToWait while a pause goes on that the utility asked for.
+    """
+    if left := circuits.pause_left(app, is_token=is_token, now=now):
+        raise AskedToWait(left)
     budgets = declared(app, is_token=is_token)
     if not budgets:
         return

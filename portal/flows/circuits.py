@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce
 
+import utilities
 from espi.models import ApplicationInformation, FetchJob
 from portal.flows import alerts
 from portal.models import Circuit
@@ -29,12 +31,11 @@ SUBJECTS = {
 }
 
 
-def closed() -> Q:
-    """Condition on a FetchJob: its registration's circuit is closed, or the job is the probe."""
-    open_to_others = Circuit.objects.filter(
-        application_information=OuterRef("application_information"), opened_at__isnull=False
-    )
-    return ~Q(Exists(open_to_others.exclude(probe_job=OuterRef("pk"))))
+def closed(now: datetime) -> Q:
+    """Condition on a FetchJob: its registration's circuit is closed, or the job is the probe; and no pause holds it."""
+    circuit = Circuit.objects.filter(application_information=OuterRef("application_information"))
+    is_open = Q(opened_at__isnull=False) & (Q(probe_job=None) | ~Q(probe_job=OuterRef("pk")))
+    return ~Q(Exists(circuit.filter(is_open | Q(paused_until__gt=now, is_pause_of_tokens=False))))
 
 
 def of(app: ApplicationInformation) -> Circuit:
@@ -45,13 +46,18 @@ def of(app: ApplicationInformation) -> Circuit:
         return Circuit(application_information=app)
 
 
-def answered(app: ApplicationInformation, *, now: datetime) -> None:
-    """The utility answered. Costs nothing while it always does; the answer to a probe closes the circuit."""
+def answered(app: ApplicationInformation, *, now: datetime, is_served: bool = False) -> None:
+    """The utility answered. Costs nothing while it always does; the answer to a probe closes the circuit.
+
+    `is_served`: with what was asked for, so that a pause is over.
+    """
     known = of(app)
-    if known.opened_at is None and FAILED not in known.outcomes:
+    if known.opened_at is None and FAILED not in known.outcomes and not (is_served and known.pauses):
         return
     with transaction.atomic():
         row = locked(app)
+        if is_served and row.paused_until and row.paused_until <= now:
+            row.paused_until, row.pauses = None, 0
         row.outcomes = (row.outcomes + ANSWERED)[-len(row.outcomes) :]
         if row.opened_at and row.cause == Cause.SERVICE:
             close(row, now)
@@ -123,12 +129,65 @@ def locked(app: ApplicationInformation) -> Circuit:
     return Circuit.objects.select_for_update(of=("self",)).select_related("application_information").get(pk=app.pk)
 
 
+# --- A utility that asks us to wait -----------------------------------------------------------------------------------
+
+WAIT = "The utility asked us to wait."
+EVERYTHING, TOKENS = "everything", "tokens"
+
+
+def pause(app: ApplicationInformation, seconds: float, *, what: str, now: datetime) -> None:
+    """A utility asked one of us to wait, and meant us all: until then nothing, or no token, is asked of it.
+
+    `seconds`: from now, at most six hours as the caller sees to. Afterwards the work comes back step by step.
+    """
+    until = now + timedelta(seconds=seconds)
+    for each in sharing(app):
+        with transaction.atomic():
+            row = locked(each)
+            if row.paused_until and row.paused_until >= until:
+                continue
+            row.is_pause_of_tokens = what == TOKENS and (row.is_pause_of_tokens or not is_paused(row, now))
+            row.paused_until, row.pauses = until, min(row.pauses + 1, 100)
+            row.closed_at = row.closed_at if row.opened_at or what == TOKENS else until
+            row.save()
+            log.warning("asked to wait: registration=%s what=%s seconds=%d", each, what, seconds)
+            if not row.is_pause_of_tokens:
+                tell_those_who_wait(each, now)
+
+
+def sharing(app: ApplicationInformation) -> list[ApplicationInformation]:
+    """The registrations that a utility counts as one caller."""
+    utility, sandbox = utilities.get(app.utility), ApplicationInformation.Environment.SANDBOX
+    if not utility.budget_is_shared or app.environment == sandbox:
+        return [app]
+    return list(ApplicationInformation.objects.filter(utility=app.utility).exclude(environment=sandbox).order_by("pk"))
+
+
+def tell_those_who_wait(app: ApplicationInformation, now: datetime) -> None:
+    """The customer of each job that is held up now sees why."""
+    due = FetchJob.objects.filter(application_information=app, state=FetchJob.State.DUE, not_before__lte=now)
+    due.update(reason=WAIT, held_up_since=Coalesce(F("held_up_since"), now))
+
+
+def is_paused(circuit: Circuit, now: datetime) -> bool:
+    """Whether a pause goes on."""
+    return circuit.paused_until is not None and circuit.paused_until > now
+
+
+def pause_left(app: ApplicationInformation, *, is_token: bool, now: datetime) -> float:
+    """Seconds for which this kind of call has to wait; 0 mostly. As the registration was read."""
+    circuit = of(app)
+    if circuit.paused_until is None or not is_paused(circuit, now) or (circuit.is_pause_of_tokens and not is_token):
+        return 0
+    return (circuit.paused_until - now).total_seconds()
+
+
 # --- For the sweep --------------------------------------------------------------------------------------------------
 
 
 def room(circuit: Circuit, most: int, *, now: datetime) -> int:
-    """How many jobs a sweep may wake: none while it is open, few after it closed, then `most`."""
-    if circuit.opened_at:
+    """How many jobs a sweep may wake: none while it is open or paused, few after it closed, then `most`."""
+    if circuit.opened_at or (is_paused(circuit, now) and not circuit.is_pause_of_tokens):
         return 0
     if circuit.closed_at is None:
         return most

@@ -43,7 +43,7 @@ def _store(journey: AuthorizationRequest, grant: Grant, now: datetime) -> Author
     authorization = held or Authorization(application_information=app, retail_customer_id=journey.retail_customer_id)
     _fill(authorization, journey, grant, now)
     authorization.status, authorization.status_reason = Authorization.Status.ACTIVE, ""
-    authorization.ended_at = None
+    authorization.ended_at, authorization.is_planned = None, False
     authorization.subscription = authorization.subscription or _subscription(journey, grant)
     authorization.save()
     _finish(journey, authorization, _outcome(authorization, renewed=held is not None or _was_connected(authorization)))

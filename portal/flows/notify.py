@@ -11,6 +11,7 @@ import ipaddress
 import json
 import logging
 import re
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,8 @@ from urllib.parse import unquote, urlsplit
 from celery import shared_task
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
 from django.utils import timezone
 
 import utilities
@@ -67,11 +70,36 @@ class NotOurs(Exception):
 
 
 def registration(slug: str, secret: str) -> ApplicationInformation | None:
-    """The registration that a notification address belongs to. Every secret is compared, each in constant time."""
-    found = None
+    """The registration that a notification address belongs to. Every secret is compared, each in constant time.
+
+    What a process read of them in the last seconds is believed where a secret fits; otherwise it reads them anew.
+    """
     given = secret.encode(errors="replace")
-    columns = ("utility", "notify_secret", "webhook_secret", "notify_networks")
-    for app in ApplicationInformation.objects.filter(utility=slug).only(*columns):
+    read_at, apps = _registrations.get(slug, (0.0, []))
+    found = fitting(apps, given) if time.monotonic() - read_at < KNOWN_FOR else None
+    if found is None:
+        apps = list(ApplicationInformation.objects.filter(utility=slug).only(*OF_A_REGISTRATION))
+        found = fitting(apps, given)
+        if found:
+            _registrations[slug] = time.monotonic(), apps
+    return found
+
+
+KNOWN_FOR = 5.0  # seconds, after which a changed secret, or list of networks, holds in every process
+OF_A_REGISTRATION = ("utility", "notify_secret", "webhook_secret", "notify_networks")
+_registrations: dict[str, tuple[float, list[ApplicationInformation]]] = {}
+
+
+@receiver([post_save, post_delete], sender=ApplicationInformation)
+def forget_registrations(**kwargs: Any) -> None:
+    """In this process a change holds at once."""
+    _registrations.clear()
+
+
+def fitting(apps: Iterable[ApplicationInformation], given: bytes) -> ApplicationInformation | None:
+    """The one whose secret this is."""
+    found = None
+    for app in apps:
         if app.notify_secret and hmac.compare_digest(app.notify_secret.encode(), given):
             found = app
     return found
@@ -142,6 +170,7 @@ def receive(
 ) -> Notification:
     """Keep what was posted, in one INSERT. What cannot be read is kept cut short, for staff, who are told once.
 
+    One that waits already, byte for byte, is counted instead of kept twice: it will be resolved later than this moment.
     Of very many that cannot be read in an hour the newest stands for the rest.
     UtilityAPI's events name the address they are delivered to (contract §4.4); the secret in it is not kept.
     """
@@ -153,6 +182,7 @@ def receive(
         source_address=source_address,
         content_type=content_type.replace("\0", "")[:255],
         body=body,
+        digest=hashlib.sha256(body).hexdigest(),
     )
     try:
         READERS[channel](body)
@@ -161,8 +191,26 @@ def receive(
             return counted
         quarantine(notification, error.reason)
         tell_staff(app, now)
-    notification.save()
+    keep(notification)
     return notification
+
+
+KEEP = """
+    INSERT INTO espi_notification (application_information_id, channel, received_at, source_address, content_type, body,
+        digest, state, reason)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (application_information_id, channel, digest) WHERE state = 'received' AND NOT digest = ''
+    DO UPDATE SET repeats = espi_notification.repeats + 1
+    RETURNING id
+"""
+
+
+def keep(one: Notification) -> None:
+    """Save a new one, or count it on the same that waits."""
+    said = [one.received_at, one.source_address, one.content_type, bytes(one.body), one.digest, one.state, one.reason]
+    with connection.cursor() as cursor:
+        cursor.execute(KEEP, [one.application_information_id, one.channel, *said])
+        (one.pk,) = cursor.fetchone()
 
 
 def one_more(app: ApplicationInformation, now: datetime) -> Notification | None:
@@ -220,24 +268,26 @@ def resolve(notification_id: int, *, now: datetime) -> list[FetchJob]:
 
     What leads to no job is recorded on the row with its reason.
     """
+    waiting = Notification.objects.filter(pk=notification_id, state=Notification.State.RECEIVED)
     with transaction.atomic():
-        waiting = Notification.objects.select_for_update(skip_locked=True, of=("self",))
-        notification = waiting.filter(pk=notification_id, state=Notification.State.RECEIVED).first()
+        app_id = waiting.values_list("application_information", flat=True).first()
+        if app_id is None:
+            return []
+        lock(app_id)
+        notification = waiting.select_related("application_information").first()
         if notification is None:
             return []
-        lock(notification.application_information)
         jobs, refused = resolved(notification, now)
-        notification.state = Notification.State.RESOLVED
-        notification.refused_urls = refused
-        notification.reason = f"{len(refused)} of its entries led to no download." if refused else ""
-        notification.save(update_fields=["state", "refused_urls", "reason"])
+        reason = f"{len(refused)} of its entries led to no download." if refused else ""
+        # Only now is the row written: whoever posts the same again meanwhile has not waited for us.
+        waiting.update(state=Notification.State.RESOLVED, refused_urls=refused, reason=reason)
     return jobs
 
 
-def lock(app: ApplicationInformation) -> None:
+def lock(app_id: int) -> None:
     """One notification of a registration at a time, until the transaction ends: the same list may come twice at once."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK_SPACE, app.pk])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK_SPACE, app_id])
 
 
 def resolved(notification: Notification, now: datetime) -> tuple[list[FetchJob], list[list[str]]]:
@@ -425,7 +475,12 @@ def replay(notification_id: int, *, now: datetime) -> bool:
     """
     state = Notification.State
     left = Q(state=state.QUARANTINED) | Q(state=state.RESOLVED) & ~Q(refused_urls=[])
-    if not Notification.objects.filter(left, pk=notification_id).update(state=state.RECEIVED, reason=""):
+    again = {
+        "state": state.RECEIVED,
+        "reason": "",
+        "digest": "",
+    }  # it stands beside the same that waits, if there is one
+    if not Notification.objects.filter(left, pk=notification_id).update(**again):
         return False
     app = ApplicationInformation.objects.get(notification=notification_id)
     if not Notification.objects.filter(application_information=app, state=state.QUARANTINED).exists():

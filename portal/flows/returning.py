@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 import utilities
-from espi.models import ApplicationInformation, Authorization, AuthorizationRequest
+from espi.models import ApplicationInformation, AuthorizationRequest
 from portal.flows import authorize, budgets, circuits, fetch, grants
 from portal.models import Circuit, User
 from utilities.oauth import (
@@ -239,7 +239,7 @@ def heal(**kwargs: object) -> None:
     """Finish what a process began and did not live to end. Every minute; twice at once does no harm."""
     now = timezone.now()
     end_unfinished(now)
-    ask_for_what_was_granted(now)
+    fetch.begin_what_was_left(now, before=now - EXCHANGED_WITHIN)
 
 
 def end_unfinished(now: datetime) -> int:
@@ -248,14 +248,3 @@ def end_unfinished(now: datetime) -> int:
     return stuck.update(
         status=Status.FAILED, reason="A fault of ours stopped this. Please start again.", code_verifier=None
     )
-
-
-def ask_for_what_was_granted(now: datetime) -> list[Authorization]:
-    """Live authorizations for which nothing was ever asked: their first requests are made now."""
-    idle = Authorization.objects.filter(
-        status=Authorization.Status.ACTIVE, created_at__lt=now - EXCHANGED_WITHIN, fetch_jobs__isnull=True
-    ).select_related("application_information")
-    found = list(idle[:100])
-    for authorization in found:
-        fetch.begin(authorization, now=now)
-    return found

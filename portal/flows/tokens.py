@@ -80,7 +80,7 @@ def moments(now: datetime) -> Iterator[datetime]:
 
 def found(authorization: Authorization) -> Authorization:
     """The row as it is now. Raises NotAllowed."""
-    row = Authorization.objects.select_related("application_information").get(pk=authorization.pk)
+    row = Authorization.objects.select_related("application_information__circuit").get(pk=authorization.pk)
     if not is_active(row):
         raise NotAllowed(row.status_reason or f"{row.get_status_display()}.")
     if not row.refresh_token:

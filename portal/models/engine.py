@@ -28,6 +28,11 @@ class Circuit(models.Model):
     closed_at = models.DateTimeField(null=True, help_text="When it last closed; work comes back step by step.")
     probe_at = models.DateTimeField(null=True, help_text="When the next probe may be made.")
     probe_job = models.ForeignKey(FetchJob, on_delete=models.SET_NULL, null=True, related_name="+")
+    paused_until = models.DateTimeField(null=True, help_text="The utility asked all of us to wait until then.")
+    is_pause_of_tokens = models.BooleanField(
+        default=False, db_default=False, help_text="Only requests for tokens wait meanwhile."
+    )
+    pauses = models.SmallIntegerField(default=0, db_default=0, help_text="How often in a row it asked us to wait.")
 
     def __str__(self) -> str:
         return f"{self.application_information}: {'open' if self.opened_at else 'closed'}"

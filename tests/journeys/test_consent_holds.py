@@ -1,13 +1,15 @@
 """What is collected is what was agreed, whatever two windows, a second click or a crash do in between."""
 
+from contextlib import suppress
 from datetime import timedelta
+from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.utils import timezone
 
 from espi.models import Authorization, AuthorizationRequest, FetchJob, UsageSummary
-from portal.flows import authorize, returning
+from portal.flows import authorize, fetch, returning
 from portal.models import Consent
 from tests.journeys.conftest import PORTAL
 from tests.journeys.customers import CECONY_V1, CECONY_V2, ESSEX, ORU, PGE, sign_in
@@ -148,15 +150,36 @@ def test_an_exchange_that_never_ended_is_ended(world):
     assert returning.end_unfinished(timezone.now()) == 0
 
 
+def left(minutes=0):
+    """What is found so many minutes later of what a crash left."""
+    now = timezone.now() + timedelta(minutes=minutes)
+    return fetch.begin_what_was_left(now, before=now - returning.EXCHANGED_WITHIN)
+
+
+def died_before_asking(world, browser):
+    """The process is killed between the grant's commit and the first request."""
+    back = held_callback(world, browser, ESSEX)
+    with patch("portal.flows.fetch.begin", side_effect=KeyboardInterrupt), suppress(KeyboardInterrupt):
+        browser.get(back)
+
+
 def test_what_was_granted_is_asked_for_even_if_we_died_before_asking(world):
+    died_before_asking(world, world.signed_in())
+    assert not FetchJob.objects.exists()
+    assert left() == []  # too early to tell
+    assert left(minutes=3) == [Authorization.objects.get()]
+    assert FetchJob.objects.exists()
+    assert left(minutes=3) == []
+
+
+def test_what_was_granted_again_is_asked_for_even_if_we_died_before_asking(world):
     browser = world.signed_in()
     browser.get(held_callback(world, browser, ESSEX))
-    FetchJob.objects.all().delete()
-    assert returning.ask_for_what_was_granted(timezone.now()) == []  # too early to tell
-    later = timezone.now() + timedelta(minutes=3)
-    assert returning.ask_for_what_was_granted(later) == [Authorization.objects.get()]
-    assert FetchJob.objects.exists()
-    assert returning.ask_for_what_was_granted(later) == []
+    FetchJob.objects.update(state="done")
+    before = FetchJob.objects.count()
+    died_before_asking(world, browser)
+    assert left(minutes=3) == [Authorization.objects.latest("updated_at")]
+    assert FetchJob.objects.count() > before
 
 
 def test_a_newer_connection_that_ended_does_not_hide_one_that_still_collects(world):

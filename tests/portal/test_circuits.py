@@ -227,7 +227,7 @@ def test_f45_of_two_schedulers_one_is_in_charge_and_the_other_takes_over_when_it
 def test_a_job_whose_circuit_is_open_may_run_only_as_the_probe(held):
     job, other = jobs(held, 2)
     Circuit.objects.create(application_information=held.application_information, opened_at=NOW, probe_job=job)
-    assert FetchJob.objects.filter(circuits.closed()).get() == job
+    assert FetchJob.objects.filter(circuits.closed(NOW)).get() == job
     assert fetch.claim(other.pk, now=NOW) is None
 
 

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from espi.models import Authorization, FetchJob, Notification
+from espi.models import ApplicationInformation, Authorization, FetchJob, Notification
 from portal.flows import fetch, notify
 from tests.portal import rows
 from tests.portal.rows import NOW, PGE, V1, V2
@@ -62,13 +62,65 @@ def test_a_notification_is_answered_200_with_an_empty_body_and_kept(app):
     assert not FetchJob.objects.exists()
 
 
-def test_keeping_a_notification_costs_one_look_and_one_insert(app):
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        post(app, batch_list(FILE))
+def test_keeping_a_notification_costs_one_look_now_and_then_and_one_insert(app):
+    with CaptureQueriesContext(connection) as queries:
+        for number in range(3):
+            assert post(app, batch_list(f"{FILE}&n={number}")).status_code == 200
     said = [query["sql"].split()[0] for query in queries if "SAVEPOINT" not in query["sql"]]
-    assert said == ["SELECT", "INSERT"]
+    assert said == ["SELECT", "INSERT", "INSERT", "INSERT"]
+
+
+def test_c01_a_secret_that_was_changed_opens_nothing_any_more(app):
+    before = address(app)
+    assert post(app, batch_list(FILE)).status_code == 200
+    app.notify_secret = "another" * 6
+    app.save()
+    assert post(app, batch_list(FILE), address=before).status_code == 404
+    assert post(app, batch_list(FILE)).status_code == 200
+
+
+def test_c01_a_secret_that_another_process_changed_opens_nothing_after_a_few_seconds(app, monkeypatch):
+    before = address(app)
+    assert post(app, batch_list(FILE)).status_code == 200
+    ApplicationInformation.objects.filter(pk=app.pk).update(notify_secret="another" * 6)  # no signal reaches us
+    monkeypatch.setattr(notify, "KNOWN_FOR", 0.0)
+    assert post(app, batch_list(FILE), address=before).status_code == 404
+
+
+def test_what_a_utility_posts_meets_nothing_that_belongs_to_pages(app):
+    answer = post(app, batch_list(FILE))
+    assert not answer.cookies
+    assert "Content-Security-Policy" not in answer.headers
+    assert post(app, batch_list(FILE), headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_c11_the_same_notification_is_kept_once_while_it_waits_and_counted(app):
+    rows.authorization(app)
+    for _ in range(100):
+        assert post(app, batch_list(FILE)).status_code == 200
+    kept = Notification.objects.get()
+    assert (kept.state, kept.repeats) == ("received", 99)
+    notify.resolve(kept.pk, now=NOW)
+    assert post(app, batch_list(FILE)).status_code == 200
+    assert Notification.objects.count() == 2
+    notify.resolve(Notification.objects.latest("pk").pk, now=NOW)
+    assert FetchJob.objects.count() == 1
+
+
+def test_the_same_body_for_two_registrations_is_two_notifications(app):
+    second = rows.registration("cecony", "v2")
+    for each in (app, second):
+        assert post(each, batch_list(FILE)).status_code == 200
+    assert Notification.objects.count() == 2
+
+
+def test_one_that_was_set_aside_is_replayed_beside_the_same_that_waits(app):
+    post(app, batch_list(FILE))
+    first = Notification.objects.get()
+    notify.set_aside(first.pk, "A fault of ours.")
+    post(app, batch_list(FILE))
+    assert notify.replay(first.pk, now=NOW)
+    assert Notification.objects.filter(state="received").count() == 2
 
 
 def test_the_broker_is_not_asked_while_the_utility_waits(app):
@@ -149,9 +201,9 @@ def test_f18_without_a_database_the_utility_is_asked_to_come_again(app):
 
 
 def test_c14_a_forwarded_address_counts_only_behind_our_own_proxies(app, settings):
-    post(app, batch_list(), headers={"X-Forwarded-For": "203.0.113.9"})
+    post(app, batch_list(FILE), headers={"X-Forwarded-For": "203.0.113.9"})
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
-    post(app, batch_list(), headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.9"})
+    post(app, batch_list(FILE, FILE), headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.9"})
     post(app, batch_list(), headers={"X-Forwarded-For": "not an address"})
     assert list(Notification.objects.order_by("pk").values_list("source_address", flat=True)) == [
         "127.0.0.1",
@@ -319,8 +371,8 @@ def test_a_thousand_addresses_are_taken_and_one_more_is_recorded(app):
 
 def test_a_fault_of_ours_sets_the_notification_aside_whole_and_keeps_the_others_going(app):
     rows.authorization(app)
-    for _ in range(2):
-        post(app, batch_list(FILE))
+    for number in range(2):
+        post(app, batch_list(FILE) + b" " * number)
     first, second = Notification.objects.order_by("pk")
     broken = patch("portal.flows.notify.resolved", side_effect=[ZeroDivisionError, ([], [])])
     with broken:

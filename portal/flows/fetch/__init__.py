@@ -15,7 +15,7 @@ from portal.flows.fetch.asking import (
     retry,
 )
 from portal.flows.fetch.claiming import Lease, Taken, claim
-from portal.flows.fetch.planning import begin, enqueue_first, plan
+from portal.flows.fetch.planning import begin, begin_what_was_left, enqueue_first, plan
 from portal.flows.fetch.running import run
 from portal.flows.fetch.storing import accepted_kinds, standing_authorization
 from portal.flows.fetch.sweeping import sweep
@@ -29,6 +29,7 @@ __all__ = [
     "Taken",
     "accepted_kinds",
     "begin",
+    "begin_what_was_left",
     "cancel",
     "claim",
     "enqueue",

@@ -51,7 +51,7 @@ def claim(job_id: int, *, now: datetime) -> FetchJob | None:
 
     A job that has used up its attempts (a file that kills every worker, say) is closed instead.
     """
-    mine = FetchJob.objects.filter(due(now), circuits.closed(), pk=job_id)
+    mine = FetchJob.objects.filter(due(now), circuits.closed(now), pk=job_id)
     taken: dict[str, Any] = {
         "state": State.RUNNING,
         "attempts": F("attempts") + 1,

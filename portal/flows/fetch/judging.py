@@ -98,8 +98,22 @@ def not_ready(error: client.NotReady, job: FetchJob, now: datetime) -> Result:
     return Result(State.DUE, words, now + wait, is_counted=False, accepted_at=since)
 
 
-def throttled(error: Any, job: FetchJob, now: datetime) -> Result:
-    return held_up(job, "The utility asked us to wait.", now, error.retry_after)
+def throttled(error: client.Throttled | oauth.TokenThrottled, job: FetchJob, now: datetime) -> Result:
+    """429. Where it speaks for all of a registration's calls, or all its token calls, all of them wait."""
+    app = job.application_information
+    utility, is_token = utilities.get(app.utility), isinstance(error, oauth.TokenThrottled)
+    if utility.limits_together is not None and (is_token or utility.limits_together == circuits.EVERYTHING):
+        wait = pause(SHORTEST_WAIT * 2 ** (circuits.of(app).pauses + 1), error.retry_after)
+        circuits.pause(app, wait.total_seconds(), what=utility.limits_together, now=now)
+    return held_up(job, circuits.WAIT, now, error.retry_after)
+
+
+def asked_to_wait(error: budgets.AskedToWait, job: FetchJob, now: datetime) -> Result:
+    """Not this job, but another one was asked to wait for all."""
+    asked = error.retry_after or 1
+    wait = asked + random.uniform(0, min(asked, SPREAD))  # noqa: S311
+    since = job.held_up_since or now
+    return Result(State.DUE, circuits.WAIT, now + timedelta(seconds=wait), is_counted=False, held_up_since=since)
 
 
 def unavailable(error: Exception, job: FetchJob, now: datetime) -> Result:
@@ -280,6 +294,7 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (oauth.TokenUnavailable, unavailable),
     (oauth.NoConnection, unavailable),
     (tokens.Busy, busy),
+    (budgets.AskedToWait, asked_to_wait),
     (budgets.Spent, spent),
     (oauth.UnprovenServer, unproven),
     (oauth.UntrustedAddress, failed("The address is not one of this utility's. {}")),

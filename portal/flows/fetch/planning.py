@@ -5,9 +5,9 @@ A scheduler's task takes due rows by the hundred: a few statements for all of th
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
 
 import utilities
 from espi.models import ApplicationInformation, Authorization, FetchJob, Notification
@@ -44,8 +44,9 @@ def enqueue_first(
     """
     app = authorization.application_information
     planned = utilities.get(app.utility).first_requests(app, authorization, now)
-    keep_plans(authorization, now=now)
-    return enqueue_planned(authorization, planned, now=now, notification=notification, of_history=True)
+    with transaction.atomic():
+        keep_plans(authorization, now=now)
+        return enqueue_planned(authorization, planned, now=now, notification=notification, of_history=True)
 
 
 def fetch_what_was_added(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
@@ -81,6 +82,8 @@ def keep_plans(authorization: Authorization, *, now: datetime, is_asked: bool = 
             unique_fields=["authorization", "part", "application_information"],
             update_fields=["next_at", *asked],
         )
+        Authorization.objects.filter(pk=authorization.pk).update(is_planned=True)
+    authorization.is_planned = True
 
 
 def parts_of(utility: Utility, app: ApplicationInformation, authorization: Authorization) -> dict[str, timedelta]:
@@ -252,30 +255,51 @@ def utility_of(row: FetchPlan) -> Utility:
     return utilities.get(row.application_information.utility)
 
 
+def unplanned(**more: Any) -> tuple[list[Authorization], set[int], set[int]]:
+    """Live connections for which nothing has been asked since they were last granted; the ids of those with jobs, and
+    of those with plans. Reads only small indexes: nearly always there is none."""
+    rows = Authorization.objects.filter(status=Authorization.Status.ACTIVE, is_planned=False, **more)
+    found = list(rows.select_related("application_information").order_by("updated_at")[:AT_ONCE])
+    if not found:
+        return [], set(), set()
+    jobs = FetchJob.objects.filter(authorization__in=found).order_by().values_list("authorization", flat=True)
+    plans = FetchPlan.objects.filter(authorization__in=found).values_list("authorization", flat=True)
+    return found, {id_ for id_ in jobs.distinct() if id_}, {id_ for id_ in plans if id_}
+
+
+def begin_what_was_left(now: datetime, *, before: datetime) -> list[Authorization]:
+    """Make the first requests of connections whose grant was stored `before` then, and followed by nothing."""
+    found, with_jobs, with_plans = unplanned(updated_at__lt=before)
+    left = [each for each in found if each.pk not in with_jobs or each.pk in with_plans]
+    for authorization in left:
+        begin(authorization, now=now)
+    return left
+
+
 def adopt(now: datetime) -> int:
-    """Rows for live connections that have none, and for their registrations; how many connections."""
-    unplanned = Authorization.objects.filter(
-        ~Q(data_granted=[]), status=Authorization.Status.ACTIVE, fetch_plans__isnull=True, fetch_jobs__isnull=False
-    )
-    found = list(unplanned.select_related("application_information").distinct()[:AT_ONCE])
-    for authorization in found:
+    """Rows for connections that were made before there were plans, and for registrations; how many connections."""
+    found, with_jobs, with_plans = unplanned()
+    old = [each for each in found if each.pk in with_jobs - with_plans]
+    for authorization in old:
         keep_plans(authorization, now=now, is_asked=False)
     plan_for_registrations(now)
-    return len(found)
+    return len(old)
 
 
 def plan_for_registrations(now: datetime) -> None:
     """Rows for what is asked once for all connections of a registration, where it has any and the utility offers it."""
-    used = Exists(FetchPlan.objects.filter(application_information=OuterRef("pk"), authorization__isnull=False))
-    for app in ApplicationInformation.objects.filter(used):
-        utility = utilities.get(app.utility)
-        offered = {
-            BULK: bool(utility.bulk_requests(app, *utility.history(now))),
-            LISTED: bool(utility.authorization_feed(app)),
-        }
-        rows = [
-            FetchPlan(application_information=app, part=part, next_at=next_time(utility, app.pk, DAILY, now))
-            for part, is_offered in offered.items()
-            if is_offered
-        ]
+    planned = set(FetchPlan.objects.filter(authorization=None).values_list("application_information", "part"))
+    for app in ApplicationInformation.objects.all():
+        missing = [part for part in offered(app, now) if (app.pk, part) not in planned]
+        if not missing or not app.authorization_set.filter(status=Authorization.Status.ACTIVE).exists():
+            continue
+        next_at = next_time(utilities.get(app.utility), app.pk, DAILY, now)
+        rows = [FetchPlan(application_information=app, part=part, next_at=next_at) for part in missing]
         FetchPlan.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def offered(app: ApplicationInformation, now: datetime) -> list[str]:
+    """The parts that a utility lets us ask for once for all."""
+    utility = utilities.get(app.utility)
+    bulk = [BULK] if utility.bulk_requests(app, *utility.history(now)) else []
+    return bulk + ([LISTED] if utility.authorization_feed(app) else [])

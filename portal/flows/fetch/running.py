@@ -40,7 +40,7 @@ def run(job_id: int, *, now: datetime) -> FetchJob | None:
         try:
             with tracing.listening(job.application_information):
                 result = attempt(job, lease)
-            circuits.answered(job.application_information, now=lease.now())
+            circuits.answered(job.application_information, now=lease.now(), is_served=True)
         except Taken:
             return None
         except Exception as error:

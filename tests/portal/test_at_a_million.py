@@ -1,0 +1,111 @@
+"""What the engine asks the database every few seconds reads an index, whatever else is in the table."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from espi.models import Authorization, AuthorizationRequest, Notification
+from portal.flows import alerts, circuits, fetch, notify, returning
+from portal.flows.fetch import planning, sweeping
+from portal.models import FetchPlan
+from tests.portal import rows
+from tests.portal.rows import NOW
+
+pytestmark = pytest.mark.django_db
+MANY = 20_000
+
+
+def copies(row, source, **other):
+    """MANY more rows like this one; `other`: what differs, in SQL."""
+    table = row._meta.db_table
+    columns = [field.column for field in row._meta.concrete_fields if not field.primary_key]
+    values = [other.get(column, f"like_this.{column}") for column in columns]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table} AS like_this, {source}"
+            f" WHERE like_this.id = {row.pk}"
+        )
+
+
+@pytest.fixture
+def crowd():
+    """A registration with very many connections that are well, and with all that belongs to them."""
+    app = rows.registration("pge", "")
+    held = rows.authorization(app, is_planned=True)
+    numbers = f"generate_series(1, {MANY}) AS n"
+    copies(held, numbers, utility_subscription_id="'s' || n", public_id="gen_random_uuid()")
+    others = f"espi_authorization AS a WHERE a.id <> {held.pk}"
+    plan = FetchPlan.objects.create(
+        application_information=app, authorization=held, part="usage", next_at=NOW + timedelta(days=1)
+    )
+    copies(plan, others.replace(" WHERE ", " JOIN (SELECT 1) AS one ON true AND "), authorization_id="a.id")
+    copies(rows.job(held, "https://utility.example/1", state="done"), numbers, url="'https://utility.example/' || n")
+    journey = AuthorizationRequest.objects.create(
+        retail_customer=held.retail_customer, application_information=app, status="connected", expires_at=NOW
+    )
+    copies(journey, numbers, public_id="gen_random_uuid()")
+    told = Notification.objects.create(application_information=app, received_at=NOW, state="resolved", body=b"")
+    copies(told, numbers)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return app
+
+
+def scanned(statement):
+    """Tables that a statement reads from one end to the other, of those with very many rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}")
+        found = cursor.fetchone()[0]
+    tree = json.loads(found) if isinstance(found, str) else found
+    return {node["Relation Name"] for node in nodes(tree[0]["Plan"]) if node["Node Type"] == "Seq Scan"} & LARGE
+
+
+LARGE = {"espi_authorization", "espi_authorizationrequest", "espi_fetchjob", "portal_fetchplan", "espi_notification"}
+
+
+def nodes(node):
+    yield node
+    for child in node.get("Plans", []):
+        yield from nodes(child)
+
+
+ASKED_OFTEN = {
+    "heal: journeys": lambda now: returning.end_unfinished(now),
+    "heal: grants": lambda now: fetch.begin_what_was_left(now, before=now),
+    "plan: connections without plans": lambda now: planning.adopt(now),
+    "plan": lambda now: planning.plan_some(now),
+    "sweep of notifications": lambda now: notify.sweep(),
+    "sweep of jobs": lambda now: fetch.sweep(now),
+    "watch": lambda now: alerts.send_mails(now),
+}
+
+
+@pytest.mark.parametrize("ask", ASKED_OFTEN.values(), ids=ASKED_OFTEN)
+def test_nothing_that_is_asked_every_minute_reads_a_large_table_from_end_to_end(crowd, ask):
+    ask(NOW)
+    with CaptureQueriesContext(connection) as queries:
+        ask(NOW)
+    asked = [each["sql"] for each in queries if each["sql"].split()[0] in ("SELECT", "UPDATE", "WITH", "DELETE")]
+    assert [(scanned(sql), sql[:200]) for sql in asked if scanned(sql)] == []
+    assert asked or ask is ASKED_OFTEN["watch"]
+
+
+def test_a_scan_would_be_noticed(crowd):
+    assert scanned("SELECT * FROM espi_authorization WHERE account_hint = 'x'") == {"espi_authorization"}
+
+
+def test_one_connection_that_a_crash_left_is_found_among_all(crowd):
+    left = rows.authorization(crowd, "left", is_planned=False)
+    Authorization.objects.filter(pk=left.pk).update(updated_at=NOW - timedelta(minutes=3))
+    assert fetch.begin_what_was_left(NOW, before=NOW) == [left]
+    assert fetch.begin_what_was_left(NOW, before=NOW) == []
+
+
+def test_the_marking_of_what_is_due_reads_the_index_of_open_jobs_only(crowd):
+    with CaptureQueriesContext(connection) as queries:
+        sweeping.take(crowd.pk, 100, now=NOW)
+    assert not scanned(queries[0]["sql"])
+    assert circuits.of(crowd).opened_at is None
