@@ -328,7 +328,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "Bad login",
         "The utility refuses the sign-in and nobody comes back; nothing is shared here.",
         "On the utility's sign-in page type a wrong password (or a bill that does not exist). Then come back to this "
-        "page and press “The utility refused the sign-in”.",
+        "page and say what you saw.",
         "On the utility's sign-in page use a login that is wrong. Then come back to this page and say what happened.",
         judged_by_tester=True,
     ),

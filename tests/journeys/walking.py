@@ -33,7 +33,7 @@ FLAGS = [
 ]
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
 ZOOMED = {"width": 320, "height": 256}  # 1280 by 1024 at 400 % (WCAG 1.4.10)
-START_SECONDS = 120
+START_SECONDS = 240
 FIRST_DATA_SECONDS = 120
 SEEN: set[tuple[object, ...]] = set()  # kinds of pages whose accessibility was checked at this window size
 

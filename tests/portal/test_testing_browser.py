@@ -1,6 +1,7 @@
 """The acceptance tests' pages in a real Chromium, wide and narrow: no accessibility finding at all, nothing too wide."""
 
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.portal.people import PASSWORD, person, totp_code
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FOUND: list[tuple[str, int, list[str]]] = []  # page, width, what is wrong with it
 NOW = datetime(2026, 3, 20, 12, 0, tzinfo=UTC)
 
 
@@ -50,16 +52,19 @@ def signed_in(page, live_server, user):
 
 
 def look(page, name):
-    """No finding of any kind, and nothing wider than the window."""
+    """Write down every finding of any kind, and what is wider than the window."""
     for width, scheme in ((1280, "light"), (360, "dark")):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         if folder := os.environ.get("SCREENSHOTS"):
             page.screenshot(path=Path(folder) / f"testing-{name}-{width}.png", full_page=True)
-        found = [(one["id"], one["nodes"][0]["html"][:200]) for one in Axe().run(page).response["violations"]]
-        assert found == [], (name, width)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
-        assert page.locator("h1").count() == 1
+        found = [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in Axe().run(page).response["violations"]]
+        if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
+            found.append(f"{wide} px wide")
+        if page.locator("h1").count() != 1:
+            found.append("not one h1")
+        if found:
+            FOUND.append((name, width, found))
 
 
 def test_every_page_of_an_acceptance_test(chromium_path, live_server, tester):
@@ -85,7 +90,7 @@ def test_every_page_of_an_acceptance_test(chromium_path, live_server, tester):
                 each.click()
             look(page, f"part-{part.kind}-{part.name}")
         page.get_by_role("link", name="This test").click()
-        page.get_by_role("link", name="Change: 2. Registration form sent").click()
+        page.get_by_role("link", name=re.compile("Registration form sent$")).click()
         look(page, "step")
         page.select_option("[name=outcome]", "passed")
         page.get_by_role("button", name="Save").click()
@@ -95,6 +100,7 @@ def test_every_page_of_an_acceptance_test(chromium_path, live_server, tester):
         page.goto(f"{live_server.url}/testing/")
         look(page, "overview-after")
         browser.close()
+    assert not FOUND
 
 
 def a_long_test(app, tester):
