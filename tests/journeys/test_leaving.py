@@ -63,7 +63,7 @@ def test_b16_nothing_of_the_person_is_left_and_the_audit_keeps_numbers_only(worl
     leaving.finish(timezone.now())
     assert not User.objects.filter(pk=user.pk).exists()
     assert not Authorization.objects.exists()
-    held = [authorization.account_hint, authorization.utility_subscription_id, str(authorization.public_id)]
+    held = [authorization.account_hint, authorization.account_number, str(authorization.public_id)]
     assert anywhere("ada@example.com", *filter(None, held)) == set()
     departure = Departure.objects.get()
     assert (departure.user_id, departure.references) == (user.pk, [reference])
