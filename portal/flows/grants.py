@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 import utilities
 from espi.models import ApplicationInformation, Authorization, AuthorizationRequest, Subscription
@@ -34,12 +35,14 @@ def keep(journey: AuthorizationRequest, grant: Grant, *, now: datetime) -> Autho
 def _store(journey: AuthorizationRequest, grant: Grant, now: datetime) -> Authorization:
     held = _held(journey.application_information, grant)
     if held and held.retail_customer_id != journey.retail_customer_id:
-        return _park(journey, grant, "The account is already connected by another portal user.")
+        return _park(journey, grant, gettext_noop("The account is already connected by another portal user."))
     if _another_account(journey.account_number, grant.account_number):
-        return _park(journey, grant, "The utility answered for another account than the customer had chosen.")
+        return _park(
+            journey, grant, gettext_noop("The utility answered for another account than the customer had chosen.")
+        )
     app, utility = journey.application_information, utilities.get(journey.application_information.utility)
     if utility.scope_is_foreign(app, grant.scope, journey.scope_requested):
-        return _park(journey, grant, "The utility granted something else than was asked.")
+        return _park(journey, grant, gettext_noop("The utility granted something else than was asked."))
     authorization = held or Authorization(application_information=app, retail_customer_id=journey.retail_customer_id)
     _fill(authorization, journey, grant, now)
     authorization.status, authorization.status_reason = Authorization.Status.ACTIVE, ""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from celery import shared_task
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 import utilities
 from espi.models import ApplicationInformation, AuthorizationRequest
@@ -51,14 +52,20 @@ def read_callback(query: Mapping[str, Sequence[str]]) -> Callback:
     for name in ("code", "state", "error", "iss"):
         given = query.get(name, ())
         if len(given) > 1:
-            raise authorize.JourneyRefused("The address you came back with is not one a utility would send.")
+            raise authorize.JourneyRefused(
+                gettext_noop("The address you came back with is not one a utility would send.")
+            )
         values[name] = given[0] if given else ""
     for name, value in values.items():
         # A13 of the log, not of the page: `error` may be anything; we only show our own words for it.
         if name != "error" and (len(value) > LONGEST_PARAMETER or not value.isascii() or not value.isprintable()):
-            raise authorize.JourneyRefused("The address you came back with is not one a utility would send.")
+            raise authorize.JourneyRefused(
+                gettext_noop("The address you came back with is not one a utility would send.")
+            )
     if bool(values["code"]) == bool(values["error"]):
-        raise authorize.JourneyRefused("The address you came back with has no answer from the utility in it.")
+        raise authorize.JourneyRefused(
+            gettext_noop("The address you came back with has no answer from the utility in it.")
+        )
     return Callback(code=values["code"], state=values["state"], error=values["error"], issuer=values["iss"])
 
 
@@ -77,18 +84,22 @@ def find_journey(callback: Callback, *, slug: str, user: User, browser: str, now
         )
         journey = _journey_without_state(mine, callback, now)
     if journey is None:
-        raise authorize.JourneyRefused("We do not know this answer, so we did not use it. Nothing was shared with us.")
+        raise authorize.JourneyRefused(
+            gettext_noop("We do not know this answer, so we did not use it. Nothing was shared with us.")
+        )
     if journey.retail_customer_id != user.pk:
-        authorize.close(journey, Status.CLOSED, "Somebody else was signed in when the utility answered.")
-        raise authorize.JourneyRefused("This connection was started by another user of this browser, so we stopped it.")
+        authorize.close(journey, Status.CLOSED, gettext_noop("Somebody else was signed in when the utility answered."))
+        raise authorize.JourneyRefused(
+            gettext_noop("This connection was started by another user of this browser, so we stopped it.")
+        )
     if journey.browser_hash != authorize.digest(browser):
         raise authorize.JourneyRefused(
-            "This connection was started in another browser. Please finish it there, or start again."
+            gettext_noop("This connection was started in another browser. Please finish it there, or start again.")
         )
     if journey.application_information.utility != slug:
-        authorize.close(journey, Status.CLOSED, "An answer came to another utility's address.")
+        authorize.close(journey, Status.CLOSED, gettext_noop("An answer came to another utility's address."))
         raise authorize.JourneyRefused(
-            "The answer came to the wrong address, so we stopped to be safe.", restart=journey
+            gettext_noop("The answer came to the wrong address, so we stopped to be safe."), restart=journey
         )
     return journey
 
@@ -129,7 +140,7 @@ def complete(journey: AuthorizationRequest, callback: Callback, *, now: datetime
         problem = _why_not(journey, callback, now) or _exchange(journey, callback.code, now)
     except Exception as fault:  # a fault of ours must not leave the customer waiting
         log.error("a callback met a fault of ours: journey=%s", journey.public_id, exc_info=fault)
-        problem = Status.FAILED, "A fault of ours stopped this. Our staff can see it. Please start again."
+        problem = Status.FAILED, gettext_noop("A fault of ours stopped this. Our staff can see it. Please start again.")
     if problem:
         _end(journey, *problem)
 
@@ -143,13 +154,15 @@ def _end(journey: AuthorizationRequest, status: str, reason: str) -> None:
 def _why_not(journey: AuthorizationRequest, callback: Callback, now: datetime) -> tuple[str, str] | None:
     """A status and a reason if the answer must not be exchanged."""
     if journey.expires_at <= now:
-        return Status.EXPIRED, "It took longer than an hour to come back."
+        return Status.EXPIRED, gettext_noop("It took longer than an hour to come back.")
     if journey.agreed_at is None:
-        return Status.FAILED, "You had not agreed to what was going to be shared."
+        return Status.FAILED, gettext_noop("You had not agreed to what was going to be shared.")
     if not authorize.profile_unchanged(journey):
-        return Status.FAILED, "Our settings for this utility changed while you were away, so we did not use its answer."
+        return Status.FAILED, gettext_noop(
+            "Our settings for this utility changed while you were away, so we did not use its answer."
+        )
     if callback.issuer and callback.issuer != _issuer(journey.application_information):
-        return Status.FAILED, "The answer names another sender than this utility, so we did not use it."
+        return Status.FAILED, gettext_noop("The answer names another sender than this utility, so we did not use it.")
     if callback.error:
         return _declined_or_failed(journey, callback.error)
     return None
@@ -163,11 +176,20 @@ def _issuer(app: ApplicationInformation) -> str:
 
 # RFC 6749 §4.1.2.1. Who can do something about it: the customer, our staff, or time.
 _ERRORS = {
-    "access_denied": (Status.DECLINED, "You chose not to share, or the utility could not confirm who you are."),
-    "server_error": (Status.FAILED, "The utility had a problem of its own. Please try again later."),
-    "temporarily_unavailable": (Status.FAILED, "The utility is busy at the moment. Please try again later."),
+    "access_denied": (
+        Status.DECLINED,
+        gettext_noop("You chose not to share, or the utility could not confirm who you are."),
+    ),
+    "server_error": (Status.FAILED, gettext_noop("The utility had a problem of its own. Please try again later.")),
+    "temporarily_unavailable": (
+        Status.FAILED,
+        gettext_noop("The utility is busy at the moment. Please try again later."),
+    ),
 }
-_OUR_FAULT = (Status.FAILED, "The utility did not accept our request. This is for us to mend; our staff can see it.")
+_OUR_FAULT = (
+    Status.FAILED,
+    gettext_noop("The utility did not accept our request. This is for us to mend; our staff can see it."),
+)
 
 
 def _declined_or_failed(journey: AuthorizationRequest, error: str) -> tuple[str, str]:
@@ -210,17 +232,19 @@ def _token_request(journey: AuthorizationRequest, code: str) -> Grant:
 
 
 _WORDS: tuple[tuple[type[TokenError], str], ...] = (
-    (InvalidGrant, "The utility says its permission was already used or ran out. Please start again."),
-    (InvalidClient, "The utility did not recognise us. This is for us to mend; our staff can see it."),
+    (InvalidGrant, gettext_noop("The utility says its permission was already used or ran out. Please start again.")),
+    (InvalidClient, gettext_noop("The utility did not recognise us. This is for us to mend; our staff can see it.")),
     (
         UnprovenServer,
-        "We could not prove that we had reached the utility, so we sent nothing. Our staff must mend this.",
+        gettext_noop(
+            "We could not prove that we had reached the utility, so we sent nothing. Our staff must mend this."
+        ),
     ),
-    (UntrustedAddress, "The utility's answer pointed to an untrusted address, so we did not use it."),
-    (BadTokenAnswer, "The utility's answer was not in the form it promised, so we did not use it."),
-    (TokenThrottled, "The utility asked us to wait. Please try again in a few minutes."),
-    (NoConnection, "We could not reach the utility. Please try again later."),
-    (TokenUnavailable, "The utility's service is not available at the moment. Please start again later."),
+    (UntrustedAddress, gettext_noop("The utility's answer pointed to an untrusted address, so we did not use it.")),
+    (BadTokenAnswer, gettext_noop("The utility's answer was not in the form it promised, so we did not use it.")),
+    (TokenThrottled, gettext_noop("The utility asked us to wait. Please try again in a few minutes.")),
+    (NoConnection, gettext_noop("We could not reach the utility. Please try again later.")),
+    (TokenUnavailable, gettext_noop("The utility's service is not available at the moment. Please start again later.")),
 )
 
 
@@ -228,7 +252,7 @@ def _in_words(fault: TokenError) -> str:
     for kind, words in _WORDS:
         if isinstance(fault, kind):
             return words
-    return "The utility refused to finish the connection. Our staff can see why."
+    return gettext_noop("The utility refused to finish the connection. Our staff can see why.")
 
 
 # --- What a crash in the middle leaves behind --------------------------------------------------------------------
@@ -246,5 +270,7 @@ def end_unfinished(now: datetime) -> int:
     """Journeys whose exchange never ended: the code is spent and its answer lost, so the customer starts again."""
     stuck = AuthorizationRequest.objects.filter(status=Status.RETURNED, returned_at__lt=now - EXCHANGED_WITHIN)
     return stuck.update(
-        status=Status.FAILED, reason="A fault of ours stopped this. Please start again.", code_verifier=None
+        status=Status.FAILED,
+        reason=gettext_noop("A fault of ours stopped this. Please start again."),
+        code_verifier=None,
     )

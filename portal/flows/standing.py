@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 import utilities
 from espi import atom, authorizations
@@ -18,10 +19,10 @@ from utilities.base import DataChoice
 
 log = logging.getLogger(__name__)
 
-ACTIVE = "The utility says that sharing is active."
-STOPPED = "Sharing was stopped at the utility."
-OVER = "The last day you agreed to is over."
-REPLACED = "Replaced by your newer connection."
+ACTIVE = gettext_noop("The utility says that sharing is active.")
+STOPPED = gettext_noop("Sharing was stopped at the utility.")
+OVER = gettext_noop("The last day you agreed to is over.")
+REPLACED = gettext_noop("Replaced by your newer connection.")
 HAPPENED = {
     Authorization.Status.EXPIRED: ConsentEvent.Kind.EXPIRED,
     Authorization.Status.REVOKED: ConsentEvent.Kind.STOPPED,
@@ -56,7 +57,7 @@ def read(authorization: Authorization, body: bytes, *, now: datetime) -> str:
     ids = {authorization.utility_authorization_id, authorization.utility_subscription_id} - {""}
     ours = [each for each in found if each.id in ids] or (found if len(found) == 1 and not found[0].id else [])
     if len(ours) != 1 or not ours[0].status:
-        raise NotAnAuthorization("The utility's answer does not say how this permission stands.")
+        raise NotAnAuthorization(gettext_noop("The utility's answer does not say how this permission stands."))
     if ours[0].status == "active":
         return note(authorization, ours[0])
     return ended(authorization, now)
@@ -114,7 +115,7 @@ def _what_changed(before: set[str], now: set[str], choices: Sequence[DataChoice]
 def gone(authorization: Authorization, *, now: datetime) -> str:
     """404 or 410: the authorization no longer exists, unless it is so new that it does not exist yet: NotYet."""
     if now - authorization.created_at < SETTLING:
-        raise NotYet("The utility does not know this permission yet.")
+        raise NotYet(gettext_noop("The utility does not know this permission yet."))
     return ended(authorization, now)
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 import utilities
 from espi.models import ApplicationInformation, Authorization
@@ -29,7 +30,7 @@ CLAIM = timedelta(
 )  # a token request has 15 seconds, and a refused one is asked twice
 LOOK_EVERY = 0.2  # seconds
 CREDENTIALS = ("client_id", "client_secret", "token_url", "client_certificate_path", "client_key_path")
-REFUSED = "The utility no longer accepts the permission you gave. Please connect again."
+REFUSED = gettext_noop("The utility no longer accepts the permission you gave. Please connect again.")
 
 
 class NotAllowed(Exception):
@@ -84,7 +85,7 @@ def found(authorization: Authorization) -> Authorization:
     if not is_active(row):
         raise NotAllowed(row.status_reason or f"{row.get_status_display()}.")
     if not row.refresh_token:
-        raise NotAllowed("The utility gave us no means to renew its permission. Please connect again.")
+        raise NotAllowed(gettext_noop("The utility gave us no means to renew its permission. Please connect again."))
     return row
 
 

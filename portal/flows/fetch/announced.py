@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Max, Min
+from django.utils.translation import gettext_noop
 
 import utilities
 from espi import client, ingest
@@ -15,7 +16,7 @@ from portal.flows.fetch.judging import Result, result_of
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
 Priority = FetchJob.Priority
 EXPIRED_FILE = 410
-ASKED_AGAIN = "The file was no longer there; its period is asked for again."
+ASKED_AGAIN = gettext_noop("The file was no longer there; its period is asked for again.")
 
 
 NOT_HIS_FILE = (client.Gone, client.WrongTokenClass, ingest.OtherSubscription)
@@ -62,7 +63,7 @@ def another_owner(job: FetchJob, error: Exception, now: datetime) -> Result:
     following = waiting_authorization(app, after=tried)
     if following is None or not held(job).update(authorization=following):
         return unclaimed(error, job, now)
-    return Result(State.DUE, "Looking for the connection this file belongs to.", now, is_counted=False)
+    return Result(State.DUE, gettext_noop("Looking for the connection this file belongs to."), now, is_counted=False)
 
 
 def unclaimed(error: Exception, job: FetchJob, now: datetime) -> Result:
@@ -112,14 +113,16 @@ def lost(error: client.Gone, job: FetchJob, now: datetime) -> Result:
     Whose file it was shows in the request it answers: the one still waiting, else the latest one made before it.
     """
     if job.kind != Kind.DOWNLOAD or job.authorization is None:
-        return Result(State.FAILED, "The utility no longer has this file.")
+        return Result(State.FAILED, gettext_noop("The utility no longer has this file."))
     mine = FetchJob.objects.filter(authorization=job.authorization, kind__in=[Kind.USAGE, Kind.CUSTOMER])
     if mine.filter(asked_again=True, state__in=FetchJob.OPEN).exists():
         return Result(State.SUPERSEDED, ASKED_AGAIN)
     before = mine.filter(token_class=job.token_class, created_at__lte=job.created_at)
     asked = before.filter(state__in=FetchJob.OPEN).order_by("created_at").first() or before.order_by("-id").first()
     if asked is None or asked.asked_again:
-        return Result(State.FAILED, "The utility no longer has this file, although we had asked for it again.")
+        return Result(
+            State.FAILED, gettext_noop("The utility no longer has this file, although we had asked for it again.")
+        )
     if asked.state not in FetchJob.OPEN or give_up(asked, now):
         enqueue([again(asked, now)])
     return Result(State.SUPERSEDED, ASKED_AGAIN)

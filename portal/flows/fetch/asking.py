@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 import utilities
 from espi.models import Authorization, FetchJob, Notification
@@ -170,5 +171,5 @@ def retry(job_id: int, *, now: datetime) -> bool:
 def cancel(job_id: int, *, now: datetime) -> bool:
     """End a job that has not ended; a worker that runs it stores nothing more. Whether there was anything to end."""
     mine = FetchJob.objects.filter(pk=job_id, state__in=FetchJob.OPEN)
-    ended_by_us = {"reason": "Cancelled by our staff.", "finished_at": now, "lease_expires_at": None}
+    ended_by_us = {"reason": gettext_noop("Cancelled by our staff."), "finished_at": now, "lease_expires_at": None}
     return bool(mine.update(state=State.SUPERSEDED, **ended_by_us))

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import IO
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 import utilities
 from espi import atom, authorizations, client, temporary
@@ -88,12 +89,12 @@ def attempt(job: FetchJob, clock: Lease) -> Result:
     app = job.application_information
     utility = utilities.get(app.utility)
     if job.asked_again and job.accepted_at:  # accepted again, and a day later still not announced
-        return Result(State.FAILED, "The utility accepted our request twice and never sent its answer.")
+        return Result(State.FAILED, gettext_noop("The utility accepted our request twice and never sent its answer."))
     if job.kind == Kind.REVOCATION:
         return revoke(job, utility, clock)
     utility.check_url(app, job.url)
     if job.authorization is None and job.token_class == TokenClass.ACCESS and not match(job):
-        return later(job, "We do not know yet which connection this file belongs to.", clock.now())
+        return later(job, gettext_noop("We do not know yet which connection this file belongs to."), clock.now())
     if job.kind == Kind.RECONCILIATION:
         return reconcile(job, utility, clock)
     if job.kind == Kind.AUTHORIZATION:
@@ -138,7 +139,7 @@ def read_data(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[b
     """What was downloaded becomes the customer's data, and what waited for it is done."""
     if answer.status == NO_CONTENT:
         finish_waiting(job, None, clock.now())
-        return Result(State.DONE, "The utility has no data for this period.")
+        return Result(State.DONE, gettext_noop("The utility has no data for this period."))
     if job.token_class == TokenClass.CLIENT:
         result = store_bulk(job, utility, answer, file, clock)
         finish_waiting(job, None, clock.now())
