@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 import utilities
 from espi import atom, client, session
@@ -88,13 +89,13 @@ def not_ready(error: client.NotReady, job: FetchJob, now: datetime) -> Result:
     utility, since = utilities.get(job.application_information.utility), job.accepted_at or now
     if utility.announces_batches:  # whatever time it names: asking there again would begin another batch
         job.asked_again = job.asked_again or job.accepted_at is not None
-        words = "The utility is preparing the data and will tell us when they are ready."
+        words = gettext_noop("The utility is preparing the data and will tell us when they are ready.")
         return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN, accepted_at=since)
     if now - since > NOT_READY_FOR:
-        return Result(State.FAILED, "The utility was still preparing the data after a day.")
+        return Result(State.FAILED, gettext_noop("The utility was still preparing the data after a day."))
     asked = 60 if error.retry_after is None else error.retry_after
     wait = timedelta(seconds=min(max(asked, 1), LONGEST_RETRY_AFTER))
-    words = "The utility is still preparing the data."
+    words = gettext_noop("The utility is still preparing the data.")
     return Result(State.DUE, words, now + wait, is_counted=False, accepted_at=since)
 
 
@@ -119,7 +120,7 @@ def asked_to_wait(error: budgets.AskedToWait, job: FetchJob, now: datetime) -> R
 def unavailable(error: Exception, job: FetchJob, now: datetime) -> Result:
     """Short pauses: the circuit, not each job by itself, keeps us from hammering at a door that is shut."""
     circuits.failed(job.application_information, str(error), now=now)
-    words = "The utility's service is not available at the moment; we keep trying."
+    words = gettext_noop("The utility's service is not available at the moment; we keep trying.")
     return held_up(job, words, now, getattr(error, "retry_after", None), longest=LONGEST_AT_A_SHUT_DOOR)
 
 
@@ -130,46 +131,54 @@ def spent(error: budgets.Spent, job: FetchJob, now: datetime) -> Result:
     if job.authorization_id:
         others = FetchJob.objects.filter(authorization=job.authorization_id, state=State.DUE, not_before__lt=turn)
         others.update(not_before=turn)
-    return Result(State.DUE, "This utility lets us ask only so often. It is soon your turn.", turn, is_counted=False)
+    return Result(
+        State.DUE, gettext_noop("This utility lets us ask only so often. It is soon your turn."), turn, is_counted=False
+    )
 
 
 def busy(error: tokens.Busy, job: FetchJob, now: datetime) -> Result:
-    return held_up(job, "Our access is being renewed at this moment.", now)
+    return held_up(job, gettext_noop("Our access is being renewed at this moment."), now)
 
 
 def incomplete(error: Exception, job: FetchJob, now: datetime) -> Result:
     circuits.failed(job.application_information, str(error), now=now)
-    return held_up(job, "The utility's answer was cut off; we keep trying.", now)
+    return held_up(job, gettext_noop("The utility's answer was cut off; we keep trying."), now)
 
 
 def not_understood(error: Exception, job: FetchJob, now: datetime) -> Result:
-    return later(job, "The utility's answer to our request for access is not what it should be; we keep trying.", now)
+    return later(
+        job,
+        gettext_noop("The utility's answer to our request for access is not what it should be; we keep trying."),
+        now,
+    )
 
 
 def unauthorized(error: Exception, job: FetchJob, now: datetime) -> Result:
     """401 with a brand-new token as well: stop, and ask the utility how the authorization stands."""
     if job.authorization is not None and job.kind != Kind.AUTHORIZATION:
         enqueue_status(job.authorization, now=now)
-    return Result(State.FAILED, "The utility refused our access, also after we renewed it.")
+    return Result(State.FAILED, gettext_noop("The utility refused our access, also after we renewed it."))
 
 
 def wrong_class(error: client.Refused, job: FetchJob, now: datetime) -> Result:
     """403: the address wants another class of token; where it may also mean a dead one, as after a 401."""
     if error.status in utilities.get(job.application_information.utility).stale_token_statuses:
         return unauthorized(error, job, now)
-    return Result(State.FAILED, "The utility says this address needs another kind of access.")
+    return Result(State.FAILED, gettext_noop("The utility says this address needs another kind of access."))
 
 
 def refused_to_renew(error: Exception, job: FetchJob, now: datetime) -> Result:
     """Con Edison V1 gives no reason we know (its contract, §7): the authorization itself tells whether it has ended."""
     if job.authorization is not None and job.kind != Kind.AUTHORIZATION:
         enqueue_status(job.authorization, now=now)
-    return later(job, "The utility refused to renew our access. We ask it why.", now)
+    return later(job, gettext_noop("The utility refused to renew our access. We ask it why."), now)
 
 
 def our_credentials(error: Exception, job: FetchJob, now: datetime) -> Result:
     """A fault of the registration. No customer can mend it, so none is asked to; the open circuit holds the job."""
-    words = "The utility does not accept our own credentials. Our staff have to mend this; your data will follow."
+    words = gettext_noop(
+        "The utility does not accept our own credentials. Our staff have to mend this; your data will follow."
+    )
     reason = getattr(error, "reason", "") or str(error)
     circuits.misconfigured(job.application_information, Circuit.Cause.CREDENTIALS, reason, now=now)
     return Result(State.DUE, words, now, is_counted=False)
@@ -177,7 +186,9 @@ def our_credentials(error: Exception, job: FetchJob, now: datetime) -> Result:
 
 def unproven(error: Exception, job: FetchJob, now: datetime) -> Result:
     """A certificate or a network that is not the utility's. Mostly ours to configure; the job waits for staff."""
-    words = "We could not prove that we had reached the utility, so nothing was sent. Our staff have to mend this."
+    words = gettext_noop(
+        "We could not prove that we had reached the utility, so nothing was sent. Our staff have to mend this."
+    )
     reason = getattr(error, "reason", "") or str(error)
     circuits.misconfigured(job.application_information, Circuit.Cause.UNPROVEN, reason, now=now)
     return Result(State.DUE, f"{words} ({reason})", now, is_counted=False)
@@ -207,9 +218,9 @@ def refused(error: client.Refused, job: FetchJob, now: datetime) -> Result:
     if "date range too large" in error.reason.lower() and (halves := smaller(job, now)):
         return Result(State.SUPERSEDED, f"The period was too long; it is asked for in {len(halves)} parts.")
     if is_asked_for_anew(job):
-        return Result(State.SUPERSEDED, "The file was no longer there; its period is asked for again.")
+        return Result(State.SUPERSEDED, gettext_noop("The file was no longer there; its period is asked for again."))
     if is_pending_there(job, now):
-        words = "The utility is still preparing what we asked for, and will tell us when it is ready."
+        words = gettext_noop("The utility is still preparing what we asked for, and will tell us when it is ready.")
         return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN, accepted_at=job.accepted_at)
     return Result(State.FAILED, f"The utility refused the request. {error.reason}")
 
@@ -266,7 +277,7 @@ def our_machine(error: OSError, job: FetchJob, now: datetime) -> Result:
     """A disk without room is nobody's fault but ours, and costs the job no attempt."""
     log.error("job %s met trouble of our machine: %s", job.pk, type(error).__name__, exc_info=error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return held_up(job, "We have no room for the file at the moment; we keep trying.", now)
+        return held_up(job, gettext_noop("We have no room for the file at the moment; we keep trying."), now)
     return later(job, f"A fault of ours ({type(error).__name__}); we try again.", now)
 
 
@@ -277,14 +288,14 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (client.Incomplete, incomplete),
     (client.Unauthorized, unauthorized),
     (client.WrongTokenClass, wrong_class),
-    (client.Gone, failed("The utility no longer has this file.")),
-    (client.TooLarge, failed("The file is larger than we accept.")),
+    (client.Gone, failed(gettext_noop("The utility no longer has this file."))),
+    (client.TooLarge, failed(gettext_noop("The file is larger than we accept."))),
     (client.Unproven, unproven),
     (client.Refused, refused),
     (session.AddressRefused, unproven),
     (session.CertificateUnusable, our_credentials),
     (atom.CutOff, incomplete),
-    (atom.DocumentRefused, failed("The file could not be used. {}")),
+    (atom.DocumentRefused, failed(gettext_noop("The file could not be used. {}"))),
     (standing.NotYet, not_yet),
     (standing.NotAnAuthorization, failed("{}")),
     (tokens.NotAllowed, ended),
@@ -297,8 +308,8 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (budgets.AskedToWait, asked_to_wait),
     (budgets.Spent, spent),
     (oauth.UnprovenServer, unproven),
-    (oauth.UntrustedAddress, failed("The address is not one of this utility's. {}")),
+    (oauth.UntrustedAddress, failed(gettext_noop("The address is not one of this utility's. {}"))),
     (oauth.TokenError, not_understood),
-    (RevocationRefused, failed("We could not end the sharing on the utility's side. {}")),
+    (RevocationRefused, failed(gettext_noop("We could not end the sharing on the utility's side. {}"))),
     (OSError, our_machine),
 )

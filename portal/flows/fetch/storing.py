@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import IO, BinaryIO, cast
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from espi import atom, client, ingest, links
 from espi.models import ApplicationInformation, Authorization, Document, FetchJob, MeterReading
@@ -87,7 +88,7 @@ def store_bulk(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[
     for authorization in ready:
         store(job, authorization, utility, answer, file, clock)
     if len(ready) < len(found):
-        return held_up(job, "It is read when the first data of its connections are here.", clock.now())
+        return held_up(job, gettext_noop("It is read when the first data of its connections are here."), clock.now())
     settle_bulk(job, found, now=clock.now())
     return Result(State.DONE, f"Read for {len(found)} of the {len(named)} connections it names.")
 
