@@ -36,7 +36,7 @@ from espi import fields
 from espi.models import ApplicationInformation, Authorization, FetchJob, Notification
 from espi.session import AddressRefused
 from portal import roles
-from portal.flows import fetch, looking, tokens
+from portal.flows import fetch, looking, mailing, telling, tokens
 from portal.models import StaffAccess, User
 from tests.journeys.conftest import PORTAL, World, world
 from tests.journeys.customers import CECONY_V1, PGE
@@ -96,6 +96,8 @@ def lived(world, written, sent, django_capture_on_commit_callbacks):
         connect(world, CECONY_V1, "usage", "billing", "customer")
         connect_second(world)
         world.work()
+        telling.tell(timezone.now())
+    mailing.send_due(timezone.now())
     return world
 
 
@@ -130,7 +132,7 @@ def leaks(text: str, secrets: dict[str, str]) -> list[str]:
     return [name for name, secret in secrets.items() if secret in text]
 
 
-def pages_of(client: Client, starts: list[str], most: int = 150) -> dict[str, str]:
+def pages_of(client: Client, starts: list[str], most: int = 80) -> dict[str, str]:
     """Every page that links lead to from `starts`, staying on the site; {address: its source}."""
     found: dict[str, str] = {}
     waiting = list(starts)
@@ -139,6 +141,8 @@ def pages_of(client: Client, starts: list[str], most: int = 150) -> dict[str, st
         if path in found or "logout" in path:
             continue
         answer = client.get(path)
+        if "attachment" in answer.get("Content-Disposition", ""):
+            continue  # the customer's own data, for him alone: his account number belongs there
         streamed = b"".join(answer) if answer.streaming else answer.content
         found[path] = streamed.decode("utf-8", "replace") + str(answer.headers)
         if "text/html" in answer.get("Content-Type", ""):

@@ -55,7 +55,7 @@ def test_the_index_says_where_to_start_at_each_utility():
     world = World()
     page = html.fromstring(world.api.get("/_sandbox/").data)
     starts = {a.text_content(): a.get("href") for a in page.xpath("//a[starts-with(., 'Share My Data')]")}
-    assert len(starts) == len(world.sandbox.utilities) == 4
+    assert len(starts) == len(world.sandbox.utilities) == 5
     for slug, name in world.sandbox.utilities.items():
         address = starts[f"Share My Data: start here at {name}"]
         assert world.sandbox.hosts[address.strip("/")] == slug
