@@ -61,7 +61,7 @@ def straight_to_machines(get_response: GetResponse) -> GetResponse:
         if not request.path_info.startswith(MACHINES) or not is_as_it_should_be(request):
             return get_response(request)
         try:
-            view, args, kwargs = resolve(request.path_info)
+            view, args, kwargs = request.resolver_match = resolve(request.path_info)  # figures are told by page
             return cast(HttpResponse, view(request, *args, **kwargs))
         except Http404:
             return HttpResponse(status=HTTPStatus.NOT_FOUND)

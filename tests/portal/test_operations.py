@@ -181,6 +181,16 @@ def test_requests_are_counted_by_page_and_never_by_what_stands_in_the_address(wa
 
 
 @pytest.mark.django_db
+def test_notifications_are_timed_by_themselves_and_their_secret_is_no_label(watcher, client):
+    app = rows.registration()
+    address = f"/espi/1_1/Notification/{app.utility}/{app.notify_secret}"
+    assert client.post(address, b"<x/>", content_type="application/atom+xml").status_code == 200
+    labels = {"view": "espi:notification", "method": "POST", "status": "2xx"}
+    assert value(told(watcher), "portal_request_seconds_count", **labels) >= 1
+    assert app.notify_secret not in watcher.get("/metrics").content.decode()
+
+
+@pytest.mark.django_db
 def test_figures_cost_few_questions_whatever_is_stored(watcher, django_assert_max_num_queries):
     rows.authorization(rows.registration())
     rows.registration("pge", "")
