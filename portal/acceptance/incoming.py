@@ -1,4 +1,4 @@
-"""Middleware: the test customer's way out and back, and what a utility posts, while a walk is open."""
+"""Middleware: the test customer's way out and back while a walk is open. What a utility posts is kept as it comes anyway."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,6 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 
-from espi.models import ApplicationInformation, Notification
 from portal.acceptance import masking
 from portal.acceptance.tracing import Way, keep, listening, open_parts, registrations_in_a_walk
 from portal.models import AcceptancePart, User
@@ -28,7 +27,7 @@ def keep_hops(get_response: GetResponse) -> GetResponse:
         if not request.path.startswith((MACHINES, LEAVING)) or not registrations_in_a_walk():
             return get_response(request)
         began, at = time.monotonic(), timezone.now()
-        part = part_of(request)
+        part = walk_of(request)
         if part is None:
             return get_response(request)
         with listening(part.test.application_information, tester_id=part.test.tester_id):
@@ -38,17 +37,6 @@ def keep_hops(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
-
-
-def part_of(request: HttpRequest) -> AcceptancePart | None:
-    """The walk that a request belongs to: of the tester's own session, or of the registration a utility posts to."""
-    together = open_parts().select_related("test__application_information")
-    pieces = request.path.removeprefix(MACHINES).split("/")
-    if pieces[0] in ("Notification", "Webhook") and len(pieces) == 3:
-        apps = ApplicationInformation.objects.filter(pk__in=registrations_in_a_walk(), utility=pieces[1])
-        mine = [app.pk for app in apps if app.notify_secret == pieces[2]]
-        return together.filter(test__application_information__in=mine).order_by("-pk").first()
-    return walk_of(request)
 
 
 def walk_of(request: HttpRequest) -> AcceptancePart | None:
@@ -66,31 +54,18 @@ def walk_of(request: HttpRequest) -> AcceptancePart | None:
 def _keep_incoming(
     part: AcceptancePart, request: HttpRequest, response: HttpResponseBase, at: datetime, took: int
 ) -> None:
-    is_posted = "/Notification/" in request.path or "/Webhook/" in request.path
     target = response.headers.get("Location", "") if isinstance(response, HttpResponse) else ""
     secrets = masking.secrets_of(part.test.application_information)
     keep(
         part,
-        Way.IN if is_posted else Way.BROWSER,
+        Way.BROWSER,
         at=at,
         method=str(request.method),
         address=masking.without(masking.address(f"{settings.PORTAL_BASE_URL}{request.get_full_path()}"), secrets),
-        request=masking.without(_posted(part, at) if is_posted else "", secrets),
         status=response.status_code,
         response=masking.without(f"Location: {masking.address(target)}" if target else "", secrets),
         milliseconds=took,
     )
-
-
-def _posted(part: AcceptancePart, at: datetime) -> str:
-    """What was kept of a notification: the view has read the body, and stored it without our secret."""
-    kept = Notification.objects.filter(
-        application_information=part.test.application_information, received_at__gte=at
-    ).order_by("pk")
-    notification = kept.first()
-    if notification is None:
-        return ""
-    return masking.body(bytes(notification.body)[: masking.LONGEST], notification.content_type)
 
 
 def arrival_of_walk(request: HttpRequest) -> str:

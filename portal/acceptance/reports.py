@@ -13,9 +13,10 @@ from django.db import transaction
 
 import utilities
 from espi.export import tables
-from portal.acceptance import platforms, scenarios
+from espi.models import Notification
+from portal.acceptance import masking, platforms, scenarios
 from portal.acceptance.running import TestRefused, held_open
-from portal.models import AcceptancePart, AcceptanceStep, AcceptanceTest, Outcome
+from portal.models import AcceptanceHop, AcceptancePart, AcceptanceStep, AcceptanceTest, Outcome
 
 Kind, State = AcceptancePart.Kind, AcceptancePart.State
 WORDS = dict(Outcome.choices)
@@ -84,20 +85,41 @@ def lines(part: AcceptancePart) -> list[dict[str, Any]]:
 
 
 def hops(part: AcceptancePart) -> list[dict[str, Any]]:
-    """What went over the wire in a scenario, masked."""
-    return [
-        {
-            "way": hop.get_way_display(),
-            "at": moment(hop.at),
-            "method": hop.method,
-            "address": hop.address,
-            "request": hop.request,
-            "status": hop.status,
-            "response": hop.response,
-            "milliseconds": hop.milliseconds,
-        }
-        for hop in part.hops.order_by("at", "pk")
-    ]
+    """What went over the wire in a scenario, masked: our calls, the browser's, and what the utility posted."""
+    kept = [(hop.at, _hop(hop)) for hop in part.hops.order_by("at", "pk")]
+    came = [(one.received_at, _posted(part, one)) for one in _notifications(part)]
+    return [row for _, row in sorted([*kept, *came], key=lambda each: each[0])]
+
+
+def _hop(hop: AcceptanceHop) -> dict[str, Any]:
+    row = {name: getattr(hop, name) for name in ("method", "address", "request", "status", "response", "milliseconds")}
+    return {"way": hop.get_way_display(), "at": moment(hop.at), **row}
+
+
+def _notifications(part: AcceptancePart) -> Iterable[Notification]:
+    """Posted while the scenario was open; they are answered before any middleware, and kept as they came."""
+    came = Notification.objects.filter(
+        application_information=part.test.application_information, received_at__gte=part.started_at
+    )
+    return (came.filter(received_at__lte=part.finished_at) if part.finished_at else came).order_by("pk")[:50]
+
+
+def _posted(part: AcceptancePart, one: Notification) -> dict[str, Any]:
+    app = part.test.application_information
+    utility = utilities.get(app.utility)
+    is_events = one.channel == Notification.Channel.EVENTS
+    url = utility.webhook_uri(app) if is_events else utility.notify_uri(app)
+    body = masking.body(bytes(one.body)[: masking.LONGEST], one.content_type)
+    return {
+        "way": AcceptanceHop.Way.IN.label,
+        "at": moment(one.received_at),
+        "method": "POST",
+        "address": masking.address(url),
+        "request": masking.without(body, masking.secrets_of(app)),
+        "status": 200,
+        "response": "",
+        "milliseconds": None,
+    }
 
 
 def written(test: AcceptanceTest, *, now: datetime) -> dict[str, Any]:

@@ -100,12 +100,23 @@ def first_data(authorization: Authorization, words: str) -> Turn:
     if not authorization.data_granted:
         return Turn.done(Outcome.PASSED, f"{words} The utility's test grants no data, so none are asked for.")
     jobs = authorization.fetch_jobs.filter(kind__in=[Kind.USAGE, Kind.CUSTOMER, Kind.DOWNLOAD])
+    if waits_for_first_file(authorization):
+        return Turn.again(LOOK_AGAIN)
     if Document.objects.filter(fetch_job__in=jobs, refusal="").exists():
         return Turn.done(Outcome.PASSED, f"{words} The first data arrived.")
     failed = jobs.filter(state=State.FAILED).first()
     if failed and not jobs.filter(state__in=FetchJob.OPEN).exists():
         return Turn.done(Outcome.FAILED, f"{words} But its data did not come: {failed.reason}")
     return Turn.again(LOOK_AGAIN)
+
+
+def waits_for_first_file(authorization: Authorization) -> bool:
+    """Whether the sandbox is yet to announce its first file: it does so in seconds. A utility may take a day."""
+    if authorization.application_information.environment != Environment.SANDBOX:
+        return False
+    jobs = authorization.fetch_jobs
+    has_file = jobs.filter(kind=Kind.DOWNLOAD, state=State.DONE).exists()
+    return not has_file and jobs.filter(state=State.AWAITING_NOTIFICATION).exists()
 
 
 def next_event(part: AcceptancePart) -> str:

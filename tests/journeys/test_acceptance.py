@@ -251,9 +251,9 @@ def test_a_walk_that_starts_at_the_utility_goes_on_with_the_registration_under_t
 def test_every_hop_of_a_walk_is_there_and_no_secret_is_in_any_of_them(tester):
     tester.walk("Success, started here")
     part = tester.work()
-    ways = set(part.hops.values_list("way", flat=True))
-    assert {"out", "browser"} <= ways
-    assert ("in" in ways) == Notification.objects.exists()
+    ways = {hop["way"] for hop in reports.hops(part)}
+    assert {"We asked the utility", "The test customer's browser"} <= ways
+    assert ("The utility posted to us" in ways) == Notification.objects.exists()
     addresses = list(part.hops.values_list("address", flat=True))
     assert any("/OAuthCallBack/" in each for each in addresses)
     assert any(each.lower().endswith("/token") for each in addresses)
