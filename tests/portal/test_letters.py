@@ -234,7 +234,9 @@ def test_letters_that_must_come_have_no_way_out():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "token", ["x", signing.dumps([1, "first_data"], salt="another"), signing.dumps([1, "first_data"])]
+    "token",
+    ["x", signing.dumps([1, "first_data"], salt="another"), signing.dumps([1, "first_data"])],
+    ids=["no signature", "signed for something else", "signed for nothing"],
 )
 def test_an_address_to_unsubscribe_that_we_did_not_write_is_none(client, token):
     assert client.post(f"/letters/unsubscribe/{token}").status_code == 404
