@@ -4,8 +4,6 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-import requests
-
 from tests.chaos import invariants
 from tests.chaos.experiments import experiment
 from tests.chaos.gates import gate
@@ -57,11 +55,12 @@ def away_at_a_notification(world: World) -> dict[str, Any]:
 def away_for_a_while(world: World) -> dict[str, Any]:
     """While PostgreSQL is away visitors see a page that says so; when it is back, all resumes without help."""
     since = time.time()
-    held = ready(world, ESSEX)
+    browser = world.signed_in()
+    held = ready(world, ESSEX, browser=browser)
     processes = {name: program.pid for name, program in world.programs.items()}
     queue(held, 30)
     world.stop_database()
-    page = requests.get(world.url("/account/login/"), timeout=30)
+    page = browser.http.get(world.url("/dashboard"), timeout=30)
     time.sleep(AWAY)
     world.database_again()
     check(page.status_code in (500, 503), f"a page was answered {page.status_code}")
