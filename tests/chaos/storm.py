@@ -41,6 +41,7 @@ def many_run_out_together(world: World) -> dict[str, Any]:
     check(max(order[:FOR_ANYBODY]) < IN_HAND, f"first were {order[:FOR_ANYBODY]}")
     half = CONNECTIONS // 2
     places = {"first half": statistics.mean(order[:half]), "second half": statistics.mean(order[half:])}
+    check(places["first half"] < places["second half"], f"who waits longest was not served first: {places}")
     found = {"connections": CONNECTIONS, "minutes": minutes, "waited": waited, "mean place": places}
     found |= invariants.one_refresh_in_flight(world, since) | invariants.limits_of_retry_hold(since)
     return found | invariants.nobody_is_asked_to_reconnect(world, held) | invariants.memory_is_bounded(world)
