@@ -5,9 +5,7 @@ end through flows.
 """
 
 import ipaddress
-import re
 import uuid
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from allauth.account.decorators import secure_admin_login
@@ -52,10 +50,12 @@ from espi.models import (
     UsagePoint,
 )
 from espi.models.customer import CustomerResource
-from portal.flows import fetch, mailing, notify, registration_checks, registrations
-from portal.logs import redact
+from portal.flows import mailing, registration_checks, registrations
+from portal.flows.staffing import work
+from portal.flows.staffing.masking import masked
 from portal.models import Circuit, Consent, DataGap, FetchPlan, Heartbeat, StaffAlert, User, UtilityVisit
 from portal.views import problems
+from portal.views.staff.pages import tell_acted
 
 
 def staff_login(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -81,13 +81,9 @@ SECRETS = ("client_secret", "subscription_key", "registration_access_token", "ap
 ADDRESSES = ("authorize_url", "token_url", "resource_base")
 IDENTITY = ("utility", "environment", "edition")
 LONGEST_BODY = 4000
+MOST_LINKS = 200
 DATE_PARTS = {"year": range(1990, 2101), "month": range(1, 13), "day": range(1, 32)}
 FILTER_KINDS = ("", "exact", "id__exact", "isnull")
-
-
-def masked(text: str) -> str:
-    """For a staff page: no query string, no token, and of a long number only its last three digits."""
-    return re.sub(r"\d{3,}(?=\d{3})", "•••", redact(text))
 
 
 class StaffModelAdmin(ModelAdmin):
@@ -140,20 +136,6 @@ class Operated(ReadOnly):
         """Staff who may change such rows, and superusers."""
         options = self.model._meta
         return request.user.has_perm(f"{options.app_label}.{get_permission_codename('change', options)}")
-
-    def operate(
-        self, request: HttpRequest, rows: QuerySet[Any], flow: Callable[..., bool], done: str, undone: str
-    ) -> None:
-        """Let `flow` act on each row; what it did is kept, and how often it could not is told."""
-        acted = 0
-        for row in rows:
-            with transaction.atomic():
-                if flow(row.pk, now=timezone.now()):
-                    self.log_change(request, row, done)
-                    acted += 1
-        self.message_user(request, f"{done} Rows: {acted}.")
-        if left := rows.count() - acted:
-            self.message_user(request, f"{undone} Rows left as they are: {left}.", messages.WARNING)
 
 
 # --- Registrations -----------------------------------------------------------------------------------------------
@@ -503,7 +485,7 @@ class FetchJobAdmin(Operated):
     """Work that waits, runs or ended, and why."""
 
     hidden = ("url", "claim", "reason")
-    actions = ("retry", "cancel")
+    actions = ("retry", "cancel", "ask_again")
     more = ("address", "why", "documents")
     list_display = ("kind", "application_information", "state", "why", "attempts", "not_before", "finished_at")
     list_filter = ("state", "kind", "application_information")
@@ -530,13 +512,17 @@ class FetchJobAdmin(Operated):
     @admin.action(description="Try again now", permissions=["operate"])
     def retry(self, request: HttpRequest, jobs: QuerySet[FetchJob]) -> None:
         """What failed or waits, as if it had just been asked for."""
-        undone = "Only what failed or is due can be tried again, and only while the customer shares."
-        self.operate(request, jobs, fetch.retry, "Tried again.", undone)
+        tell_acted(request, work.RETRY, list(jobs))
 
     @admin.action(description="Cancel", permissions=["operate"])
     def cancel(self, request: HttpRequest, jobs: QuerySet[FetchJob]) -> None:
         """What has not ended yet."""
-        self.operate(request, jobs, fetch.cancel, "Cancelled.", "Only what has not ended can be cancelled.")
+        tell_acted(request, work.CANCEL, list(jobs))
+
+    @admin.action(description="Ask again", permissions=["operate"])
+    def ask_again(self, request: HttpRequest, jobs: QuerySet[FetchJob]) -> None:
+        """The same once more, for what has ended."""
+        tell_acted(request, work.ASK_AGAIN, list(jobs))
 
 
 @admin.register(Notification)
@@ -545,7 +531,7 @@ class NotificationAdmin(Operated):
 
     hidden = ("body", "refused_urls")
     actions = ("replay",)
-    more = ("beginning", "refused")
+    more = ("beginning", "refused", "jobs")
     list_display = ("application_information", "state", "reason", "received_at", "source_address")
     list_filter = ("state", "application_information")
     list_select_related = ("application_information",)
@@ -563,11 +549,17 @@ class NotificationAdmin(Operated):
         rows = ((masked(str(url)), str(reason)) for url, reason in notification.refused_urls)
         return format_html_join("\n", "<div>{}: {}</div>", rows) or "None"
 
+    @admin.display(description="Jobs")
+    def jobs(self, notification: Notification) -> str:
+        """What it led to."""
+        found = notification.fetch_jobs.order_by("pk")[:MOST_LINKS]
+        rows = ((reverse("admin:espi_fetchjob_change", args=[each.pk]), each.pk, each) for each in found)
+        return format_html_join("\n", '<div><a href="{}">{}: {}</a></div>', rows) or "None"
+
     @admin.action(description="Replay", permissions=["operate"])
     def replay(self, request: HttpRequest, notifications: QuerySet[Notification]) -> None:
         """What was set aside, or led to less than it named, is looked at again."""
-        undone = "Only what was set aside, or has refused entries, can be replayed."
-        self.operate(request, notifications, notify.replay, "Replayed.", undone)
+        tell_acted(request, work.REPLAY, list(notifications))
 
 
 @admin.register(Document)

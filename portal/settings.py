@@ -328,6 +328,8 @@ UNFOLD = {
     "SITE_HEADER": f"{PORTAL_NAME} staff",
     "SITE_URL": "/",
     "ENVIRONMENT": "portal.context.staff_badge",
+    "STYLES": ["portal.staff_navigation.stylesheet"],
+    "SIDEBAR": {"navigation": "portal.staff_navigation.groups"},
     "COLORS": {
         "primary": {
             "50": "#eff8f6",

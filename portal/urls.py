@@ -104,6 +104,7 @@ urlpatterns = [
     path("espi/1_1/", include((machines, "espi"))),
     # Staff
     path("testing/", include((acceptance, "testing"))),
+    path("staff/", include(("portal.views.staff.urls", "staff"))),
     path("staff/", admin.site.urls),
 ]
 

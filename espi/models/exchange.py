@@ -140,6 +140,11 @@ class FetchJob(models.Model):
                 condition=Q(state__in=["running", "awaiting_notification"]),
                 name="fetchjob_asked",
             ),
+            models.Index(  # the queues that staff look through, from the newest
+                fields=["state", "-id"],
+                condition=Q(state__in=["due", "running", "awaiting_notification", "failed"]),
+                name="fetchjob_looked_through",
+            ),
         ]
 
     def __str__(self) -> str:

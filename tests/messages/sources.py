@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What only staff, developers or the pretended utilities say stays English.
 NOT_FOR_CUSTOMERS = re.compile(
     r"templates/(sandbox|admin|staff|testing|unfold)/|styleguide|portal/api\.html|/migrations/|"
-    r"portal/(admin|api|local|management|uat)\b|portal/(views/|acceptance/)?testing|utilities/(sandbox|checks|oauth|addresses)\b"
+    r"portal/(admin|api|local|management|uat)\b|portal/(views/|acceptance/)?(testing|staff)|utilities/(sandbox|checks|oauth|addresses)\b"
 )
 # Modules that hold sentences for customers. Others speak to staff, or only keep words that a speaking one translates.
 SPEAKING = re.compile(

@@ -6,6 +6,7 @@ finds nothing to claim. A claim is a lease; a worker that died loses it, and the
 
 from portal.flows.fetch.announced import waiting_authorization
 from portal.flows.fetch.asking import (
+    ask_again,
     cancel,
     enqueue,
     enqueue_checks_of_earlier,
@@ -28,6 +29,7 @@ __all__ = [
     "Lease",
     "Taken",
     "accepted_kinds",
+    "ask_again",
     "begin",
     "begin_what_was_left",
     "cancel",

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_noop
 import utilities
 from espi import client, ingest
 from espi.models import ApplicationInformation, Authorization, Document, FetchJob, IntervalBlock, UsageSummary
-from portal.flows.fetch.asking import enqueue
+from portal.flows.fetch.asking import THE_REQUEST, enqueue
 from portal.flows.fetch.claiming import held
 from portal.flows.fetch.judging import Result, result_of
 
@@ -136,17 +136,7 @@ def give_up(asked: FetchJob, now: datetime) -> bool:
 
 def again(asked: FetchJob, now: datetime) -> FetchJob:
     """The same request once more, unsaved."""
-    same = (
-        "application_information",
-        "authorization",
-        "kind",
-        "data",
-        "token_class",
-        "url",
-        "window_start",
-        "window_end",
-    )
-    values = {name: getattr(asked, name) for name in same}
+    values = {name: getattr(asked, name) for name in THE_REQUEST}
     return FetchJob(**values, priority=Priority.ANNOUNCED, asked_again=True, not_before=now)
 
 

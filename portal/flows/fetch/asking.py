@@ -16,6 +16,17 @@ from utilities.base import PlannedRequest
 
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
 Priority = FetchJob.Priority
+SHARED = Q(authorization=None) | Q(authorization__status=Authorization.Status.ACTIVE)
+THE_REQUEST = (
+    "application_information",
+    "authorization",
+    "kind",
+    "data",
+    "token_class",
+    "url",
+    "window_start",
+    "window_end",
+)
 
 
 def enqueue_planned(
@@ -146,7 +157,6 @@ def retry(job_id: int, *, now: datetime) -> bool:
 
     Nothing is fetched for a customer who does not share any more.
     """
-    shared = Q(authorization=None) | Q(authorization__status=Authorization.Status.ACTIVE) | Q(kind=Kind.REVOCATION)
     mine = FetchJob.objects.filter(pk=job_id)
     fresh: dict[str, Any] = {
         "attempts": 0,
@@ -156,7 +166,7 @@ def retry(job_id: int, *, now: datetime) -> bool:
         "not_before": now,
     }
     fresh |= {"asked_again": False, "priority": Priority.WAITED_FOR}
-    if not mine.filter(shared).exists():
+    if not mine.filter(SHARED | Q(kind=Kind.REVOCATION)).exists():
         return False
     try:
         with transaction.atomic():
@@ -166,6 +176,19 @@ def retry(job_id: int, *, now: datetime) -> bool:
         return False
     transaction.on_commit(lambda: wake_soon([job_id], queue=INTERACTIVE), robust=True)
     return True
+
+
+def ask_again(job_id: int, *, now: datetime) -> bool:
+    """Ask once more for what a job asked for that has ended; whether it may be. The ended job stays as it is.
+
+    One open job for a request is enough: asking twice makes no second one.
+    """
+    ended = FetchJob.objects.filter(SHARED, pk=job_id).exclude(state__in=FetchJob.OPEN).exclude(kind=Kind.REVOCATION)
+    asked = ended.select_related("application_information", "authorization").first()
+    if asked is None:
+        return False
+    values = {name: getattr(asked, name) for name in THE_REQUEST}
+    return bool(enqueue([FetchJob(**values, priority=Priority.WAITED_FOR, not_before=now)]))
 
 
 def cancel(job_id: int, *, now: datetime) -> bool:
