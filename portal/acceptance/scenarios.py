@@ -23,7 +23,8 @@ Status, State, Kind = AuthorizationRequest.Status, FetchJob.State, FetchJob.Kind
 LOOK_AGAIN = 1.0  # seconds
 RETRY_AFTER = 3  # seconds, of the 429
 JOURNEY = timedelta(minutes=70)  # a little longer than a journey may last
-PATIENCE = {"sandbox": timedelta(seconds=90), "test": timedelta(hours=30)}
+# In the sandbox a 429 of PG&E, which counts for all, holds everything up for as much as a minute.
+PATIENCE = {"sandbox": timedelta(minutes=3), "test": timedelta(hours=30)}
 ENDED = (State.DONE, State.FAILED, State.SUPERSEDED)
 
 

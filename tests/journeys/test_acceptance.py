@@ -17,7 +17,7 @@ from espi.models import ApplicationInformation, Authorization, FetchJob, Notific
 from portal import urls
 from portal.acceptance import platforms, reports, running, scenarios, tracing
 from portal.flows import fetch
-from portal.models import AcceptanceHop, AcceptancePart, AcceptanceResult, AcceptanceTest, StaffAccess
+from portal.models import AcceptanceHop, AcceptancePart, AcceptanceResult, AcceptanceTest, Circuit, StaffAccess
 from tests.journeys.browser import Browser, origin
 from tests.journeys.conftest import PASSWORD, PORTAL, World
 from tests.journeys.customers import CECONY_V1, CECONY_V2, ESSEX, PGE, PROFILES, Profile, sign_in
@@ -160,6 +160,7 @@ def at_once(world: World, monkeypatch) -> None:
     """A notification that is late in the sandbox is held back until a turn has seen that we wait for it."""
 
     def held_back(rounds: int = 40) -> None:
+        Circuit.objects.update(paused_until=None)  # nor for the end of a pause
         waiting = AcceptancePart.objects.exclude(state=State.DONE).filter(
             name__in=["late_notification", "expired_file"]
         )

@@ -86,7 +86,7 @@ def test_a_tester_with_only_the_readme_holds_the_report_of_con_edison(tester, tm
         assert finished(tester) == outcome, page.locator("#live").inner_text()
     for title in WORKED:
         start(tester, title)
-        assert finished(tester, 100) == "Passed", f"{title}: {page.locator('#live').inner_text()}"
+        assert finished(tester, 200) == "Passed", f"{title}: {page.locator('#live').inner_text()}"
     report_what_people_do(tester)
     tester.press("Finish and write the report")
     expect(page.get_by_role("heading", level=1)).to_have_text("Acceptance test report")
