@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 PATIENCE = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "retry": Retry(NoBackoff(), 0)}
 LEFT_ALONE_FOR = 15.0  # seconds, after it did not answer
+MOST_OF_OURS = 100_000  # then old ones go: of Django's 300 a stranger could push out anybody's count
 LIFE = 3600  # seconds of what is counted meanwhile
 
 
@@ -45,7 +46,7 @@ class ImpatientCache(RedisCache):
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, {**params, "OPTIONS": PATIENCE | params.get("OPTIONS", {})})
-        self.ours = LocMemCache("while redis is away", {})  # by its name, the same for every thread
+        self.ours = LocMemCache("while redis is away", {"max_entries": MOST_OF_OURS})  # one for all threads, by its name
 
     def first_there(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Ask Redis; ask ourselves if it does not answer, or did not a moment ago."""

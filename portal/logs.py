@@ -8,7 +8,7 @@ secret part of a notification address, or of an address that ends letters.
 import logging
 import logging.config
 import re
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
@@ -19,11 +19,19 @@ _NAMES = (
     "access_token|refresh_token|registration_access_token|id_token|api_token|token|client_secret|secret|password"
     "|code|code_verifier|state|accountid|account_number|account|MAID|ocp-apim-subscription-key|subscription_key"
 )
-_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+Replacement = str | Callable[[re.Match[str]], str]
+
+
+def _tail(removed: str) -> Callable[[re.Match[str]], str]:
+    """Group 2, where there is one, gives way. The rule takes in what has none, so that each letter is read once only."""
+    return lambda match: match[1] + removed if match[2] else match[0]
+
+
+_RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = (
     # user:password@ in postgres://, redis:// and friends
-    (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@'\"]+@"), rf"\1{REMOVED}@"),
+    (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*+)(://[^/\s@'\"]+@)?"), _tail(f"://{REMOVED}@")),
     # a query string, of a full address or of a path
-    (re.compile(r"((?:https?:/|\B)/[^\s?'\"<>]*)\?[^\s'\"<>]*"), rf"\1?{REMOVED}"),
+    (re.compile(r"((?:https?:/|\B)/[^\s?'\"<>]*+)(\?[^\s'\"<>]*)?"), _tail(f"?{REMOVED}")),
     (re.compile(r"(/letters/unsubscribe/)[^/\s'\"?]+"), rf"\1{REMOVED}"),
     (re.compile(r"(/(?:Notification|Webhook)/[^/\s'\"]+/)[^/\s'\"?]+"), rf"\1{REMOVED}"),
     (re.compile(r"\b(Bearer|Basic|Token)\s+[A-Za-z0-9._~+/=-]{8,}", re.I), rf"\1 {REMOVED}"),

@@ -30,6 +30,8 @@ log = structlog.get_logger("portal.request")
 
 SIGNED_IN_AT, SEEN_AT = "signed_in_at", "seen_at"
 ENGLISH_ONLY = ("/staff/", "/testing/", "/styleguide", "/api")
+# Need no session, and their addresses hold what must not be written into another one.
+FOR_ANYBODY = ("/espi/1_1/", "/letters/unsubscribe/")
 SEEN_GRAIN = 60  # seconds: how often a session is written only to say that it is alive
 
 
@@ -97,7 +99,8 @@ def session_limits(get_response: GetResponse) -> GetResponse:
         if not request.user.is_authenticated:
             return get_response(request)
         if _is_over(request, now=int(time.time())):
-            return _sign_out(request)
+            _sign_out(request)
+            return get_response(request) if request.path_info.startswith(FOR_ANYBODY) else _sign_in_page(request)
         response = get_response(request)
         if "Cache-Control" not in response:
             add_never_cache_headers(response)
@@ -138,13 +141,16 @@ def _is_over(request: HttpRequest, *, now: int) -> bool:
     return False
 
 
-def _sign_out(request: HttpRequest) -> HttpResponse:
+def _sign_out(request: HttpRequest) -> None:
     visit = request.session.get("utility_visit")
     logout(request)
     if visit:
         request.session["utility_visit"] = visit
     words = _("You were signed out because some time had passed. Nothing was lost. Please sign in again.")
     messages.info(request, words)
+
+
+def _sign_in_page(request: HttpRequest) -> HttpResponse:
     query = f"?{urlencode({'next': request.get_full_path()})}" if request.method == "GET" else ""
     return redirect(reverse(settings.LOGIN_URL) + query)
 

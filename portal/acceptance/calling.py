@@ -69,7 +69,7 @@ def _read(response: requests.Response) -> bytes:
 def holds(answer: Answered) -> str:
     """What a document holds, in words: its resources, each with how many. Empty for none."""
     counts: dict[str, int] = {}
-    for name in re.findall(rb"<(?:[\w.-]+:)?content\b[^>]*>\s*<(?:[\w.-]+:)?([\w.-]+)", answer.body):
+    for name in re.findall(rb"<(?:[\w.-]+:)?content\b[^<>]*>\s*<(?:[\w.-]+:)?([\w.-]+)", answer.body):
         counts[name.decode()] = counts.get(name.decode(), 0) + 1
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
@@ -88,7 +88,7 @@ def understood(answer: Answered) -> str:
     try:
         found = list(parse.read(BytesIO(answer.body)))
     except (atom.DocumentRefused, etree.LxmlError) as error:
-        return f"not ESPI: {error}"[:200]
+        return f"not ESPI: {str(error).partition(chr(10))[0]}"[:200]  # libxml2 may go on with a line of the document
     refused = sum(isinstance(each, resources.Refused) for each in found)
     unknown = sum(isinstance(each, resources.Unknown) for each in found)
     return f"well-formed ESPI; {len(found)} resources read, {refused} refused, {unknown} elements without a name"

@@ -45,8 +45,13 @@ SHOWN = frozenset(
     }
 )  # fmt: skip
 HEADERS_SHOWN = ("Content-Type", "Accept", "Retry-After", "Date", "x-transaction", "Content-Length")
-_TEXT = re.compile(r"<(?:[\w.-]+:)?([\w.-]+)(\s[^<>]*)?>([^<]+)")
-_QUERY = re.compile(r"\?([^\s\"'<>]*)")
+# XML in pieces: what is quoted whole or is a comment, a tag (a value may hold ">"), text, and a "<" that begins nothing.
+_PIECE = re.compile(
+    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)"
+    r"|<(?:(?P<end>/)|[?!])?(?:[\w.-]+:)?(?P<name>[\w.-]+)(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>|[^<]+|<",
+    re.S,
+)
+_QUERY = re.compile(r"(?<!<)\?([^\s\"'<>]*)")
 
 
 def address(url: str) -> str:
@@ -75,10 +80,12 @@ def headers(sent: Mapping[str, str]) -> str:
 
 def body(content: bytes, content_type: str) -> str:
     """The beginning of a body, masked by what it is."""
-    text = content.decode("utf-8", "replace").strip()
+    text = content.decode("utf-8", "replace").lstrip("\ufeff").strip()
     if not text:
         return ""
-    if text[:1] in "{[" or "json" in content_type:
+    if "\0" in text:
+        masked = f"neither text nor UTF-8 ({len(content)} bytes)"
+    elif text[:1] in "{[" or "json" in content_type:
         masked = _json(text)
     elif text.startswith("<"):
         masked = _xml(text)
@@ -105,15 +112,15 @@ def _masked(value: Any, name: str = "") -> Any:
 
 
 def _xml(text: str) -> str:
-    """Texts of elements that are not in SHOWN are hidden, and so are queries in addresses."""
-
-    def element(match: re.Match[str]) -> str:
-        name, inner = match[1], match[3]
-        return match[0] if name in SHOWN or not inner.strip() else f"{match[0][: -len(inner)]}{HIDDEN}"
-
+    """Texts of elements that are not in SHOWN are hidden, and so are comments and queries in addresses."""
+    name, hidden = "", ""
     # What is cut off in the middle of a text has no end that tells which element it is of.
-    whole = text[: text.rfind(">") + 1]
-    hidden = _TEXT.sub(element, whole)
+    for piece in _PIECE.finditer(text[: text.rfind(">") + 1]):
+        if piece["name"]:
+            name = "" if piece["end"] else piece["name"]
+            hidden += piece[0]
+        else:
+            hidden += piece[0] if name in SHOWN or not piece[0].strip() else HIDDEN
     return _QUERY.sub(lambda match: "?" + "&".join(f"{k}={v}" for k, v in fields(_unescaped(match[1])).items()), hidden)
 
 

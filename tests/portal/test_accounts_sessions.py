@@ -7,11 +7,14 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.usersessions.models import UserSession
 from cryptography.fernet import Fernet
 from django.contrib.sessions.models import Session
+from django.core import signing
 from django.core.management import CommandError, call_command
 from django.test import Client
 
 from espi import fields
-from portal.models import User
+from portal.flows import mailing
+from portal.letters import TOPICS
+from portal.models import User, UtilityVisit
 from tests.portal.people import PASSWORD, mailbox, mailed_code, person, sign_in, staff, totp_code
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +43,45 @@ def test_a_customer_is_signed_out_after_half_an_hour_without_a_request(client):
         answer = client.get("/account/?page=2")
         assert answer["Location"] == "/account/login/?next=%2Faccount%2F%3Fpage%3D2"
         assert b"You were signed out because some time had passed." in client.get(answer["Location"]).content
+
+
+@pytest.mark.parametrize("query", ["code=s3cret&state=s3cret", "error=access_denied&state=s3cret"])
+def test_an_answer_of_a_utility_that_comes_after_the_session_ended_goes_into_no_other_address(client, query):
+    with time_machine.travel(START, tick=False) as clock:
+        person()
+        sign_in(client)
+        assert is_in(client)
+        clock.shift(31 * 60)
+        answer = client.get(f"/espi/1_1/OAuthCallBack/pge?{query}")
+        assert (answer.status_code, answer["Cache-Control"]) == (400, "no-store")
+        assert "s3cret" not in f"{answer.headers} {answer.content.decode()} {dict(client.session)}"
+        assert not is_in(client)
+
+
+def test_a_visit_from_a_utility_that_comes_after_the_session_ended_is_kept_without_its_account_number(client):
+    with time_machine.travel(START, tick=False) as clock:
+        person()
+        sign_in(client)
+        assert is_in(client)
+        clock.shift(31 * 60)
+        answer = client.get("/espi/1_1/ScopeSelection?accountid=998877665544")
+        assert (answer.status_code, answer["Location"]) == (303, "/connect/arrival")
+        assert UtilityVisit.objects.get().account_number == "998877665544"
+        assert not is_in(client)
+
+
+def test_whoever_ends_letters_after_his_session_ended_has_ended_them(client):
+    with time_machine.travel(START, tick=False) as clock:
+        user = person()
+        sign_in(client)
+        assert is_in(client)
+        clock.shift(31 * 60)
+        topic = TOPICS[0].id
+        token = signing.dumps([user.pk, topic], salt=mailing.UNSUBSCRIBE)
+        assert client.post(f"/letters/unsubscribe/{token}").status_code == 200
+        user.refresh_from_db()
+        assert user.letters_declined == [topic]
+        assert not is_in(client)
 
 
 def test_a_customer_is_signed_out_after_twelve_hours_however_busy(client):

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import time
 
 import pytest
 from django.db import OperationalError
@@ -204,6 +205,13 @@ SECRET_TEXTS = [
 def test_e02_what_must_not_be_written_down_is_removed(text):
     assert "s3cret" not in logs.redact(text)
     assert "[removed]" in logs.redact(text)
+
+
+@pytest.mark.parametrize("text", ["/" * 32_000, "a" * 32_000, "a." * 16_000, "/a" * 16_000, "http://" * 5000])
+def test_whoever_asks_for_a_hostile_address_costs_the_log_no_time(text):
+    began = time.perf_counter()
+    assert logs.redact(text) == text
+    assert time.perf_counter() - began < 1.0
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,16 @@ def test_limits_hold_while_redis_stands_still(cache_without_redis):
             pass
 
 
+def test_strangers_cannot_push_out_a_count_while_redis_stands_still(cache_without_redis):
+    with patch.object(limits, "cache", cache_without_redis):
+        for _ in range(limits.WRONG_TOKENS_AN_HOUR):
+            limits.one_wrong_token("192.0.2.1")
+        for number in range(2000):
+            limits.one_wrong_token(f"2001:db8::{number:x}")
+        with pytest.raises(limits.TooMany):
+            limits.one_wrong_token("192.0.2.1")
+
+
 def test_redis_is_asked_again_after_a_while(cache_without_redis, monkeypatch):
     monkeypatch.setattr("portal.cache.LEFT_ALONE_FOR", 0.0)
     assert cache_without_redis.get("before") is None
