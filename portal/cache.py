@@ -46,7 +46,7 @@ class ImpatientCache(RedisCache):
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, {**params, "OPTIONS": PATIENCE | params.get("OPTIONS", {})})
-        self.ours = LocMemCache("while redis is away", {"max_entries": MOST_OF_OURS})  # one for all threads, by its name
+        self.ours = LocMemCache("while redis is away", {"max_entries": MOST_OF_OURS})  # one, by its name
 
     def first_there(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Ask Redis; ask ourselves if it does not answer, or did not a moment ago."""

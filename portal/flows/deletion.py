@@ -5,9 +5,11 @@ from datetime import date
 
 from django.db import transaction
 from django.db.models import Max, Min
+from django.utils import timezone
 
 from espi import customers, ingest
 from espi.models import Authorization, IntervalBlock, LocalTimeParameters, Subscription, UsageSummary
+from portal.models import Export, ExportPart
 
 
 class StillFilled(Exception):
@@ -65,9 +67,22 @@ def delete(subscription: Subscription) -> None:
 def delete_data(subscription: Subscription) -> None:
     """Usage points with their readings and bills, documents, customer data, the utility's words about its clock and codes."""
     ingest.lock(subscription)
+    _forget_files(subscription)
     subscription.usage_points.all().delete()
     subscription.documents.all().delete()
     subscription.places.all().delete()
     customers.delete(subscription)
     LocalTimeParameters.objects.filter(subscription=subscription).delete()
     subscription.program_id_mappings.all().delete()
+
+
+def _forget_files(subscription: Subscription) -> None:
+    """Prepared files that hold these data go too; one that is being written is begun anew, and will be without them."""
+    points = {str(each) for each in subscription.usage_points.values_list("public_id", flat=True)}
+    files = Export.objects.filter(retail_customer=subscription.retail_customer_id)
+    rows = files.filter(state__in=(*Export.OPEN, Export.State.READY)).select_for_update()  # nobody begins one meanwhile
+    holding = [row.pk for row in rows if row.kind == Export.Kind.EVERYTHING or points & set(row.wanted["meters"])]
+    ExportPart.objects.filter(export__in=holding).delete()
+    held = Export.objects.filter(pk__in=holding)
+    held.filter(state=Export.State.READY).update(state=Export.State.OVER)
+    held.filter(state=Export.State.RUNNING).update(state=Export.State.DUE, claim=None, not_before=timezone.now())

@@ -131,7 +131,10 @@ def _renewal_page(
 @login_required
 def stop(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Stop sharing: as easy as agreeing was, and effective at once."""
-    authorization = _own_connection(request, public_id, status__in=Authorization.LIVE)
+    stopping = (*Authorization.LIVE, Authorization.Status.WITHDRAWN)
+    authorization = _own_connection(request, public_id, status__in=stopping)
+    if authorization.status == Authorization.Status.WITHDRAWN:  # a second click
+        return see_other(reverse("stopped", args=[authorization.public_id]))
     form = StopForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         withdraw(authorization, delete_data=form.cleaned_data["collected"] == "delete", now=timezone.now())

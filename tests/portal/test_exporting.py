@@ -11,9 +11,10 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
+from espi.models import Authorization
 from espi.models.customer import Customer
 from portal import limits
-from portal.flows import bundle, exporting, mailing
+from portal.flows import bundle, deletion, exporting, mailing
 from portal.models import Consent, ConsentEvent, Export, ExportPart, Letter
 from tests.portal import rows
 from tests.portal.people import mailbox, person
@@ -172,3 +173,56 @@ def test_a_very_large_file_of_readings_is_prepared_too(client, ann, monkeypatch)
     answer = client.get(f"/download/prepared/{export.public_id}")
     assert len(list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode())))) == 25
     assert answer["Content-Length"] == str(export.size)
+
+
+@pytest.fixture
+def prepared(ann):
+    """A file with everything, ready to be fetched."""
+    exporting.ask_for_everything(ann, now=timezone.now())
+    exporting.prepare_exports()
+    export = Export.objects.get()
+    assert (export.state, export.parts.exists()) == ("ready", True)
+    return export
+
+
+def test_what_a_customer_has_deleted_is_in_no_prepared_file_either(client, ann, prepared):
+    client.force_login(ann)
+    held = Authorization.objects.get()
+    assert client.post(f"/connections/{held.public_id}/stop", {"collected": "delete"}).status_code == 303
+    assert not ExportPart.objects.exists()
+    assert client.get(f"/download/prepared/{prepared.public_id}").status_code == 404
+
+
+def test_what_he_stops_but_keeps_stays_in_the_prepared_file(client, ann, prepared):
+    client.force_login(ann)
+    held = Authorization.objects.get()
+    assert client.post(f"/connections/{held.public_id}/stop", {"collected": "keep"}).status_code == 303
+    assert client.get(f"/download/prepared/{prepared.public_id}").status_code == 200
+
+
+def test_a_file_that_was_being_written_while_its_data_were_deleted_is_begun_anew(ann, monkeypatch):
+    exporting.ask_for_everything(ann, now=timezone.now())
+    write = bundle.write
+
+    def and_meanwhile(user, file, *, now):
+        write(user, file, now=now)
+        monkeypatch.setattr(bundle, "write", write)
+        for subscription in ann.subscriptions.all():
+            deletion.delete_data(subscription)
+
+    monkeypatch.setattr(bundle, "write", and_meanwhile)
+    exporting.prepare_exports()
+    export = Export.objects.get()
+    assert export.state == "ready"
+    found = zipfile.ZipFile(io.BytesIO(b"".join(exporting.content(export))))
+    assert not [name for name in found.namelist() if name.startswith("readings/")]
+    assert json.loads(found.read("customer-data.json"))["Customer"] == []
+
+
+def test_a_second_click_on_stop_shows_that_it_has_stopped(client, ann):
+    client.force_login(ann)
+    held = Authorization.objects.get()
+    for _ in range(2):
+        answer = client.post(f"/connections/{held.public_id}/stop", {"collected": "keep"})
+        assert (answer.status_code, answer["Location"]) == (303, f"/connections/{held.public_id}/stopped")
+    assert Authorization.objects.get().status == "withdrawn"
