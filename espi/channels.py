@@ -22,7 +22,12 @@ _MOST_USAGE_POINTS = 3_000  # of one document
 _MOST_NEW_IDS = 10_000  # of MeterReadings with readings, in one document
 _TYPE_FIELDS = [field.name for field in fields(resources.ReadingType) if field.name != "entry"]
 _SELDOM_TOLD = {"interharmonic", "argument", "extra"}
+_TOO_FINE = "a value with more digits than can be stored exactly"
 _SCALE = {"uom", "poweroftenmultiplier"}  # among the rest of a ReadingType when they could not be read
+
+
+class TooFine(NotStorable):
+    """Some of the readings have too many digits (`packing.is_too_fine`): without them the others can be stored."""
 
 
 class OtherTimeZone(ValueError):
@@ -175,15 +180,20 @@ class Channels:
         self._namesakes.clear()
 
     def fit(self, channel: Channel, values: Sequence[int | Decimal], multiplier: int) -> Sequence[int]:
-        """The values as integers at the channel's multiplier, which is made finer if it has to be. Raises NotStorable."""
+        """The values as integers at the channel's multiplier, which is made finer if it has to be.
+
+        Raises TooFine where some of the values ask for more than that, and NotStorable.
+        """
         found = packing.scaled(values, multiplier - channel.multiplier)
         if found is None:
+            if any(map(packing.is_too_fine, values)):
+                raise TooFine(_TOO_FINE)
             self._write_waiting()
             finer = min(channel.multiplier, packing.fitting_multiplier(values, multiplier))
             merging.refine(channel.row, finer)
             found = packing.scaled(values, multiplier - channel.multiplier)
         if found is None:
-            raise NotStorable("a value with more digits than can be stored exactly")
+            raise NotStorable(_TOO_FINE)
         return found
 
     def _kept_zone(self, usage_point_id: str) -> str | None:

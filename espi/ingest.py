@@ -35,7 +35,7 @@ from espi import (
 )
 from espi import describe as description
 from espi.atom import DocumentRefused
-from espi.channels import Channel, Channels, OtherTimeZone
+from espi.channels import Channel, Channels, OtherTimeZone, TooFine
 from espi.dialect import ELECTRIC_WORDS, STANDARD, Dialect
 from espi.enums import (
     ADDABLE_UNITS,
@@ -486,7 +486,7 @@ class _Ingest:
         if len(starts) == 1:
             return self.steps.get(series, 0)
         step = _step(starts) if _seem_to_overlap(starts, longest) else 0
-        if not 0 < step < longest:
+        if not 0 < step < longest or longest % step:  # a day of 86400 seconds where clocks change, a month of 31 days
             return 0
         if len(self.steps) < _MOST_LONG:
             self.steps[series] = step
@@ -508,11 +508,19 @@ class _Ingest:
         return replace(columns, qualities=[int(PROVISIONAL)] * len(columns.starts))
 
     def _scaled(self, columns: resources.Columns, channel: Channel, multiplier: int) -> resources.Columns:
-        values = self.channels.fit(channel, columns.values, multiplier)
+        try:
+            values = self.channels.fit(channel, columns.values, multiplier)
+        except TooFine as error:
+            return self._scaled(self._without_fine(columns, str(error)), channel, multiplier)
         columns = columns if values is columns.values else replace(columns, values=list(values))
         if _fit(columns.values) and _fit(columns.costs or ()):
             return columns
         return self._without_giants(columns)
+
+    def _without_fine(self, columns: resources.Columns, why: str) -> resources.Columns:
+        keep = [index for index, value in enumerate(columns.values) if not packing.is_too_fine(value)]
+        self.refused["reading", why] += len(columns.values) - len(keep)
+        return _picked(columns, keep)
 
     def _without_giants(self, columns: resources.Columns) -> resources.Columns:
         keep = [

@@ -1,11 +1,12 @@
 """Two channels that turn out to be one: readings, ids and audit trail of both in one row, at one multiplier."""
 
+import itertools
 from contextlib import suppress
 from typing import Any
 
 from django.db import DataError, IntegrityError, connection, transaction
 
-from espi import models, storage, successions
+from espi import models, numbers, packing, storage, successions
 
 _ROWS_AT_ONCE = 200
 _SMALLEST_MULTIPLIER = -18
@@ -14,9 +15,16 @@ _RESCALED = (
         SELECT value * %(by)s FROM unnest("values") WITH ORDINALITY AS each (value, place) ORDER BY place
     ) WHERE meter_reading_id = %(id)s""",
     "UPDATE espi_intervalreading SET value = value * %(by)s WHERE meter_reading_id = %(id)s",
-    """UPDATE espi_intervalrevision SET old_value = old_value * %(by)s, new_value = new_value * %(by)s
-    WHERE meter_reading_id = %(id)s""",
 )
+# Of values between two powers of the factor: none becomes what another of them is, which the table would not have.
+_RESCALED_REVISIONS = """
+    UPDATE espi_intervalrevision SET old_value = old_value * %(by)s, new_value = new_value * %(by)s
+    WHERE meter_reading_id = %(id)s AND abs(old_value) >= %(low)s AND abs(old_value) < %(high)s"""
+_HAS_GIANTS = """
+    SELECT EXISTS (SELECT FROM espi_intervalblock WHERE meter_reading_id = %(id)s
+            AND (%(most)s < ANY ("values") OR -%(most)s > ANY ("values")))
+        OR EXISTS (SELECT FROM espi_intervalreading WHERE meter_reading_id = %(id)s AND abs(value) > %(most)s)"""
+_TOO_FINE_BESIDE = "a value with more digits than can be stored beside the ones that are here"
 
 
 class NotStorable(ValueError):
@@ -24,7 +32,10 @@ class NotStorable(ValueError):
 
 
 def refine(row: models.MeterReading, multiplier: int) -> None:
-    """Bring all that is stored of a channel to a smaller power of ten. Raises NotStorable."""
+    """Bring all that is stored of a channel to a smaller power of ten. Raises NotStorable.
+
+    Nothing may become larger than what is stored at all: a value like those that are here could not come any more.
+    """
     if multiplier < _SMALLEST_MULTIPLIER:
         raise NotStorable("a value with more digits than can be stored exactly")
     by = 10 ** (row.power_of_ten_multiplier - multiplier)
@@ -32,10 +43,23 @@ def refine(row: models.MeterReading, multiplier: int) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             for statement in _RESCALED:
                 cursor.execute(statement, {"by": by, "id": row.pk})
+            _rescale_revisions(cursor, row, by)
+            cursor.execute(_HAS_GIANTS, {"id": row.pk, "most": packing.LARGEST})
+            if cursor.fetchone()[0]:
+                raise NotStorable(_TOO_FINE_BESIDE)
     except DataError:
-        raise NotStorable("a value with more digits than can be stored beside the ones that are here") from None
+        raise NotStorable(_TOO_FINE_BESIDE) from None
     row.power_of_ten_multiplier = multiplier
     row.save(update_fields=["power_of_ten_multiplier"])
+
+
+def _rescale_revisions(cursor: Any, row: models.MeterReading, by: int) -> None:
+    """The largest first: each takes a place that is free by then."""
+    powers = [0, 1]
+    while by > 1 and powers[-1] <= numbers.INT64.stop:
+        powers.append(powers[-1] * by)
+    for low, high in reversed([*itertools.pairwise(powers)]):
+        cursor.execute(_RESCALED_REVISIONS, {"by": by, "id": row.pk, "low": low, "high": high})
 
 
 def merge(target: models.MeterReading, channel: models.MeterReading) -> None:

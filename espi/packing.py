@@ -24,6 +24,7 @@ LARGEST = 2**52
 _SHORTEST = 60  # seconds; a grid of seconds would be mostly holes
 _CELLS_AT_ONCE = 60_000
 _SPARE_DIGITS = 6  # of a channel whose values come with a decimal point
+_MOST_DIGITS = 9  # after the point; with more of them, ordinary values would be too large beside it
 
 Column = list[int | None] | None
 
@@ -360,8 +361,13 @@ def is_news(new: Day, old: Day) -> bool:
 
 
 def _is_confirmed(old: Day, new: Day) -> bool:
-    """The whole day said again, later."""
-    return new.is_told and not old.is_mixed and new.published_at > old.published_at and old.columns == new.columns
+    """The whole day said again at once, later."""
+    return (
+        new.is_told
+        and not (old.is_mixed or new.is_mixed)
+        and new.published_at > old.published_at
+        and old.columns == new.columns
+    )
 
 
 def _standing(old: Said, new: Said, *, is_told: bool) -> Said:
@@ -409,8 +415,18 @@ def quantity(value: int | Decimal, multiplier: int) -> Decimal:
 
 def fitting_multiplier(values: Sequence[int | Decimal], multiplier: int) -> int:
     """A multiplier at which every value is an integer; with digits to spare where there are decimals."""
-    digits = [-int(value.as_tuple().exponent) for value in values if isinstance(value, Decimal)]
+    digits = [_digits(value) for value in values if isinstance(value, Decimal)]
     return multiplier - max(_SPARE_DIGITS, *digits) if digits else multiplier
+
+
+def is_too_fine(value: int | Decimal) -> bool:
+    """Whether it has more digits after the point than a channel's multiplier may follow (`0.30000000000000004`)."""
+    return isinstance(value, Decimal) and _digits(value) > _MOST_DIGITS
+
+
+def _digits(value: Decimal) -> int:
+    """After the point, without the zeros at the end."""
+    return -int(value.normalize(numbers.EXACT).as_tuple().exponent)
 
 
 def scaled(values: Sequence[int | Decimal], exponent: int) -> Sequence[int] | None:

@@ -377,6 +377,42 @@ def test_d08_a_giant_value_is_refused_and_the_rest_of_its_block_kept(subscriptio
     ]
 
 
+TOO_FINE = "a value with more digits than can be stored exactly"
+
+
+def test_d08_a_value_with_the_noise_of_a_float_costs_its_own_reading_and_leaves_its_channel_fit_for_all_others(
+    subscription,
+):
+    def day(start, *values):
+        told = [reading(start + 3600 * hour, value) for hour, value in enumerate(values)]
+        return documents.feed(block(told), powerOfTenMultiplier=3)
+
+    document = store(subscription, day(MIDNIGHT, "0.25", "0.30000000000000004", "0.500000000000000000"))
+    assert document.summary["refused"] == [{"what": "reading", "why": TOO_FINE, "count": 1}]
+    store(subscription, day(MIDNIGHT + 86400, "123456.123456789"))
+    (row,) = channels().values()
+    assert row.power_of_ten_multiplier == -6
+    assert list(history().values()) == [250_000_000, 500_000_000, 123_456_123_456_789]
+
+
+@pytest.mark.parametrize("length", [3600, 7200])
+def test_d08_a_multiplier_beside_which_no_usual_value_could_be_stored_is_refused(subscription, length):
+    usual = documents.feed(block([reading(MIDNIGHT, 12_345, length)]))
+    store(subscription, usual)
+    store(subscription, documents.feed(block([reading(MIDNIGHT + 7200, 1)]), powerOfTenMultiplier=-14))
+    (row,) = channels().values()
+    assert (row.power_of_ten_multiplier, list(history().values())) == (0, [12_345])
+
+
+def test_what_was_said_before_is_rescaled_too_also_where_one_value_is_ten_times_another(subscription):
+    told = [reading(MIDNIGHT, value) for value in (10, -1, 1, 0, -10, 100, 5)]
+    store(subscription, documents.feed(block(told)))
+    store(subscription, documents.feed(block([reading(MIDNIGHT + 3600, 7)]), powerOfTenMultiplier=-1))
+    found = models.IntervalRevision.objects.values_list("old_value", flat=True)
+    assert sorted(found) == [-100, -10, 0, 10, 100, 1000]
+    assert list(history().values()) == [50, 7]
+
+
 def test_a_register_beside_the_deltas_is_flagged_by_its_accumulation(subscription):
     store(subscription, documents.feed(documents.hours(2), accumulationBehaviour=3))
     assert [row.is_register for row in channels().values()] == [True]
@@ -427,6 +463,17 @@ def test_a_value_that_is_confirmed_later_is_not_undone_by_a_document_from_betwee
     store(subscription, content(2, "2026-01-18T00:00:00Z"))
     assert list(history().values()) == [1]
     assert list(models.IntervalRevision.objects.values_list("old_value", "new_value")) == [(2, 1)]
+
+
+def test_a_day_said_again_by_parts_is_not_undone_where_its_first_word_is_the_later_one(subscription):
+    def part(hours, published, name, value=100):
+        return block([reading(MIDNIGHT + hour * 3600, value) for hour in hours], published=published, name=name)
+
+    store(subscription, documents.feed(part(range(24), "2026-01-20T00:00:00Z", "1")))
+    halves = part(range(12), "2026-01-16T00:00:00Z", "1"), part(range(12, 24), "2026-01-24T00:00:00Z", "2")
+    store(subscription, documents.feed(*halves))
+    store(subscription, documents.feed(part(range(1), "2026-01-18T00:00:00Z", "1", value=7)))
+    assert set(history().values()) == {100}
 
 
 STATEMENTS = st.tuples(st.integers(0, 3), st.integers(1, 3), st.integers(1, 3), st.integers(16, 18))

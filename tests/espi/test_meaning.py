@@ -277,6 +277,23 @@ def test_a_day_alone_without_hours_is_a_day(subscription):
     assert models.IntervalBlock.objects.get().interval_length == 86400
 
 
+@pytest.mark.parametrize(
+    ("starts", "duration"),
+    [
+        (["2026-03-08T05:00", "2026-03-09T04:00"], 86400),  # clocks are put forward on the 8th
+        (["2026-02-01T05:00", "2026-03-01T05:00"], 31 * 86400),
+    ],
+)
+def test_days_and_months_that_overlap_because_one_is_shorter_last_as_long_alone_as_among_others(
+    subscription, starts, duration
+):
+    """Else a window of two of them and a longer one would be two histories, and a correction of one miss the other."""
+    told = [reading(int(datetime.fromisoformat(f"{start}Z").timestamp()), 10, duration) for start in starts]
+    store(subscription, documents.feed(block(told)), now=NOW + timedelta(days=60))
+    lengths = [*models.IntervalBlock.objects.values_list("interval_length", flat=True)]
+    assert {*lengths, *models.IntervalReading.objects.values_list("duration", flat=True)} == {duration}
+
+
 def test_rolling_demand_and_registers_may_overlap(subscription):
     rolling = lambda meter: block([reading(MIDNIGHT + 300 * i, i, 900) for i in range(12)], meter)  # noqa: E731
     document = store(subscription, service(*series("kw", rolling, uom=38, kind=8, accumulationBehaviour=6)))
