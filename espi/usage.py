@@ -45,6 +45,7 @@ from espi import enums, models
 # A day is at most 25 hours long (26 leaves room for zones that change by two); longer readings are not a day's.
 LONGEST_DAY = 26 * 3600
 _HOUR = 3600
+_A_DAY = 24 * _HOUR
 _BILLS_AT_ONCE = 100
 _Dated = TypeVar("_Dated", models.UsageSummary, models.ElectricPowerQualitySummary)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -105,7 +106,10 @@ class Reading(NamedTuple):
 
 
 class DayTotal(NamedTuple):
-    """One local day. `count` readings are known; `is_complete` when they cover the whole day, 23 to 25 hours."""
+    """One local day. `count` readings are known; `is_complete` when they cover the whole day, 23 to 25 hours.
+
+    A reading of a day is all of it, also where it says 86400 seconds of a day of 25 hours.
+    """
 
     date: date
     value: int
@@ -483,7 +487,8 @@ def _daily(
     result: dict[Channel, list[DayTotal]] = {channel: [] for channel in found.values()}
     for (channel_id, day), sums in sorted(totals.items(), key=lambda item: item[0]):
         value, cost, count, covered = sums
-        complete = covered >= day_length(day, zones[channel_id])
+        length = day_length(day, zones[channel_id])
+        complete = covered >= (min(length, _A_DAY) if count == 1 else length)
         result[found[channel_id]].append(DayTotal(day, value, cost, count, complete))
     return result
 

@@ -66,7 +66,9 @@ def store(user: User, file: BinaryIO, *, file_name: str, now: datetime, time_zon
 
 def usage_points(document: Document) -> QuerySet[UsagePoint]:
     """The usage points of which the document's readings or bills stand today."""
-    readings = Q(pk__in=IntervalBlock.objects.filter(document=document).values("meter_reading__usage_point"))
+    blocks = IntervalBlock.objects.filter(meter_reading__usage_point__subscription=document.subscription)
+    blocks = blocks.filter(Q(document=document) | Q(documents__contains=[document.pk]))
+    readings = Q(pk__in=blocks.values("meter_reading__usage_point"))
     long_ones = Q(pk__in=IntervalReading.objects.filter(document=document).values("meter_reading__usage_point"))
     bills = Q(pk__in=UsageSummary.objects.filter(document=document).values("usage_point"))
     return UsagePoint.objects.filter(readings | long_ones | bills)

@@ -120,6 +120,21 @@ def test_days_of_90000_and_82800_seconds_are_days(subscription):
     assert [(total.date.day, total.value, total.is_complete) for total in totals] == [(2, 7, True), (3, 8, True)]
 
 
+def test_a_day_of_25_hours_told_in_one_reading_of_86400_seconds_is_whole_and_one_told_in_24_hours_is_not(subscription):
+    start = int(datetime(2025, 11, 2, 4, tzinfo=UTC).timestamp())
+    autumn = date(2025, 11, 2)
+
+    def told(*readings):
+        subscription.usage_points.all().delete()
+        store(subscription, documents.feed(block(readings)))
+        (totals,) = usage.daily_totals(models.UsagePoint.objects.get(), autumn, autumn + timedelta(days=1)).values()
+        return [total.is_complete for total in totals]
+
+    assert told(reading(start, 7, 86400)) == [True]
+    assert told(*(reading(start + 3600 * hour, 7) for hour in range(24))) == [False]
+    assert told(reading(start, 7)) == [False]
+
+
 def test_gas_that_begins_one_second_after_midnight_belongs_to_its_day(subscription):
     gas = {"commodity": 7, "uom": 169, "powerOfTenMultiplier": -8}
     store(subscription, documents.feed(block([reading(MIDNIGHT + 1, 103659540, 86400)]), **gas))

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from espi import session
-from espi.models import Authorization, FetchJob, UsagePoint
+from espi.models import Authorization, FetchJob, IntervalReading, UsagePoint
 from portal.flows import fetch
 from portal.models import DataGap, FetchPlan
 from tests.portal import rows, standin
@@ -297,6 +297,17 @@ def test_days_that_are_missing_between_others_are_asked_for_again(with_a_hole):
     assert job.priority == Priority.HISTORY
     gap = DataGap.objects.get()
     assert (gap.first_day, gap.last_day, gap.times_asked) == (date(2026, 3, 3), date(2026, 3, 4), 1)
+
+
+def test_a_day_in_one_reading_that_fits_no_grid_is_not_missing(with_a_hole):
+    """Where clocks change: 86400 seconds of a day of 23 hours; 90000 seconds of one of 25."""
+    rows.day(with_a_hole, date(2026, 3, 3), [24], length=90000)
+    start = int(datetime(2026, 3, 4, 5, tzinfo=UTC).timestamp())
+    IntervalReading.objects.create(
+        meter_reading=with_a_hole, start=start, duration=86400, local_date=date(2026, 3, 4), value=24
+    )
+    assert planned(NOW) == []
+    assert not DataGap.objects.exists()
 
 
 def test_a_gap_that_stays_is_asked_for_three_times_after_longer_and_longer_pauses(with_a_hole):

@@ -79,6 +79,16 @@ def test_a_usage_point_whose_own_links_lead_elsewhere_is_one(user):
     assert points() == [account]
 
 
+def test_a_file_leads_to_its_meter_also_when_another_corrected_an_hour_of_each_of_its_days(user):
+    link = f"{documents.POINT}/MeterReading/M1"
+    first = put(user, documents.feed(documents.hours(24, published="2026-01-16T00:00:00Z", href=link)))
+    second = put(
+        user, documents.feed(documents.hours(1, published="2026-01-18T00:00:00Z", href=link, value=lambda _: 7))
+    )
+    (point,) = UsagePoint.objects.all()
+    assert [*upload.usage_points(first)] == [*upload.usage_points(second)] == [point]
+
+
 def test_a_bill_goes_to_the_home_its_address_names(user):
     def bill(point, amount):
         inner = f"<billingPeriod><duration>{DAY}</duration><start>{documents.MIDNIGHT}</start></billingPeriod>"

@@ -9,26 +9,33 @@ from datetime import date, datetime, timedelta
 
 from django.db import connection
 
+from espi import usage
 from espi.models import Authorization
 from portal.models import DataGap
 
 MOST_TIMES = 3
 PAUSES = {1: timedelta(days=3), 2: timedelta(days=30)}  # after having asked so many times
-LONGEST_INTERVAL = 86_400  # seconds: of months there is no day to miss
+LONGEST_INTERVAL = usage.LONGEST_DAY  # seconds: of months there is no day to miss
 LOOKED_BACK = timedelta(days=730)
 WIDEST = timedelta(days=31)  # in one request
 
 FIND = """
-    WITH held AS (
-        SELECT point.subscription_id, block.meter_reading_id, block.local_date,
-            lead(block.local_date) OVER (PARTITION BY block.meter_reading_id ORDER BY block.local_date) AS following
-        FROM espi_intervalblock AS block
-        JOIN espi_meterreading AS channel ON channel.id = block.meter_reading_id
-        JOIN espi_usagepoint AS point ON point.id = channel.usage_point_id
-        WHERE point.subscription_id = ANY(%s) AND block.interval_length <= %s AND block.local_date >= %s
-            AND NOT channel.is_register
+    WITH channel AS MATERIALIZED (
+        SELECT channel.id, point.subscription_id
+        FROM espi_meterreading AS channel JOIN espi_usagepoint AS point ON point.id = channel.usage_point_id
+        WHERE point.subscription_id = ANY(%(subscriptions)s) AND NOT channel.is_register
+    ), day AS (
+        SELECT channel.*, block.local_date
+        FROM channel JOIN espi_intervalblock AS block ON channel.id = block.meter_reading_id
+        WHERE block.interval_length <= %(longest)s AND block.local_date >= %(since)s
+        UNION ALL
+        SELECT channel.*, single.local_date
+        FROM channel JOIN espi_intervalreading AS single ON channel.id = single.meter_reading_id
+        WHERE single.duration <= %(longest)s AND single.local_date >= %(since)s
+    ), held AS (
+        SELECT *, lead(local_date) OVER (PARTITION BY id ORDER BY local_date) AS following FROM day
     )
-    SELECT subscription_id, meter_reading_id, local_date + 1, following - 1 FROM held WHERE following > local_date + 1
+    SELECT subscription_id, id, local_date + 1, following - 1 FROM held WHERE following > local_date + 1
 """
 
 
@@ -51,7 +58,8 @@ def to_ask_for(authorizations: Sequence[Authorization], *, now: datetime) -> lis
 def found(subscription_ids: list[int], now: datetime) -> list[tuple[int, int, date, date]]:
     """(subscription, channel, first and last missing day). Notes as filled what is not missing any more."""
     with connection.cursor() as cursor:
-        cursor.execute(FIND, [subscription_ids, LONGEST_INTERVAL, (now - LOOKED_BACK).date()])
+        since = (now - LOOKED_BACK).date()
+        cursor.execute(FIND, {"subscriptions": subscription_ids, "longest": LONGEST_INTERVAL, "since": since})
         missing = cursor.fetchall()
     known = DataGap.objects.filter(
         meter_reading__usage_point__subscription__in=subscription_ids, filled_at=None
