@@ -6,6 +6,7 @@ end through flows.
 
 import ipaddress
 import uuid
+from functools import reduce
 from typing import Any, ClassVar
 
 from allauth.account.decorators import secure_admin_login
@@ -14,6 +15,7 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_permission_codename
 from django.contrib.auth.models import Group
 from django.db import transaction
@@ -50,12 +52,13 @@ from espi.models import (
     UsagePoint,
 )
 from espi.models.customer import CustomerResource
-from portal.flows import mailing, registration_checks, registrations
+from portal.flows import looking, mailing, registration_checks, registrations
 from portal.flows.staffing import work
-from portal.flows.staffing.masking import masked
-from portal.models import Circuit, Consent, DataGap, FetchPlan, Heartbeat, StaffAlert, User, UtilityVisit
+from portal.flows.staffing.masking import masked, masked_email
+from portal.models import Circuit, Consent, DataGap, FetchPlan, Heartbeat, StaffAccess, StaffAlert, User, UtilityVisit
 from portal.views import problems
-from portal.views.staff.pages import tell_acted
+from portal.views.connect import see_other
+from portal.views.staff.pages import member, reason_address, tell_acted
 
 
 def staff_login(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -87,7 +90,48 @@ FILTER_KINDS = ("", "exact", "id__exact", "isnull")
 
 
 class StaffModelAdmin(ModelAdmin):
-    """Filters only by what its page offers: any other lookup would tell a hidden field's letters one by one."""
+    """Filters only by what its page offers: any other lookup would tell a hidden field's letters one by one.
+
+    `owner`: the way from a row to the customer whose data it holds ("subscription__retail_customer"; "self": the row is
+    the customer). Such a row is shown only after a reason was given, and each look is written down.
+    """
+
+    owner: ClassVar[str] = ""
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        """The row's page."""
+        return self.first_a_reason(request, object_id) or super().changeform_view(request, object_id, *args, **kwargs)
+
+    def history_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
+        """What staff did with the row."""
+        return self.first_a_reason(request, object_id) or super().history_view(request, object_id, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """The list. Looking through customers' rows is written down, too."""
+        if self.owner and self.has_view_permission(request):
+            what = f"list of {self.opts.label_lower}"
+            looking.note(StaffAccess.Kind.LOOK, what, staff=member(request), now=timezone.now())
+        return super().changelist_view(request, *args, **kwargs)
+
+    def first_a_reason(self, request: HttpRequest, object_id: str | None) -> HttpResponse | None:
+        """Writes the look down; or to the page that asks for the reason. None: the page may be shown, or is refused."""
+        row = self.get_object(request, unquote(object_id)) if self.owner and object_id else None
+        if row is None or not self.has_view_permission(request, row):
+            return None
+        customer = row if self.owner == "self" else reduce(getattr, self.owner.split("__"), row)
+        if not isinstance(customer, User):
+            return None
+        try:
+            what = f"{self.opts.label_lower} {row.pk}"
+            looking.look(staff=member(request), customer=customer, what=what, now=timezone.now())
+        except looking.NoReason:
+            return see_other(reason_address(customer.pk, request.path))
+        return None
+
+    @admin.display(description="Customer")
+    def customer(self, row: Any) -> str:
+        """Whose it is, masked."""
+        return masked_email(str(row.retail_customer)) if row.retail_customer else "-"
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """The page's filters, whole dates of its date hierarchy, and the row's number."""
@@ -355,7 +399,8 @@ class ApplicationInformationAdmin(StaffModelAdmin):
 class AuthorizationAdmin(ReadOnly):
     """How each connection stands. Tokens appear as dates only."""
 
-    list_display = ("application_information", "retail_customer", "account_hint", "status", "created_at", "ended_at")
+    owner = "retail_customer"
+    list_display = ("application_information", "customer", "account_hint", "status", "created_at", "ended_at")
     list_filter = ("status", "application_information")
     search_fields = ("public_id", "account_hint", "retail_customer__email", "utility_subscription_id")
     list_select_related = ("application_information", "retail_customer")
@@ -366,8 +411,9 @@ class AuthorizationAdmin(ReadOnly):
 class AuthorizationRequestAdmin(ReadOnly):
     """Each journey to a utility and back, and how it ended."""
 
+    owner = "retail_customer"
     hidden = ("browser_hash", "state_hash", "code_hash")
-    list_display = ("application_information", "retail_customer", "status", "reason", "created_at", "returned_at")
+    list_display = ("application_information", "customer", "status", "reason", "created_at", "returned_at")
     list_filter = ("status", "application_information")
     search_fields = ("public_id", "retail_customer__email")
     list_select_related = ("application_information", "retail_customer")
@@ -378,7 +424,8 @@ class AuthorizationRequestAdmin(ReadOnly):
 class SubscriptionAdmin(ReadOnly):
     """Where a customer's readings are kept, and up to when they are complete."""
 
-    list_display = ("utility", "retail_customer", "name", "complete_to", "created_at")
+    owner = "retail_customer"
+    list_display = ("utility", "customer", "name", "complete_to", "created_at")
     list_filter = ("utility",)
     search_fields = ("public_id", "retail_customer__email")
     list_select_related = ("retail_customer",)
@@ -388,6 +435,7 @@ class SubscriptionAdmin(ReadOnly):
 class UsagePointAdmin(ReadOnly):
     """Meters as a utility names them. Titles can hold a street address and are not shown."""
 
+    owner = "subscription__retail_customer"
     hidden = ("title", "said_at")
     list_display = ("resource_id", "subscription", "service_kind", "time_zone", "created_at")
     list_filter = ("service_kind",)
@@ -399,6 +447,7 @@ class UsagePointAdmin(ReadOnly):
 class QualitySummaryAdmin(ReadOnly):
     """How good the power was, as a utility counted it."""
 
+    owner = "usage_point__subscription__retail_customer"
     list_display = ("usage_point", "start", "duration", "published_at")
     search_fields = ("usage_point__public_id", "usage_point__subscription__retail_customer__email")
     list_select_related = ("usage_point",)
@@ -408,6 +457,7 @@ class QualitySummaryAdmin(ReadOnly):
 class ProgramIdMappingAdmin(ReadOnly):
     """What utilities call the codes of their readings."""
 
+    owner = "subscription__retail_customer"
     list_display = ("subscription", "kind", "code", "name", "note")
     list_filter = ("kind",)
     search_fields = ("subscription__public_id",)
@@ -417,6 +467,7 @@ class ProgramIdMappingAdmin(ReadOnly):
 class CustomerDataAdmin(ReadOnly):
     """Customer data: kinds, states and dates, and which elements the utility told. Never what they say."""
 
+    owner = "subscription__retail_customer"
     hidden = ("said_at",)
     more = ("told",)
     search_fields = ("subscription__public_id", "subscription__retail_customer__email")
@@ -441,6 +492,7 @@ for noun in customers.MODELS.values():
 class SuccessionAdmin(ReadOnly):
     """Meters that followed each other in one history, and why we think so. Their numbers are masked."""
 
+    owner = "usage_point__subscription__retail_customer"
     hidden = ("earlier_id", "later_id")
     more = ("before", "after")
     list_display = ("usage_point", "before", "after", "reason", "found_at")
@@ -463,7 +515,8 @@ class SuccessionAdmin(ReadOnly):
 class ConsentAdmin(ReadOnly):
     """What people agreed to, in the words they saw."""
 
-    list_display = ("reference", "retail_customer", "utility", "environment", "agreed_at")
+    owner = "retail_customer"
+    list_display = ("reference", "customer", "utility", "environment", "agreed_at")
     list_filter = ("utility", "environment")
     search_fields = ("reference", "retail_customer__email", "account_hint")
     list_select_related = ("retail_customer",)
@@ -681,12 +734,18 @@ class HeartbeatAdmin(ReadOnly):
 class UserAdmin(StaffModelAdmin):
     """People. Staff cannot set a password; they can ask somebody to set a new one. Only superusers change rights."""
 
+    owner = "self"
     fields = ("email", "is_active", "is_staff", "is_superuser", "date_joined", "last_login")
-    list_display = ("email", "is_active", "is_staff", "date_joined", "last_login")
+    list_display = ("masked_address", "is_active", "is_staff", "date_joined", "last_login")
     list_filter = ("is_active", "is_staff")
     search_fields = ("email",)
     ordering = ("email",)
     actions = ("ask_for_new_password",)
+
+    @admin.display(description="E-mail address", ordering="email")
+    def masked_address(self, user: User) -> str:
+        """Enough to tell people apart; in full on the person's own page."""
+        return masked_email(user.email)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Addresses change only by their owner; rights only by a superuser."""

@@ -22,8 +22,9 @@ LANGUAGES = ("en", "es", "fr-ca")
 class LetterAdmin(ReadOnly):
     """Each letter and what became of it; never what it said."""
 
+    owner = "retail_customer"
     hidden = ("key",)
-    list_display = ("kind", "retail_customer", "language", "state", "reason", "created_at", "sent_at")
+    list_display = ("kind", "customer", "language", "state", "reason", "created_at", "sent_at")
     list_filter = ("kind", "state", "language")
     search_fields = ("public_id", "retail_customer__email")
     list_select_related = ("retail_customer",)
@@ -77,6 +78,7 @@ class LetterAdmin(ReadOnly):
 class ConsentEventAdmin(ReadOnly):
     """What happened to consents."""
 
+    owner = "consent__retail_customer"
     list_display = ("consent", "kind", "at", "text_version", "language")
     list_filter = ("kind",)
     search_fields = ("consent__reference",)
@@ -88,8 +90,9 @@ class ConsentEventAdmin(ReadOnly):
 class ExportAdmin(ReadOnly):
     """Files that customers asked for; not what is in them."""
 
+    owner = "retail_customer"
     hidden = ("wanted", "claim")
-    list_display = ("kind", "retail_customer", "state", "size", "asked_at", "ready_at", "expires_at")
+    list_display = ("kind", "customer", "state", "size", "asked_at", "ready_at", "expires_at")
     list_filter = ("kind", "state")
     search_fields = ("public_id", "retail_customer__email")
     list_select_related = ("retail_customer",)

@@ -7,9 +7,12 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 
+from portal.roles import LOOK
+
 PAGES = (
     ("Health", "staff:health", (), "portal.view_heartbeat"),
     ("Work", "staff:queue", ("failed",), "espi.view_fetchjob"),
+    ("Connections", "staff:connections", (), f"portal.{LOOK}"),
 )
 
 

@@ -24,6 +24,7 @@ from espi.models import (
     UsagePoint,
 )
 from portal.admin import RegistrationForm, StaffModelAdmin, masked, standing
+from portal.flows import looking
 from portal.models import Consent, User, UtilityVisit
 from tests.portal.people import mailbox, person, sign_in, staff, totp_code
 
@@ -34,9 +35,10 @@ SECRETS = ("client_secret", "subscription_key", "registration_access_token", "ap
 
 
 @pytest.fixture
-def boss(client):
+def boss(client, monkeypatch):
     user = staff()
     client.force_login(user)
+    monkeypatch.setattr(looking, "reason", lambda **asked: "for the test")  # test_staff_connections.py: it is asked for
     return user
 
 

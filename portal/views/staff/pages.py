@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 
 from portal.flows.staffing import work
@@ -54,3 +55,8 @@ def tell_acted(request: HttpRequest, act: work.Act, rows: Sequence[Model]) -> No
     messages.success(request, f"{act.done} Rows: {acted}.")
     if left := len(rows) - acted:
         messages.warning(request, f"{act.undone} Rows left as they are: {left}.")
+
+
+def reason_address(customer_pk: int, then: str) -> str:
+    """Of the page that asks why somebody looks, and leads to `then`."""
+    return reverse("staff:reason", args=[customer_pk], query={"next": then})

@@ -2,9 +2,12 @@
 
 from django.urls import path
 
-from portal.views.staff import work
+from portal.views.staff import connections, work
 
 urlpatterns = [
+    path("connections/", connections.search, name="connections"),
+    path("connections/<uuid:public_id>/", connections.connection, name="connection"),
+    path("reason/<int:pk>/", connections.reason, name="reason"),
     path("health/", work.health, name="health"),
     path("work/<slug:slug>/", work.queue, name="queue"),
     path("work/<slug:slug>/act", work.act, name="act"),
