@@ -29,6 +29,7 @@ from django.views.generic import RedirectView
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
 from unfold.widgets import (
+    UnfoldAdminDateWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminURLInputWidget,
@@ -230,13 +231,17 @@ class RegistrationForm(forms.ModelForm):
             "bulk_id",
             "customer_bulk_id",
             *SECRETS,
+            "secret_ends_on",
             "client_certificate_path",
             "client_key_path",
             "ca_bundle_path",
             "notify_networks",
             *ADDRESSES,
         )
-        widgets = {name: UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}) for name in SECRETS}
+        widgets: ClassVar[dict[str, forms.Widget]] = {
+            **{name: UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}) for name in SECRETS},
+            "secret_ends_on": UnfoldAdminDateWidget(),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -328,7 +333,17 @@ class ApplicationInformationAdmin(StaffModelAdmin):
         (None, {"fields": ("standing", *IDENTITY, "is_offered")}),
         (
             "What the utility gave us",
-            {"fields": ("client_id", "third_party_id", "bulk_id", "customer_bulk_id", *SECRETS, "try_credentials")},
+            {
+                "fields": (
+                    "client_id",
+                    "third_party_id",
+                    "bulk_id",
+                    "customer_bulk_id",
+                    *SECRETS,
+                    "secret_ends_on",
+                    "try_credentials",
+                )
+            },
         ),
         ("Where notifications come from", {"fields": ("notify_networks",)}),
         ("Files on the server", {"fields": ("client_certificate_path", "client_key_path", "ca_bundle_path")}),

@@ -12,6 +12,7 @@ from portal.roles import LOOK
 PAGES = (
     ("Health", "staff:health", (), "portal.view_heartbeat"),
     ("Work", "staff:queue", ("failed",), "espi.view_fetchjob"),
+    ("What ends soon", "staff:ending", (), "portal.view_heartbeat"),
     ("Connections", "staff:connections", (), f"portal.{LOOK}"),
 )
 

@@ -31,6 +31,11 @@ class ApplicationInformation(models.Model):
     )
     client_id = models.CharField(max_length=255, blank=True)
     client_secret = EncryptedTextField(blank=True)
+    secret_ends_on = models.DateField(
+        null=True,
+        blank=True,
+        help_text="When the utility lets this secret end, if it has told; staff are warned before.",
+    )
     subscription_key = EncryptedTextField(blank=True, help_text="Con Edison V1: ocp-apim-subscription-key.")
     third_party_id = models.CharField(
         max_length=100, blank=True, help_text="ApplicationInformation id; Con Edison's ThirdPartyId and BR."

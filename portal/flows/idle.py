@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from espi.models import ApplicationInformation, Authorization
 from portal.flows import alerts
@@ -17,12 +17,17 @@ def review(now: datetime) -> dict[int, int]:
     return {days: sum(tell(days, now).values()) for days in (WARN, CRITICAL)}
 
 
-def tell(days: int, now: datetime) -> Counter[int]:
-    """One alert for each registration that has such connections; how many each has."""
+def connections(days: int, now: datetime) -> QuerySet[Authorization]:
+    """Live connections that gave nothing for so long."""
     since = now - timedelta(days=days)
     used = FetchPlan.objects.filter(authorization=OuterRef("pk"), answered_at__gte=since)
     idle = Authorization.objects.filter(~Exists(used), status=Authorization.Status.ACTIVE, created_at__lt=since)
-    counts = Counter(idle.exclude(data_granted=[]).values_list("application_information", flat=True))
+    return idle.exclude(data_granted=[])
+
+
+def tell(days: int, now: datetime) -> Counter[int]:
+    """One alert for each registration that has such connections; how many each has."""
+    counts = Counter(connections(days, now).values_list("application_information", flat=True))
     for app in ApplicationInformation.objects.all():
         key = f"idle {app.pk} {days}"
         if not counts[app.pk]:

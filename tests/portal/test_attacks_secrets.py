@@ -42,7 +42,7 @@ from tests.journeys.conftest import PORTAL, World, world
 from tests.journeys.customers import CECONY_V1, PGE
 from tests.journeys.test_first_data import connect
 from tests.portal import rows
-from tests.portal.people import person, staff
+from tests.portal.people import mailbox, person, staff
 from utilities.oauth import UntrustedAddress
 
 __all__ = ["world"]
@@ -401,7 +401,7 @@ def test_e09_without_a_second_step_no_staff_page_opens_and_no_password_can_be_se
     ann.refresh_from_db()
     assert ann.check_password("three quiet words")
     client.post("/staff/portal/user/", {"action": "ask_for_new_password", "_selected_action": [ann.pk]})
-    assert [message.to for message in mail.outbox] == [["ann@example.com"]]
+    assert [message.to for message in mailbox()] == [["ann@example.com"]]
 
 
 def test_e10_every_look_at_a_customer_is_written_down_with_who_whom_when_and_why(db):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from espi.models import Authorization, AuthorizationRequest, Document, FetchJob
+from espi.models import Authorization, AuthorizationRequest, Document, FetchJob, UsagePoint
 from portal.flows import looking, overview
 from portal.flows.staffing.masking import masked
 from portal.models import Consent, ConsentEvent, Letter, User
@@ -63,6 +63,11 @@ def seen_by_customer(authorization: Authorization) -> overview.Card | None:
     if held is None:
         return None
     return overview.standing([held], overview.meters_of([held])).get(held.pk)
+
+
+def meters(authorization: Authorization) -> QuerySet[UsagePoint]:
+    """The meters whose data this connection fills."""
+    return UsagePoint.objects.filter(subscription=authorization.subscription).order_by("pk")[:MOST_FOUND]
 
 
 def why_seen(authorization: Authorization, card: overview.Card | None) -> str:

@@ -48,6 +48,7 @@ def connection(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "held": held,
         "card": card,
         "detail": masked(card.detail) if card else "",
+        "meters": connections.meters(held),
         "why": connections.why_seen(held, card),
         "events": [(event, row_address(event)) for event in connections.timeline(held)],
     }

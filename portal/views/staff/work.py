@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from espi.models import ApplicationInformation
+from portal.flows.staffing import ending as soon
 from portal.flows.staffing import health as standing
 from portal.flows.staffing import work
 from portal.flows.staffing.masking import masked
@@ -21,6 +22,21 @@ def health(request: HttpRequest) -> HttpResponse:
     """Each utility, the workers, the queues and what staff must look at."""
     context = {"health": standing.look(timezone.now()), "queues": work.QUEUES.values(), "sizes": work.sizes()}
     return show(request, "health.html", "Health", **context)
+
+
+@staff_page("portal.view_heartbeat")
+@require_GET
+def ending(request: HttpRequest) -> HttpResponse:
+    """Files, certificates, secrets, tokens and connections that are running out."""
+    now = timezone.now()
+    context = {
+        "credentials": soon.credentials(now),
+        "files": soon.files(now),
+        "tokens": soon.stale_tokens(now),
+        "idle": soon.idle_connections(now),
+        "most": soon.MOST,
+    }
+    return show(request, "ending.html", "What ends soon", **context)
 
 
 @staff_page("espi.view_fetchjob")

@@ -1,0 +1,113 @@
+"""How complete a meter's data are: each channel day by day, what was refused, and what was said otherwise later."""
+
+from calendar import monthrange
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count, Max
+
+from espi import usage
+from espi.models import Document, IntervalBlock, IntervalReading, IntervalRevision, MeterReading, UsagePoint
+from portal.flows import looking
+from portal.models import DataGap, User
+
+ALL, PART, NONE, NO_DAY = "all", "part", "none", ""
+MONTHS = 12
+MOST_DOCUMENTS = 200  # looked through for what was refused, the newest
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """A channel over a year: the first day of each month and what each of 31 days has (ALL, PART, NONE or NO_DAY)."""
+
+    channel: MeterReading
+    months: list[tuple[date, list[str]]]
+    revised: int
+    last_revised: datetime | None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was left out of documents: in words, with why, and how often."""
+
+    what: str
+    why: str
+    count: int
+
+
+def look(public_id: UUID, *, staff: User, now: datetime) -> UsagePoint:
+    """The meter, once the look is written down. Raises NoReason, UsagePoint.DoesNotExist."""
+    point = UsagePoint.objects.select_related("subscription__retail_customer").get(public_id=public_id)
+    what = f"espi.usagepoint {point.pk}"
+    looking.look(staff=staff, customer=point.subscription.retail_customer, what=what, now=now)
+    return point
+
+
+def last_month(point: UsagePoint, now: datetime) -> date:
+    """The month of the newest day that is held, by the meter's own clock; without any, the present one."""
+    newest = IntervalBlock.objects.filter(meter_reading__usage_point=point).aggregate(day=Max("local_date"))["day"]
+    return (newest or now.astimezone(ZoneInfo(point.time_zone)).date()).replace(day=1)
+
+
+def shifted(month: date, by: int) -> date:
+    """The first day of the month so many months later; within the years 1 to 9999."""
+    number = min(max(month.year * 12 + month.month - 1 + by, 12), 9999 * 12 + 11)
+    return date(number // 12, number % 12 + 1, 1)
+
+
+def calendars(point: UsagePoint, last: date) -> list[Calendar]:
+    """Each channel over the twelve months that end with `last`, in four statements."""
+    months = [shifted(last, by) for by in range(1 - MONTHS, 1)]
+    span = (months[0], last.replace(day=monthrange(last.year, last.month)[1]))
+    held, revised = days_held(point, span), revisions(point)
+    return [
+        Calendar(channel, [_month(month, held[channel.pk]) for month in months], *revised.get(channel.pk, (0, None)))
+        for channel in MeterReading.objects.filter(usage_point=point).order_by("is_register", "channel")
+    ]
+
+
+def _month(month: date, held: dict[date, str]) -> tuple[date, list[str]]:
+    length = monthrange(month.year, month.month)[1]
+    days = [held.get(month.replace(day=day), NONE) if day <= length else NO_DAY for day in range(1, 32)]
+    return month, days
+
+
+def days_held(point: UsagePoint, span: tuple[date, date]) -> dict[int, dict[date, str]]:
+    """What each local day has, by channel; a day with 23 or 25 hours is judged by its own length."""
+    zone = ZoneInfo(point.time_zone)
+    blocks = IntervalBlock.objects.filter(meter_reading__usage_point=point, local_date__range=span)
+    found: dict[int, dict[date, str]] = defaultdict(dict)
+    singles = IntervalReading.objects.filter(meter_reading__usage_point=point, local_date__range=span)
+    for channel, day in singles.order_by().values_list("meter_reading", "local_date").distinct():
+        found[channel][day] = PART
+    for channel, day, length, count in blocks.values_list("meter_reading", "local_date", "interval_length", "count"):
+        if count:
+            whole = count * length >= usage.day_length(day, zone)
+            found[channel][day] = ALL if whole or found[channel].get(day) == ALL else PART
+    return found
+
+
+def revisions(point: UsagePoint) -> dict[int, tuple[int, datetime | None]]:
+    """How many statements of each channel were replaced, and when last."""
+    rows = IntervalRevision.objects.filter(meter_reading__usage_point=point).order_by().values_list("meter_reading")
+    counted = rows.annotate(number=Count("pk"), newest=Max("revised_at"))
+    return {channel: (number, newest) for channel, number, newest in counted}
+
+
+def refused(point: UsagePoint) -> list[Refused]:
+    """What was left out of the newest documents of the connection, most often first."""
+    documents = Document.objects.filter(subscription=point.subscription).order_by("-pk")
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for summary in documents.values_list("summary", flat=True)[:MOST_DOCUMENTS]:
+        for each in summary.get("refused", ()):
+            counts[str(each["what"]), str(each["why"])] += each["count"]
+    return [Refused(*key, count) for key, count in sorted(counts.items(), key=lambda item: -item[1])]
+
+
+def gaps(point: UsagePoint) -> list[DataGap]:
+    """Days between others that are missing, and how often they were asked for again."""
+    found = DataGap.objects.filter(meter_reading__usage_point=point, filled_at=None).select_related("meter_reading")
+    return list(found.order_by("-first_day")[:100])
