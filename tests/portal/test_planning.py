@@ -214,6 +214,19 @@ def test_it_is_complete_only_as_far_as_every_meter_is(held, utility):
     assert plan_of(held).complete_to == MIDNIGHT - DAY
 
 
+@pytest.mark.parametrize(("duration", "reached"), [(86400, MIDNIGHT - DAY), (31 * 86400, MIDNIGHT)])
+def test_a_meter_whose_days_fit_no_grid_counts_too_and_one_of_months_does_not(held, utility, duration, reached):
+    (only,) = a_round(held)
+    gas = rows.channel(UsagePoint.objects.create(subscription=held.subscription, resource_id="2"))
+    start = MIDNIGHT - 2 * DAY + SECOND
+    IntervalReading.objects.create(
+        meter_reading=gas, start=int(start.timestamp()), duration=duration, local_date=date(2026, 3, 18), value=1
+    )
+    utility.says("/Download", yesterday())
+    run(only)
+    assert plan_of(held).complete_to == reached
+
+
 def test_i8_it_never_moves_when_something_failed_and_never_goes_back(held, utility):
     first, second = a_round(held, "&part=2")
     utility.says("part=2", (400, b"No", {}))

@@ -7,7 +7,8 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Greatest
 
 import utilities
-from espi.models import Authorization, FetchJob, IntervalBlock, MeterReading, Subscription
+from espi import usage
+from espi.models import Authorization, FetchJob, IntervalBlock, IntervalReading, MeterReading, Subscription
 from portal.models import FetchPlan
 
 State, Kind = FetchJob.State, FetchJob.Kind
@@ -56,10 +57,15 @@ def reach(plan: FetchPlan, authorization: Authorization, now: datetime) -> datet
 
 
 def last_reading(authorization: Authorization) -> datetime | None:
-    """The end of the day up to which every meter has readings; meters that have gone quiet are left out."""
+    """The end of the day up to which every meter has readings; meters that have gone quiet are left out.
+
+    Days in one reading count too where they fit no grid (gas that begins a second after midnight); months do not.
+    """
     latest = IntervalBlock.objects.filter(meter_reading=OuterRef("pk")).order_by("-local_date")
+    singles = IntervalReading.objects.filter(meter_reading=OuterRef("pk"), duration__lte=usage.LONGEST_DAY)
+    last = [Subquery(latest.values("local_date")[:1]), Subquery(singles.order_by("-start").values("local_date")[:1])]
     channels = MeterReading.objects.filter(usage_point__subscription=authorization.subscription_id, is_register=False)
-    held = channels.annotate(last=Subquery(latest.values("local_date")[:1])).filter(last__isnull=False)
+    held = channels.annotate(last=Greatest(*last)).filter(last__isnull=False)
     days: dict[int, date] = {}
     for point, day in held.values_list("usage_point", "last"):
         days[point] = max(day, days.get(point, day))
