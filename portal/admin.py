@@ -53,6 +53,7 @@ from espi.models import (
     UsagePoint,
 )
 from espi.models.customer import CustomerResource
+from portal.acceptance import masking
 from portal.flows import looking, mailing, registration_checks, registrations
 from portal.flows.staffing import work
 from portal.flows.staffing.masking import masked, masked_email
@@ -632,9 +633,12 @@ class NotificationAdmin(Operated):
 
 @admin.register(Document)
 class DocumentAdmin(ReadOnly):
-    """What arrived: its size, where from, and what was found in it. Of contents, only those that were refused."""
+    """What arrived: its size, where from, and what was found in it. Of contents, only those that were refused.
 
-    hidden = ("url", "refusal")
+    What a customer called his file may be his name or street.
+    """
+
+    hidden = ("url", "refusal", "file_name")
     actions = ("download",)
     more = ("address", "refused", "left_out", "contradictions", "beginning")
     list_display = (
@@ -674,11 +678,10 @@ class DocumentAdmin(ReadOnly):
 
     @admin.display(description="Beginning of what was refused")
     def beginning(self, document: Document) -> str:
-        """The first characters, as text."""
+        """Its elements, without what they say of a customer."""
         if not document.refusal:
             return "-"
-        text = next(archive.content(document), b"")[: LONGEST_BODY * 4].decode("utf-8", errors="replace")
-        return masked(text[:LONGEST_BODY])
+        return masked(masking.body(next(archive.content(document), b"")[:LONGEST_BODY], document.content_type))
 
     def has_download_permission(self, request: HttpRequest) -> bool:
         """Superusers: nothing in it is masked."""

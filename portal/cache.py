@@ -52,6 +52,8 @@ class ImpatientCache(RedisCache):
         """Ask Redis; ask ourselves if it does not answer, or did not a moment ago."""
         if time.monotonic() >= self.away_until:
             try:
+                if name == "incr":
+                    super().add(args[0], 0, LIFE)  # it may have been added here, while Redis was away
                 return getattr(super(), name)(*args, **kwargs)
             except (RedisError, OSError):
                 ImpatientCache.away_until = time.monotonic() + LEFT_ALONE_FOR

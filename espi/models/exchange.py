@@ -30,7 +30,7 @@ class Document(models.Model):
     )
 
     def __str__(self) -> str:
-        return self.file_name or f"document {self.public_id}"
+        return f"document {self.public_id}"  # not the file's name: it may be a person's
 
 
 class DocumentPart(models.Model):

@@ -93,7 +93,12 @@ def body(content: bytes, content_type: str) -> str:
         masked = "&".join(f"{name}={value}" for name, value in fields(text).items())
     else:
         masked = redact(text)
-    return masked[:LONGEST] + ("…" if len(masked) > LONGEST else "")
+    return _storable(masked[:LONGEST]) + ("…" if len(masked) > LONGEST else "")
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL takes for no text, and what turns the line round for its reader."""
+    return "".join(each if each.isprintable() or each in "\n\t" else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _json(text: str) -> str:

@@ -4,7 +4,10 @@ import time
 
 import pytest
 
-from portal.acceptance import calling, masking
+from portal.acceptance import calling, masking, tracing
+from portal.models import AcceptancePart, AcceptanceTest
+from tests.portal import rows
+from tests.portal.people import person
 
 NAME = "Ann Other"
 
@@ -54,3 +57,17 @@ def test_markup_that_never_ends_is_masked_in_a_moment():
     began = time.perf_counter()
     masking.body(b"<a '" * 20_000 + b">", "text/xml")
     assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize("said", ["\\ud800", "\\u0000", "\\u202e"], ids=["half a pair", "nothing", "turned round"])
+@pytest.mark.django_db
+def test_a_hop_that_holds_no_text_for_the_database_is_kept_and_ends_no_call(said):
+    test = AcceptanceTest.objects.create(
+        application_information=rows.registration(), tester=person(), tester_name="ann", started_at=rows.NOW
+    )
+    part = AcceptancePart.objects.create(test=test, kind="scenario", not_before=rows.NOW, started_at=rows.NOW)
+    body = masking.body(f'{{"error": "bad {said}"}}'.encode(), "application/json")
+    tracing.keep(part, "out", at=rows.NOW, method="POST", address="https://h/token", response=body, milliseconds=1)
+    kept = part.hops.get().response
+    assert '"error": "bad ' in kept
+    assert not set(kept) & {"\ud800", "\0", "\u202e"}

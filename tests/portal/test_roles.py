@@ -1,5 +1,6 @@
 """The roles of staff: what each may see and do, who may give one, and the line that stays of every look."""
 
+import io
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,8 @@ from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from espi import archive
+from espi.models import Document
 from portal import roles
 from portal.flows import looking
 from portal.models import StaffAccess, User
@@ -182,3 +185,17 @@ def test_e10_a_line_is_never_changed_or_deleted_and_outlives_both_people():
     helper.delete()
     kept = StaffAccess.objects.get(pk=line.pk)
     assert (kept.staff_id, kept.customer_id, kept.reason) == (*numbers, WHY)
+
+
+@pytest.mark.parametrize("role", ["operator", "support"])
+def test_e07_a_document_shows_staff_neither_the_name_of_the_file_nor_what_it_says_of_its_customer(client, role):
+    client.force_login(member(role))
+    document = Document.objects.create(
+        file_name="Ann Other, 12 Elm Street.xml", sha256="0", size=1, received_at=timezone.now(), refusal="No feed."
+    )
+    said = b"<Customer><name>Ann Other</name><streetAddress>12 Elm Street</streetAddress><kind>0</kind>"
+    archive.keep(document, io.BytesIO(said))
+    for address in ("", f"{document.pk}/change/", f"{document.pk}/history/"):
+        page = client.get(f"/staff/espi/document/{address}")
+        assert page.status_code == 200
+        assert not [each for each in (b"Ann Other", b"Elm Street") if each in page.content]

@@ -161,6 +161,13 @@ def test_strangers_cannot_push_out_a_count_while_redis_stands_still(cache_withou
             limits.one_wrong_token("192.0.2.1")
 
 
+def test_a_count_that_redis_has_lost_begins_anew():
+    cache.add("lost", 0)
+    cache.delete("lost")
+    assert [cache.incr("lost"), cache.incr("lost")] == [1, 2]
+    cache.delete("lost")
+
+
 def test_redis_is_asked_again_after_a_while(cache_without_redis, monkeypatch):
     monkeypatch.setattr("portal.cache.LEFT_ALONE_FOR", 0.0)
     assert cache_without_redis.get("before") is None
