@@ -5,6 +5,7 @@ of it is counted: a few bytes of XML become hundreds in memory. Matches on names
 document type declaration refuses the file.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -320,7 +321,8 @@ def _not_well_formed(error: Any, feed: _Feed) -> str:
     line, column = (error.line, error.column) if is_logged else error.position
     place = f"line {line}" if feed.runs.count else f"line {line}, column {column}"  # a run is longer than its marker
     message = error.message if is_logged else error.msg
-    reason = (message or "it is empty").partition(", line ")[0].strip()[:200]
+    # Of a comment, or of CDATA without an end, libxml2 repeats what stands in it.
+    reason = re.split(r", line |\n|: <!--", message or "it is empty", maxsplit=1)[0].strip()[:200]
     no_xml = not is_logged and error.code == _NO_BEGINNING
     kind = "This is not a Green Button file (it is not XML). " if no_xml else ""
     kind = kind or ("" if feed.seems_ours else "This is not a Green Button file. ")

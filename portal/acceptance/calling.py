@@ -88,7 +88,7 @@ def understood(answer: Answered) -> str:
     try:
         found = list(parse.read(BytesIO(answer.body)))
     except (atom.DocumentRefused, etree.LxmlError) as error:
-        return f"not ESPI: {str(error).partition(chr(10))[0]}"[:200]  # libxml2 may go on with a line of the document
+        return f"not ESPI: {error}"[:200]
     refused = sum(isinstance(each, resources.Refused) for each in found)
     unknown = sum(isinstance(each, resources.Unknown) for each in found)
     return f"well-formed ESPI; {len(found)} resources read, {refused} refused, {unknown} elements without a name"

@@ -37,8 +37,20 @@ DOCUMENT = f"<Customer><name>{NAME}</name><kind>0</kind></Customer>"
         f"<Customer><!-- {NAME} --></Customer>".encode(),
         f"<Customer><![CDATA[{NAME}</Customer>".encode(),
         f"<Customer><name>{NAME}".encode(),
+        f"<Customer><!-- {NAME} -- and more --></Customer>".encode(),
     ],
-    ids=["plain", "byte order mark", "utf-16", "quoted", "a value with >", "beside", "comment", "open", "cut short"],
+    ids=[
+        "plain",
+        "byte order mark",
+        "utf-16",
+        "quoted",
+        "a value with >",
+        "beside",
+        "comment",
+        "open",
+        "cut short",
+        "--",
+    ],
 )
 def test_a_customers_name_is_in_no_evidence_however_a_utility_writes_it(body):
     assert NAME not in shown(body)
