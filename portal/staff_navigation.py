@@ -14,6 +14,7 @@ PAGES = (
     ("Work", "staff:queue", ("failed",), "espi.view_fetchjob"),
     ("What ends soon", "staff:ending", (), "portal.view_heartbeat"),
     ("Connections", "staff:connections", (), f"portal.{LOOK}"),
+    ("Evidence for a review", "staff:evidence", (), "portal.view_staffaccess"),
 )
 
 

@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from portal.views.staff import connections, meters, work
+from portal.views.staff import connections, evidence, meters, work
 
 urlpatterns = [
     path("connections/", connections.search, name="connections"),
     path("connections/<uuid:public_id>/", connections.connection, name="connection"),
     path("ending/", work.ending, name="ending"),
+    path("evidence/", evidence.export, name="evidence"),
     path("meters/<uuid:public_id>/", meters.meter, name="meter"),
     path("reason/<int:pk>/", connections.reason, name="reason"),
     path("health/", work.health, name="health"),
