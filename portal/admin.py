@@ -5,7 +5,6 @@ end through flows.
 """
 
 import ipaddress
-import uuid
 from functools import reduce
 from typing import Any, ClassVar
 
@@ -780,9 +779,12 @@ class UserAdmin(StaffModelAdmin):
 
     @admin.action(description="Ask by e-mail to set a new password", permissions=["view"])
     def ask_for_new_password(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        """A message with the address of the reset page. The code is sent only when its owner asks for it there."""
+        """A message with the address of the reset page, once an hour. The code is sent only when its owner asks for it there."""
+        now = timezone.now()
         for user in users:
-            mailing.post("please_reset", str(uuid.uuid4()), now=timezone.now(), user=user)
+            mailing.post("please_reset", f"{user.pk} {now:%Y-%m-%d %H}", now=now, user=user)
+            what = f"portal.user {user.pk}: asked to set a new password"
+            looking.note(StaffAccess.Kind.ACT, what, staff=member(request), customer=user, now=now)
         self.message_user(request, f"Sent to {users.count()} address(es).")
 
 

@@ -12,7 +12,7 @@ from espi import archive
 from espi.models import Document
 from portal import roles
 from portal.flows import looking
-from portal.models import StaffAccess, User
+from portal.models import Letter, StaffAccess, User
 from portal.models.staff import StaffAccessIsKept
 from tests.portal import rows
 from tests.portal.people import person, staff
@@ -199,3 +199,15 @@ def test_e07_a_document_shows_staff_neither_the_name_of_the_file_nor_what_it_say
         page = client.get(f"/staff/espi/document/{address}")
         assert page.status_code == 200
         assert not [each for each in (b"Ann Other", b"Elm Street") if each in page.content]
+
+
+def test_who_asks_a_customer_for_a_new_password_is_written_down_and_no_click_fills_a_mailbox(client):
+    helper, ann = member("support"), person("ann@example.com")
+    client.force_login(helper)
+    for _ in range(3):
+        client.post("/staff/portal/user/", {"action": "ask_for_new_password", "_selected_action": [ann.pk]})
+    assert (
+        Letter.objects.filter(kind="please_reset", retail_customer=ann).count() <= 2
+    )  # two where an hour ends between
+    lines = StaffAccess.objects.filter(kind="act", staff=helper, customer=ann)
+    assert [line.what for line in lines] == [f"portal.user {ann.pk}: asked to set a new password"] * 3
