@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import transaction
-from django.db.models import Max, Min
 from django.utils import timezone
 
-from espi import customers, ingest
-from espi.models import Authorization, IntervalBlock, LocalTimeParameters, Subscription, UsageSummary
+from espi import customers, ingest, usage
+from espi.models import Authorization, LocalTimeParameters, Subscription, UsageSummary
 from portal.models import Export, ExportPart
 
 
@@ -32,13 +31,14 @@ class Held:
 
 def held(subscription: Subscription) -> Held:
     """Count it."""
-    blocks = IntervalBlock.objects.filter(meter_reading__usage_point__subscription=subscription)
-    days = blocks.aggregate(first_day=Min("local_date"), last_day=Max("local_date"))
+    points = list(subscription.usage_points.all())
+    days = usage.days_held(points).values()
     return Held(
-        meters=subscription.usage_points.count(),
+        meters=len(points),
         bills=UsageSummary.objects.filter(usage_point__subscription=subscription).count(),
         documents=subscription.documents.count(),
-        **days,
+        first_day=min((first for first, _ in days), default=None),
+        last_day=max((last for _, last in days), default=None),
     )
 
 

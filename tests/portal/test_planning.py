@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from espi import session
-from espi.models import Authorization, FetchJob, IntervalReading, UsagePoint
-from portal.flows import fetch
+from espi.models import Authorization, Document, FetchJob, IntervalReading, UsagePoint
+from portal.flows import deletion, fetch
+from portal.flows.fetch import announced
+from portal.flows.staffing import completeness
 from portal.models import DataGap, FetchPlan
 from tests.portal import rows, standin
 from tests.portal.rows import ESSEX, NOW, PGE, V1
@@ -225,6 +227,25 @@ def test_a_meter_whose_days_fit_no_grid_counts_too_and_one_of_months_does_not(he
     utility.says("/Download", yesterday())
     run(only)
     assert plan_of(held).complete_to == reached
+
+
+def test_days_that_fit_no_grid_are_days_for_whoever_asks_which_days_there_are(held):
+    point = UsagePoint.objects.create(subscription=held.subscription, resource_id="2", time_zone="America/New_York")
+    file = Document.objects.create(subscription=held.subscription, received_at=NOW, sha256="0" * 64, size=1)
+    starts = [int((MIDNIGHT - count * DAY + SECOND).timestamp()) for count in (20, 3)]
+    for start, day in zip(starts, (date(2026, 2, 28), date(2026, 3, 17)), strict=True):
+        IntervalReading.objects.create(
+            meter_reading=rows.channel(point, f"kwh{day}"),
+            start=start,
+            duration=86400,
+            local_date=day,
+            value=1,
+            document=file,
+        )
+    there = deletion.held(held.subscription)
+    assert (there.meters, there.first_day, there.last_day) == (1, date(2026, 2, 28), date(2026, 3, 17))
+    assert announced.span(file) == tuple(starts)
+    assert completeness.last_month(point, NOW + 90 * DAY) == date(2026, 3, 1)
 
 
 def test_i8_it_never_moves_when_something_failed_and_never_goes_back(held, utility):

@@ -8,7 +8,15 @@ from django.utils.translation import gettext_noop
 
 import utilities
 from espi import client, ingest
-from espi.models import ApplicationInformation, Authorization, Document, FetchJob, IntervalBlock, UsageSummary
+from espi.models import (
+    ApplicationInformation,
+    Authorization,
+    Document,
+    FetchJob,
+    IntervalBlock,
+    IntervalReading,
+    UsageSummary,
+)
 from portal.flows.fetch.asking import THE_REQUEST, enqueue
 from portal.flows.fetch.claiming import held
 from portal.flows.fetch.judging import Result, result_of
@@ -154,11 +162,11 @@ def covering(asked: list[FetchJob], document: Document | None) -> list[FetchJob]
 
 
 def span(document: Document | None) -> tuple[int | None, int | None]:
-    """Epoch seconds of the first and the last day, else bill, that was stored from a document."""
+    """Epoch seconds of the first and the last day, else single reading, else bill, that was stored from a document."""
     if document is None:
         return None, None
-    for rows in (IntervalBlock.objects.filter(document=document), UsageSummary.objects.filter(document=document)):
-        found = rows.aggregate(first=Min("start"), last=Max("start"))
+    for kind in (IntervalBlock, IntervalReading, UsageSummary):
+        found = kind._default_manager.filter(document=document).aggregate(first=Min("start"), last=Max("start"))
         if found["first"] is not None:
             return found["first"], found["last"]
     return None, None

@@ -48,8 +48,8 @@ def look(public_id: UUID, *, staff: User, now: datetime) -> UsagePoint:
 
 def last_month(point: UsagePoint, now: datetime) -> date:
     """The month of the newest day that is held, by the meter's own clock; without any, the present one."""
-    newest = IntervalBlock.objects.filter(meter_reading__usage_point=point).aggregate(day=Max("local_date"))["day"]
-    return (newest or now.astimezone(ZoneInfo(point.time_zone)).date()).replace(day=1)
+    _, newest = usage.days_held([point]).get(point.pk, (None, now.astimezone(ZoneInfo(point.time_zone)).date()))
+    return newest.replace(day=1)
 
 
 def shifted(month: date, by: int) -> date:
