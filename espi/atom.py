@@ -1,8 +1,8 @@
 """Bytes -> Atom entries and bare resources, streaming (RFC 4287). One entry is in memory at a time.
 
 Of an entry that goes on for megabytes, finished readings are taken out while it is still being read, and what remains
-of it is counted: a few bytes of XML become hundreds in memory. Matches on namespace and local name only. Nothing is fetched, no entity is expanded, no broken file is repaired, and a
-document type declaration refuses the file.
+of it is counted: a few bytes of XML become hundreds in memory. Matches on namespace and local name only. Nothing is
+fetched, no entity is expanded, no broken file is repaired, and a document type declaration refuses the file.
 """
 
 import re

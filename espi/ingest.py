@@ -255,9 +255,8 @@ class _Ingest:
         self.bills: list[resources.UsageSummary] = []
         self.local_times: list[resources.LocalTimeParameters] = []
         self.deferred: set[Any] = set()
-        self.long: dict[
-            tuple[int, int], int | None
-        ] = {}  # durations of readings longer than a day, by channel and start
+        # Durations of readings longer than a day, by channel and start.
+        self.long: dict[tuple[int, int], int | None] = {}
         self.steps: dict[tuple[str, str, int], int] = {}  # of series whose readings say to last longer than they do
         self.is_partly_foreign = False
         self.beside = 0

@@ -3,8 +3,9 @@
 What fits no grid becomes a Single: months, 0 seconds, less than a minute, starts beside the grid, lengths that do not
 divide the day.
 
-Of two statements about the same time one that is provisional gives way; of two alike the one published later holds. Of two published at once in one document the one
-read last holds; in two documents, the greater one: so what holds in the end does not depend on which came here first.
+Of two statements about the same time one that is provisional gives way; of two alike the one published later holds. Of
+two published at once in one document the one read last holds; in two documents, the greater one: so what holds in the end
+does not depend on which came here first.
 """
 
 from collections.abc import Iterator, Sequence
