@@ -211,3 +211,9 @@ def test_who_asks_a_customer_for_a_new_password_is_written_down_and_no_click_fil
     )  # two where an hour ends between
     lines = StaffAccess.objects.filter(kind="act", staff=helper, customer=ann)
     assert [line.what for line in lines] == [f"portal.user {ann.pk}: asked to set a new password"] * 3
+
+
+def test_each_search_for_a_connection_is_written_down_without_what_was_asked(client):
+    client.force_login(member("support"))
+    assert client.post("/staff/connections/", {"asked": "998877"}).status_code == 200
+    assert StaffAccess.objects.get(kind="look").what == "search of connections: 0 found"

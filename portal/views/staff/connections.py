@@ -16,7 +16,7 @@ from portal import roles
 from portal.flows import looking
 from portal.flows.staffing import connections
 from portal.flows.staffing.masking import masked
-from portal.models import User
+from portal.models import StaffAccess, User
 from portal.views.connect import see_other
 from portal.views.staff.pages import member, reason_address, show, staff_page
 
@@ -26,9 +26,15 @@ LOOK = f"portal.{roles.LOOK}"
 @staff_page(LOOK)
 @require_http_methods(["GET", "POST"])
 def search(request: HttpRequest) -> HttpResponse:
-    """By reference, or by the end of an account number. By POST: what is asked stands in no address and no log."""
+    """By reference, or by the end of an account number. By POST: what is asked stands in no address and no log.
+
+    That somebody searched is written down, so that trying one ending after the other shows.
+    """
     asked = request.POST.get("asked", "").replace("\0", "")[:100]
     found = list(connections.find(asked)) if asked else []
+    if asked:
+        what = f"search of connections: {len(found)} found"
+        looking.note(StaffAccess.Kind.LOOK, what, staff=member(request), now=timezone.now())
     return show(request, "connections.html", "Connections", asked=asked, found=found, most=connections.MOST_FOUND)
 
 
