@@ -110,7 +110,7 @@ def test_f48_a_reauthorization_with_new_ids_of_everything_goes_on_with_the_old_h
     assert total(UsagePoint.objects.get(), 30) == sum(hours(0, 30))
     (told,) = pages(known)
     assert told == [
-        "Since 8 April 2026, 00:00, your utility lists this service under another number. It is the same meter: it sent the "
+        "Since April 8, 2026, 00:00, your utility lists this service under another number. It is the same meter: it sent the "
         "same readings under both. The figures from before and after are shown together."
     ]
 
@@ -134,8 +134,8 @@ def test_a_home_one_moved_to_stays_another_history_and_both_pages_say_so(utility
     receive(utility, held, usage_of(held, "2000000002", 20, 5, flat))
     before, after = UsagePoint.objects.order_by("resource_id")
     told_before, told_after = pages(before, after)
-    assert told_before[0].startswith("Since 8 April 2026, 00:00, readings go on with another meter of yours")
-    assert told_after[0].startswith("Since 8 April 2026, 00:00, readings begin here")
+    assert told_before[0].startswith("Since April 8, 2026, 00:00, readings go on with another meter of yours")
+    assert told_after[0].startswith("Since April 8, 2026, 00:00, readings begin here")
     assert told_after[0].endswith("and we keep them apart. See the other meter.")
 
 
