@@ -136,7 +136,7 @@ def test_a_home_one_moved_to_stays_another_history_and_both_pages_say_so(utility
     told_before, told_after = pages(before, after)
     assert told_before[0].startswith("Since April 8, 2026, 00:00, readings go on with another meter of yours")
     assert told_after[0].startswith("Since April 8, 2026, 00:00, readings begin here")
-    assert told_after[0].endswith("and we keep them apart. See the other meter.")
+    assert told_after[0].endswith("and we keep them apart. See the other meter")
 
 
 def test_two_homes_of_one_customer_in_two_connections_stay_two(utility, pge):
