@@ -7,6 +7,11 @@ from tests.bench.simulate import DAY, HOUR, WAYS, Costs, Day, Limit
 BY_NAME = {way.name: way for way in WAYS}
 
 
+@pytest.fixture(autouse=True)
+def _no_waiting_at_pge():
+    """Here every utility has the budgets it declares."""
+
+
 def granted(limit, count, now=0.0):
     found = []
     for _ in range(count):

@@ -4,6 +4,7 @@ import io
 import json
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
@@ -184,7 +185,7 @@ def test_a_registration_can_be_offered_at_once(file):
         (("cecony", "production", "v1"), {"client_secret": "canary\nX: y"}, "one line of text"),
         (("cecony", "production", "v1"), {"client_id": "c" * 256}, "more than 255"),
         (("cecony", "production", "v1"), {"ca_bundle_path": "/nowhere.pem"}, "no such file"),
-        (("cecony", "production", "v1"), {"token_url": "https://canary.example/"}, "token_url: the address is at another host"),
+        (("cecony", "production", "v1"), {"token_url": "https://canary.example/"}, "token_url: This address is not one of the utility's"),
         (("cecony", "production", "v1"), ["canary"], "one JSON object"),
         (("cecony", "production", "v1"), "canary", "does not hold JSON"),
     ],
@@ -227,13 +228,13 @@ def test_check_utility_says_what_is_missing_and_where_it_calls(file):
 
 
 def test_check_utility_looks_into_the_files(file, tmp_path):
-    (tmp_path / "c.pem").write_text("no certificate")
-    files = {"client_certificate_path": str(tmp_path / "c.pem"), "client_key_path": str(tmp_path / "c.pem")}
+    certificate, key = Authority(tmp_path).certificate("portal.example")
+    files = {"client_certificate_path": certificate, "client_key_path": key}
     run("set_registration", "pge", "production", file=file(CREDENTIALS | files))
+    Path(certificate).write_text("no certificate")
     assert "does not hold a usable certificate" in run("check_utility", "pge")
-    (tmp_path / "c.pem").unlink()
-    run_words = run("check_utility", "pge")
-    assert f"there is no file {tmp_path}/c.pem" in run_words
+    Path(certificate).unlink()
+    assert f"there is no file {certificate}" in run("check_utility", "pge")
     ApplicationInformation.objects.update(is_offered=True)
     assert "cannot use what they are offered: pge production" in refused("check_utility", "pge")
 
