@@ -6,7 +6,7 @@ fetched, no entity is expanded, no broken file is repaired, and a document type 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -21,7 +21,12 @@ ATOM = "http://www.w3.org/2005/Atom"
 ESPI = columns.ESPI
 CUSTOMER = "http://naesb.org/espi/customer"
 _A = f"{{{ATOM}}}"
-_ENTRY, _CONTENT, _LINK = f"{_A}entry", f"{_A}content", f"{_A}link"
+_FEED, _ENTRY, _CONTENT, _LINK = f"{_A}feed", f"{_A}entry", f"{_A}content", f"{_A}link"
+_OF_BOTH = ("author", "category", "contributor", "id", "link", "rights", "title", "updated")  # RFC 4287, 4.1
+_OF_FEED = frozenset(
+    f"{_A}{name}" for name in (*_OF_BOTH, "entry", "generator", "icon", "logo", "subtitle", "published")
+)
+_OF_ENTRY = frozenset(f"{_A}{name}" for name in (*_OF_BOTH, "content", "published", "source", "summary"))
 _BLOCKS = (f"{{{ESPI}}}IntervalBlock", f"{{{ESPI}}}intervalBlock")
 # Not `collect_ids: False`: with it libxml2 opens the files that a DOCTYPE names, whatever `load_dtd` says.
 _PARSER = {
@@ -66,12 +71,18 @@ class NothingUnderstood(DocumentRefused):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """An entry, the resource elements in its content, the text beside them, and its IntervalBlocks, read already."""
+    """An entry, the resource elements in its content, the text beside them, and its IntervalBlocks, read already.
+
+    `strange`: paths of elements around the content that Atom does not have there, of the feed too since the last entry.
+    `is_entry` is False of what stands in no entry.
+    """
 
     entry: resources.Entry
     payloads: list[etree._Element]
     blocks: Spool
     text: str = ""
+    strange: list[str] = field(default_factory=list)
+    is_entry: bool = True
 
 
 @dataclass(slots=True)
@@ -240,7 +251,21 @@ def _parcel(element: etree._Element, feed: _Feed) -> Parcel:
             raise DocumentRefused(
                 f"More than {_MOST_STRANGERS:,} of the file's entries are not Green Button (ESPI) data."
             )
-    return Parcel(entry, payloads, blocks, text="".join(content.text or "" for content in contents).strip())
+    text = "".join(content.text or "" for content in contents).strip()
+    strange = _strange("feed", _before(element), _OF_FEED) + _strange("entry", element, _OF_ENTRY)
+    return Parcel(entry, payloads, blocks, text, strange)
+
+
+def _before(entry: etree._Element) -> Iterable[etree._Element]:
+    """What stands in the feed since the entry before."""
+    feed = entry.getparent()
+    return () if feed is None or feed.tag != _FEED else entry.itersiblings(preceding=True)
+
+
+def _strange(path: str, children: Iterable[etree._Element], known: frozenset[str]) -> list[str]:
+    """Paths of the children that Atom does not have there. IntervalBlocks are read wherever they stand."""
+    tags = [child.tag for child in children]
+    return [f"{path}/{tag.rpartition('}')[2]}" for tag in tags if tag not in known and tag not in _BLOCKS]
 
 
 def _rest(root: etree._Element | None, feed: _Feed) -> Iterator[Parcel]:
@@ -254,8 +279,10 @@ def _rest(root: etree._Element | None, feed: _Feed) -> Iterator[Parcel]:
             f"This is XML, but not Green Button (ESPI) data: it begins with {etree.QName(root).localname[:60]!r}."
         )
     bare = [root] if namespace != ATOM and root.tag not in _BLOCKS else []
-    if bare or feed.blocks:
-        yield Parcel(resources.Entry(published_at=feed.published_at), bare, feed.blocks)
+    strange = _strange("feed", root, _OF_FEED) if root.tag == _FEED else []
+    if bare or feed.blocks or strange:
+        entry = resources.Entry(published_at=feed.published_at)
+        yield Parcel(entry, bare, feed.blocks, strange=strange, is_entry=bool(bare or feed.blocks))
 
 
 def _entry(element: etree._Element, feed_time: datetime | None) -> resources.Entry:

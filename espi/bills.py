@@ -13,7 +13,7 @@ from espi import models, numbers, resources
 from espi.channels import short
 from espi.dialect import Unit
 from espi.packing import Publication
-from espi.said import Record
+from espi.records import Record
 
 _MONEY = ("bill_last_period", "bill_to_date", "cost_additional_last_period", "details")
 _CONSUMPTION = ("consumption", "consumption_multiplier", "consumption_uom")

@@ -18,7 +18,6 @@ from espi.merging import NotStorable
 
 _ENOUGH = 8  # readings that are not both 0, to tell two meters apart
 _DAYS_COMPARED = 3
-_MOST_USAGE_POINTS = 3_000  # of one document
 _MOST_NEW_IDS = 10_000  # of MeterReadings with readings, in one document
 _TYPE_FIELDS = [field.name for field in fields(resources.ReadingType) if field.name != "entry"]
 _SELDOM_TOLD = {"interharmonic", "argument", "extra"}
@@ -95,9 +94,14 @@ class Channels:
             row = self._find(row_id) or models.UsagePoint(subscription=self.subscription, resource_id=row_id)
             self._bring_up_to_date(row, usage_point_id)
             self._usage_points[usage_point_id] = row
-            if len(self._usage_points) > _MOST_USAGE_POINTS:
-                raise DocumentRefused(f"The file names more than {_MOST_USAGE_POINTS:,} usage points.")
+            if len(self._usage_points) > links.MOST_USAGE_POINTS:
+                raise DocumentRefused(f"The file names more than {links.MOST_USAGE_POINTS:,} usage points.")
         return self._usage_points[usage_point_id]
+
+    @property
+    def touched(self) -> frozenset[int]:
+        """The usage points that the document told something of."""
+        return frozenset(point.pk for point in self._usage_points.values())
 
     def settle(self, document: models.Document) -> None:
         """Make every usage point of the document, note all that it said of them, and keep the ids it used."""

@@ -6,25 +6,24 @@ numbers are personal data: nothing here logs them or puts them into a message.
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from espi import numbers, resources, shapes
-from espi.elements import Said
+from espi.elements import Fields
 
 _Reader = Callable[[resources.Entry, Any], Iterable[resources.Resource]]
 
 
 def _reader(noun: str) -> _Reader:
     def read(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
-        yield resources.CustomerResource(entry, noun, Said(said).rest)
+        yield resources.CustomerResource(entry, noun, Fields(said).rest)
 
     return read
 
 
 def _retail_customer(entry: resources.Entry, said: Any) -> Iterator[resources.Resource]:
     """Con Edison V1's flat resource (its contract, 5.4): an account, and the place it is for, known by its number."""
-    told = Said(said)
+    told = Fields(said)
     address = told.all("mainAddress")
     yield resources.CustomerResource(entry, "CustomerAccount", told.rest)
     if address:
@@ -71,17 +70,17 @@ def allowed(said: resources.CustomerResource, kinds: Container[str]) -> resource
 
 def columns(noun: str, said: dict[str, Any]) -> dict[str, Any]:
     """The fields of the row of that noun (`espi.models.customer`), read out of what was said of it."""
-    return _COLUMNS[noun](Said(said))
+    return _COLUMNS[noun](Fields(said))
 
 
 def number(noun: str, said: dict[str, Any]) -> str:
     """What a resource is known by to people, whatever its id: an account, an agreement or a serial number; "" else."""
-    return _first(Said(said), _NUMBERS.get(noun, ()))
+    return _first(Fields(said), _NUMBERS.get(noun, ()))
 
 
 def address_lines(address: Any) -> tuple[str, ...]:
     """A StreetAddress as the lines of a letter: of the standard, PG&E's general lines, Con Edison V1's plain texts."""
-    told = Said(address)
+    told = Fields(address)
     street = [told.peek(f"streetDetail/{name}") for name in ("number", "prefix", "name", "type", "suffix")]
     lines = [told.peek("streetDetail/buildingName"), told.peek("streetDetail"), " ".join(filter(None, street))]
     lines += [told.peek(f"streetDetail/addressGeneral{n}") for n in ("", "2", "3")]
@@ -94,30 +93,24 @@ def _po_box(text: str) -> str:
     return f"PO Box {text}" if any(letter.isdigit() for letter in text) else ""  # "N/A" is written there too
 
 
-def _town(told: Said) -> str:
+def _town(told: Fields) -> str:
     town = _first(told, ("townDetail/name", "cityDetail"))
     state = _first(told, ("townDetail/stateOrProvince", "stateDetail"))
     code = _first(told, ("postalCode", "townDetail/code"))
     return " ".join(part for part in (f"{town}," if town and state else town, state, code) if part)
 
 
-def _first(told: Said, paths: Iterable[str]) -> str:
+def _first(told: Fields, paths: Iterable[str]) -> str:
     return next((text for path in paths if (text := told.peek(path))), "")
 
 
-def _short(told: Said, *paths: str, most: int = 64) -> str:
+def _short(told: Fields, *paths: str, most: int = 64) -> str:
     return _first(told, paths)[:most]
 
 
-def _address(told: Said, *paths: str) -> str:
+def _address(told: Fields, *paths: str) -> str:
     found = (address_lines(each) for path in paths for each in told.under(path))
     return "\n".join(next((lines for lines in found if lines), ()))
-
-
-def _instant(told: Said, path: str) -> datetime | None:
-    text = told.peek(path)
-    seconds = numbers.epoch(text)
-    return numbers.from_epoch(seconds) if seconds is not None else numbers.instant(text)
 
 
 _NUMBERS = {
@@ -130,7 +123,7 @@ _NUMBERS = {
 }
 
 
-def _customer(told: Said) -> dict[str, Any]:
+def _customer(told: Fields) -> dict[str, Any]:
     return {
         "name": _first(told, ("customerName", "Organisation/organisationName", "name", "Organisation/name")),
         "address": _address(told, "mainAddress", "Organisation/streetAddress", "Organisation/postalAddress"),
@@ -139,7 +132,7 @@ def _customer(told: Said) -> dict[str, Any]:
     }
 
 
-def _account(told: Said) -> dict[str, Any]:
+def _account(told: Fields) -> dict[str, Any]:
     return {
         "account_number": _first(told, _NUMBERS["CustomerAccount"]),
         "billing_cycle": _short(told, "billingCycle"),
@@ -147,13 +140,13 @@ def _account(told: Said) -> dict[str, Any]:
     }
 
 
-def _agreement(told: Said) -> dict[str, Any]:
-    programs = [Said(each) for each in told.under("DemandResponseProgram")]
+def _agreement(told: Fields) -> dict[str, Any]:
+    programs = [Fields(each) for each in told.under("DemandResponseProgram")]
     return {
         "agreement_number": _first(told, _NUMBERS["CustomerAgreement"]),
         "type": _short(told, "type"),
         "status": _short(told, "docStatus/value", "docStatus", "status/value", "status"),
-        "sign_date": _instant(told, "signDate"),
+        "sign_date": numbers.timestamp(told.peek("signDate")),
         "currency": numbers.integer(told.peek("currency"), numbers.INT16),
         "programs": [
             {"name": _short(each, "programName", most=256), "status": _short(each, "enrollmentStatus")}
@@ -162,7 +155,7 @@ def _agreement(told: Said) -> dict[str, Any]:
     }
 
 
-def _supplier(told: Said) -> dict[str, Any]:
+def _supplier(told: Fields) -> dict[str, Any]:
     return {
         "name": _short(told, "Organisation/organisationName", "name", "Organisation/name", most=255),
         "kind": _short(told, "kind"),
@@ -170,31 +163,31 @@ def _supplier(told: Said) -> dict[str, Any]:
     }
 
 
-def _location(told: Said) -> dict[str, Any]:
+def _location(told: Fields) -> dict[str, Any]:
     return {
         "address": _address(told, "mainAddress", "secondaryAddress"),
         "outage_block": _short(told, "outageBlock", most=32),
     }
 
 
-def _device(told: Said) -> dict[str, Any]:
+def _device(told: Fields) -> dict[str, Any]:
     return {"serial_number": told.peek("serialNumber"), "type": _short(told, "type")}
 
 
-def _meter(told: Said) -> dict[str, Any]:
+def _meter(told: Fields) -> dict[str, Any]:
     length = numbers.integer(told.peek("intervalLength"), range(1, 2**31))
     return _device(told) | {"form_number": _short(told, "formNumber"), "interval_length": length}
 
 
-def _program_dates(told: Said) -> dict[str, Any]:
+def _program_dates(told: Fields) -> dict[str, Any]:
     return {"mappings": [each for each in told.under("programDateIdMapping") if each != ""]}
 
 
-def _statement(told: Said) -> dict[str, Any]:
-    return {"issued_at": _instant(told, "issueDateTime")}
+def _statement(told: Fields) -> dict[str, Any]:
+    return {"issued_at": numbers.timestamp(told.peek("issueDateTime"))}
 
 
-_COLUMNS: Mapping[str, Callable[[Said], dict[str, Any]]] = {
+_COLUMNS: Mapping[str, Callable[[Fields], dict[str, Any]]] = {
     "Customer": _customer,
     "CustomerAccount": _account,
     "CustomerAgreement": _agreement,

@@ -32,8 +32,6 @@ ELECTRIC_WORDS: Mapping[str, Unit] = {
 _GAS = enums.CommodityKind.NATURAL_GAS
 CUBIC_FEET = Unit(enums.UnitSymbolKind.FT3, 0, enums.MeasurementKind.VOLUME, _GAS)
 HUNDRED_CUBIC_FEET = Unit(enums.UnitSymbolKind.FT3, 2, enums.MeasurementKind.VOLUME, _GAS)  # CCF
-CUBIC_METRES = Unit(enums.UnitSymbolKind.M3, 0, enums.MeasurementKind.VOLUME, _GAS)
-THERMS = Unit(enums.UnitSymbolKind.THERM, 0, enums.MeasurementKind.ENERGY, _GAS)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def unknown(said: Any, shape: Shape, path: str) -> Iterator[str]:
                 yield from unknown(each, inner, f"{path}/{name}")
 
 
-class Said:
+class Fields:
     """What a resource says, from which fields are taken out as they are understood; `rest` is what nobody took.
 
     Paths are names with slashes between them, in any mixture of small and capital letters (Con Edison V1 mixes them; its

@@ -4,12 +4,11 @@ The document is read once, streaming. Blocks that a later entry has yet to expla
 left for a second reading of the same bytes, so memory stays bounded whatever the order of entries.
 """
 
-import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -36,7 +35,8 @@ from espi import (
 from espi import describe as description
 from espi.atom import DocumentRefused
 from espi.channels import Channel, Channels, OtherTimeZone, TooFine
-from espi.dialect import ELECTRIC_WORDS, STANDARD, Dialect
+from espi.contents import EVERYBODYS, Content, Whole, owner
+from espi.dialect import STANDARD, Dialect
 from espi.enums import (
     ADDABLE_UNITS,
     CUBIC_FEET,
@@ -102,7 +102,7 @@ def describe(source: Source, dialect: Dialect = STANDARD) -> dict[str, Any]:
 
 
 def store(
-    source: Source,
+    source: Source | Content,
     *,
     subscription: models.Subscription,
     dialect: Dialect = STANDARD,
@@ -129,24 +129,28 @@ def store(
     is_provisional = bool(dialect.provisional_path) and f"/{dialect.provisional_path}/" in url
     must_name = must_name or others == "skip"
     rules = _Rules(dialect, accepts, expected_subscription_id, others, must_name, now, is_provisional)
-    with _opened(source) as file, transaction.atomic():
+    receipt = models.Document(
+        subscription=subscription,
+        application_information=application_information,
+        fetch_job=fetch_job,
+        url=url[:2048],
+        file_name=file_name[:255],
+        content_type=content_type[:255],
+        received_at=now,
+    )
+    with _read(source) as content, transaction.atomic():
         lock(subscription)
-        sha256, size = _digest(file)
-        before = models.Document.objects.filter(subscription=subscription, sha256=sha256)
-        if known := before.filter(summary__reader=rules.as_json()).first():
-            return known
-        document = models.Document.objects.create(
-            subscription=subscription,
-            application_information=application_information,
-            fetch_job=fetch_job,
-            url=url[:2048],
-            file_name=file_name[:255],
-            content_type=content_type[:255],
-            sha256=sha256,
-            size=size,
-            received_at=now,
-        )
-        return _fill(document, file, rules)
+        return _stored(receipt, content, rules)
+
+
+def _stored(document: models.Document, content: Content, rules: "_Rules") -> models.Document:
+    """The document with all it says; or the one of before, if these bytes were read under the same rules."""
+    document.sha256, document.size = content.digest()
+    before = models.Document.objects.filter(subscription=document.subscription, sha256=document.sha256)
+    if known := before.filter(summary__reader=rules.as_json()).first():
+        return known
+    document.save()
+    return _fill(document, content, rules)
 
 
 def lock(subscription: models.Subscription) -> None:
@@ -155,16 +159,14 @@ def lock(subscription: models.Subscription) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [(_LOCK << 31) + subscription.pk])
 
 
-def _digest(file: BinaryIO) -> tuple[str, int]:
-    """SHA-256 and size of a file, which is then at its beginning again. Raises DocumentRefused when it is empty."""
-    digest, size = hashlib.sha256(), 0
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-        size += len(chunk)
-    if not size:
-        raise DocumentRefused("The file is empty.")
-    file.seek(0)
-    return digest.hexdigest(), size
+@contextmanager
+def _read(source: Source | Content) -> Iterator[Content]:
+    """What a document says."""
+    if isinstance(source, Content):
+        yield source
+    else:
+        with _opened(source) as file:
+            yield Whole(file)
 
 
 @contextmanager
@@ -198,39 +200,41 @@ class _Rules:
 
     def as_json(self) -> dict[str, Any]:
         """What decides how bytes are understood: the same bytes under the same rules change nothing."""
+        dialect = self.dialect
         return {
+            "version": parse.VERSION,
             "accepts": sorted(self.accepts),
-            "time_zone": self.dialect.time_zone,
-            "values": self.dialect.interval_values,
-            "gas": _units(self.dialect),
-            "provisional": self.is_provisional,
+            "time_zone": dialect.time_zone,
+            "values": dialect.interval_values,
+            "units": _units(dialect),
+            "meters": [dialect.is_per_meter, dialect.usage_points, dialect.agreement_is_usage_point],
+            "currency": dialect.default_currency,
+            "provisional": [self.is_provisional, dialect.provisional_path],
             "subscription_id": self.expected_subscription_id,
+            "others": [self.others, self.must_name],
         }
 
 
 def _units(dialect: Dialect) -> list[Any]:
-    """What a custodian declared of its gas: documents are read again when that changes."""
-    declared = (
-        dialect.link_units.items() - ELECTRIC_WORDS.items(),
-        dialect.gas_units.items(),
-        dialect.gas_bill_units.items(),
-    )
-    return [sorted([str(code), unit.uom, unit.multiplier] for code, unit in units) for units in declared]
+    """What a custodian declared that its numbers count: documents are read again when that changes."""
+    declared = (dialect.link_units, dialect.gas_units, dialect.gas_bill_units)
+    return [sorted([str(code), *astuple(unit)] for code, unit in units.items()) for units in declared]
 
 
-def _fill(document: models.Document, file: BinaryIO, rules: _Rules) -> models.Document:
+def _fill(document: models.Document, content: Content, rules: _Rules) -> models.Document:
     """Store what the file says, and with it the document. The bytes are kept unless they hold what is not allowed."""
     try:
         ingest = _Ingest(document, rules)
-        ingest.run(file)
+        ingest.run(content)
     except (OtherTimeZone, zones.UnknownTimeZone) as error:
         raise DocumentRefused(str(error)) from None
     if not ingest.is_partly_foreign:
-        file.seek(0)
-        archive.keep(document, file)
+        content.file.seek(0)
+        archive.keep(document, content.file)
     document.published_at = ingest.published_at
     document.summary = ingest.summary() | {"reader": rules.as_json()}
     document.save(update_fields=["published_at", "summary"])
+    document.touched = ingest.channels.touched
     return document
 
 
@@ -244,7 +248,7 @@ class _Ingest:
         self.channels = Channels(document.subscription, self.directory, rules.dialect.time_zone, self._write)
         self.batch = storage.Batch(document.pk)
         self.written = storage.Written()
-        self.said: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self.particulars = Particulars(document, rules.accepts.__contains__)
         self.places = Places(rules.dialect)
         self.resources: Counter[str] = Counter()
@@ -262,20 +266,20 @@ class _Ingest:
         self.beside = 0
         self.published_at: datetime | None = None
 
-    def run(self, file: BinaryIO) -> None:
+    def run(self, content: Content) -> None:
         """Read and store everything."""
-        for resource in parse.read(file):
+        self.is_partly_foreign = content.is_shared
+        for resource in content.resources():
             if self._is_ours(resource):
                 self._take(resource)
         if self.deferred:
-            file.seek(0)
-            self._take_deferred(file)
+            self._take_deferred(content)
         self._finish()
 
     def summary(self) -> dict[str, Any]:
         """Counts of what the document said, what became of it, what was refused and why, and where it contradicts itself."""
         counts = {
-            name: self.said[name] for name in ("usage_points", "meter_readings", "blocks", "readings", "summaries")
+            name: self.counts[name] for name in ("usage_points", "meter_readings", "blocks", "readings", "summaries")
         }
         outcome = {
             "stored": self.written.stored,
@@ -300,10 +304,10 @@ class _Ingest:
         self._weigh(resource)
         match resource:
             case resources.UsagePoint():
-                self.said["usage_points"] += 1
+                self.counts["usage_points"] += 1
                 self._take_usage_point(resource)
             case resources.MeterReading():
-                self.said["meter_readings"] += 1
+                self.counts["meter_readings"] += 1
             case resources.ReadingType():
                 self.resources["ReadingType"] += 1
             case resources.LocalTimeParameters():
@@ -379,7 +383,7 @@ class _Ingest:
         _note(self.unknown, resource.path, _MORE)
 
     def _take_bill(self, bill: resources.UsageSummary) -> None:
-        self.said["summaries"] += 1
+        self.counts["summaries"] += 1
         if BILLS not in self.rules.accepts and CONSUMPTION in self.rules.accepts:
             bill = self._without_money(bill)
         elif BILLS not in self.rules.accepts:
@@ -402,8 +406,8 @@ class _Ingest:
 
     def _take_block(self, block: resources.IntervalBlock) -> None:
         columns = block.columns
-        self.said["blocks"] += block.is_first
-        self.said["readings"] += columns.written
+        self.counts["blocks"] += block.is_first
+        self.counts["readings"] += columns.written
         if USAGE not in self.rules.accepts:
             self._refuse_kind(USAGE)
             return
@@ -413,8 +417,8 @@ class _Ingest:
         if key not in self.deferred and not self._place(block, is_final=False):
             self.deferred.add(key)
 
-    def _take_deferred(self, file: BinaryIO) -> None:
-        for resource in parse.read(file):
+    def _take_deferred(self, content: Content) -> None:
+        for resource in content.resources():
             if not isinstance(resource, resources.IntervalBlock) or not self._is_ours(resource):
                 continue
             if self._address(resource) in self.deferred:
@@ -577,7 +581,7 @@ class _Ingest:
             document=self.document,
             default_currency=self.rules.dialect.default_currency,
         )
-        self.said[f"summaries_{outcome}"] += 1
+        self.counts[f"summaries_{outcome}"] += 1
 
 
 def _is_delta(kind: resources.ReadingType) -> bool:
@@ -590,14 +594,6 @@ def _listed(counted: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
     return [{"what": what, "why": why, "count": n} for (what, why), n in sorted(counted.items())]
 
 
-_EVERYBODYS = (
-    resources.ReadingType,
-    resources.LocalTimeParameters,
-    resources.ProgramIdMappings,
-    resources.Unknown,  # an element of one of these; that of another stands beside a resource that is refused
-)
-
-
 def _note(counted: Counter[Any], key: Any, more: Any, count: int = 1) -> None:
     """Count. Names are the file's own: so many are told apart, and the rest counted together."""
     counted[key if key in counted or len(counted) < _MOST_NAMES else more] += count
@@ -605,10 +601,10 @@ def _note(counted: Counter[Any], key: Any, more: Any, count: int = 1) -> None:
 
 def _belongs(resource: resources.Resource, rules: _Rules) -> bool:
     """Whether it is the expected customer's. What readings mean, and where clocks change, is everybody's."""
-    expected, found = rules.expected_subscription_id or "", links.subscription_id(resource.entry)
+    expected, found = unquote(rules.expected_subscription_id or ""), owner(resource)
     if found and expected:
-        return unquote(found) == unquote(expected)
-    return not rules.must_name or isinstance(resource, _EVERYBODYS)
+        return found == expected
+    return not rules.must_name or isinstance(resource, EVERYBODYS)
 
 
 def _seem_to_overlap(starts: list[int], duration: int) -> bool:

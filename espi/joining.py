@@ -11,17 +11,21 @@ That one ends where the other begins, in one account, is no proof: somebody move
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import Enum
 
+from django.db import connection
 from django.db.models import Q
 
-from espi import bills, customers, merging, models, packing, said, usage_points
+from espi import bills, customers, merging, models, usage_points
 from espi.models import ServicePlace, Succession
+from espi.records import Record
 
 Reason = Succession.Reason
+Pair = tuple[models.UsagePoint, models.UsagePoint]
+_ChannelPair = tuple[models.MeterReading, models.MeterReading]
 LONGEST_PAUSE = 31 * 86400  # seconds between the last reading of one and the first of the next
 _COMPARED = 60  # days, or single readings, of a channel
 _ENOUGH = 24  # readings that are not 0
@@ -48,33 +52,11 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class _Held:
+class Held:
     """From when to when there are readings of a usage point, in epoch seconds."""
 
     first: int
     last: int
-
-
-def evidence(
-    one: models.UsagePoint, other: models.UsagePoint, others: Sequence[models.UsagePoint] = ()
-) -> Evidence | None:
-    """Why they are one; None if nothing says so. `others`: all further usage points of the customer at that utility."""
-    if one.service_kind != other.service_kind or one.time_zone != other.time_zone:
-        return None
-    spans = held(one), held(other)
-    if spans[0] is None or spans[1] is None or _are_elsewhere(one, other):
-        return None
-    verdict = compare(one, other)
-    if verdict == Verdict.DIFFERENT:
-        return None
-    if verdict == Verdict.SAME:
-        return _since(Reason.SAME_READINGS, one, other, spans[0], spans[1])
-    if _shared(one, other, ServicePlace.Kind.METER):
-        return _since(Reason.SAME_METER, one, other, spans[0], spans[1])
-    found = _in_turn(one, other, spans[0], spans[1], Reason.SAME_PLACE)
-    if found is None or any(_fits(each, one, found) for each in others):
-        return None
-    return found if _shared(one, other, ServicePlace.Kind.LOCATION) else None
 
 
 def note_that_one_may_follow(found: Evidence, document: models.Document | None) -> None:
@@ -90,135 +72,228 @@ def note_that_one_may_follow(found: Evidence, document: models.Document | None) 
 
 def forget_what_no_longer_holds(usage_points: Sequence[models.UsagePoint]) -> None:
     """Two that were seen to follow each other may turn out to run side by side."""
-    for row in Succession.objects.filter(reason=Reason.MAYBE, usage_point__in=usage_points).select_related("other"):
-        if row.other is None or not may_follow(row.other, row.usage_point):
-            row.delete()
+    rows = Succession.objects.filter(reason=Reason.MAYBE, usage_point__in=usage_points)
+    told = list(rows.select_related("other", "usage_point"))
+    found = Comparison([each for row in told for each in (row.other, row.usage_point) if each]) if told else None
+    past = [row.pk for row in told if found and not (row.other and found.is_in_turn(row.other, row.usage_point))]
+    Succession.objects.filter(pk__in=past).delete()
 
 
-def may_follow(
-    one: models.UsagePoint, other: models.UsagePoint, others: Sequence[models.UsagePoint] = ()
-) -> Evidence | None:
-    """Whether one ends where the other begins, and no third does: worth telling, and no proof."""
-    if one.service_kind != other.service_kind or one.time_zone != other.time_zone:
-        return None
-    spans = held(one), held(other)
-    if spans[0] is None or spans[1] is None:
-        return None
-    found = _in_turn(one, other, spans[0], spans[1], Reason.MAYBE)
-    return found if found and not any(_fits(each, one, found) for each in others) else None
+class Comparison:
+    """All usage points of a customer at one utility, side by side: which of them are one service, and why.
+
+    What is compared is read at once for all of them, in a few statements however many they are.
+    """
+
+    def __init__(self, points: Iterable[models.UsagePoint], pairs: Iterable[Pair] = ()) -> None:
+        """`pairs`: those that will be asked for; their readings are compared at once."""
+        self._points = {point.pk: point for point in points}
+        self._held = held(self._points)
+        self._places = _places(self._points.values())
+        self._channels: dict[int, list[models.MeterReading]] = defaultdict(list)
+        for channel in models.MeterReading.objects.filter(usage_point__in=self._points).order_by("pk"):
+            self._channels[channel.usage_point_id].append(channel)
+        self._verdicts: dict[tuple[int, int], Verdict] = {}
+        self._read([pair for pair in pairs if self._may_be_one(*pair)])
+
+    def evidence(self, one: models.UsagePoint, other: models.UsagePoint) -> Evidence | None:
+        """Why they are one; None if nothing says so."""
+        verdict = self.compare(one, other) if self._may_be_one(one, other) else Verdict.DIFFERENT
+        if verdict == Verdict.DIFFERENT:
+            return None
+        if verdict == Verdict.SAME:
+            return self._since(Reason.SAME_READINGS, one, other)
+        if self._shared(one, other, ServicePlace.Kind.METER):
+            return self._since(Reason.SAME_METER, one, other)
+        found = self._followed(one, other, Reason.SAME_PLACE)
+        return found if found and self._shared(one, other, ServicePlace.Kind.LOCATION) else None
+
+    def may_follow(self, one: models.UsagePoint, other: models.UsagePoint) -> Evidence | None:
+        """Whether one ends where the other begins, and no third does: worth telling, and no proof."""
+        return self._followed(one, other, Reason.MAYBE) if self._are_alike(one, other) else None
+
+    def is_in_turn(self, one: models.UsagePoint, other: models.UsagePoint) -> bool:
+        """Whether one ends where the other begins, whatever a third one does."""
+        return self._are_alike(one, other) and self._in_turn(one, other, Reason.MAYBE) is not None
+
+    def compare(self, one: models.UsagePoint, other: models.UsagePoint) -> Verdict:
+        """By the latest times of which both have readings. One quantity that differs outweighs all that are the same.
+
+        Two flats with equal shares of one roof's solar power have the same readings of what was sent out.
+        """
+        if (one.pk, other.pk) not in self._verdicts:
+            self._read([(one, other)])
+        return self._verdicts[one.pk, other.pk]
+
+    def _are_alike(self, one: models.UsagePoint, other: models.UsagePoint) -> bool:
+        is_one_kind = one.service_kind == other.service_kind and one.time_zone == other.time_zone
+        return is_one_kind and one.pk in self._held and other.pk in self._held
+
+    def _may_be_one(self, one: models.UsagePoint, other: models.UsagePoint) -> bool:
+        return self._are_alike(one, other) and not self._are_elsewhere(one, other)
+
+    def _since(self, reason: str, one: models.UsagePoint, other: models.UsagePoint) -> Evidence:
+        """The later one is whose readings go on longer; it has its name since the earlier one's end if they overlap."""
+        if self._held[one.pk].last > self._held[other.pk].last:
+            one, other = other, one
+        return Evidence(reason, one, other, max(self._held[one.pk].last, self._held[other.pk].first))
+
+    def _followed(self, one: models.UsagePoint, other: models.UsagePoint, reason: str) -> Evidence | None:
+        found = self._in_turn(one, other, reason)
+        others = (each for pk, each in self._points.items() if pk not in (one.pk, other.pk))
+        return found if found and not any(self._fits(each, found) for each in others) else None
+
+    def _in_turn(self, one: models.UsagePoint, other: models.UsagePoint, reason: str) -> Evidence | None:
+        if self._held[one.pk].first > self._held[other.pk].first:
+            one, other = other, one
+        at = self._held[other.pk].first
+        return Evidence(reason, one, other, at) if 0 <= at - self._held[one.pk].last <= LONGEST_PAUSE else None
+
+    def _fits(self, third: models.UsagePoint, found: Evidence) -> bool:
+        """Whether a third usage point of the service begins or ends around the same time too."""
+        span = self._held.get(third.pk)
+        if third.service_kind != found.earlier.service_kind or span is None:
+            return False
+        return abs(span.first - found.at) <= LONGEST_PAUSE or abs(span.last - found.at) <= LONGEST_PAUSE
+
+    def _shared(self, one: models.UsagePoint, other: models.UsagePoint, kind: str) -> bool:
+        return bool(self._places[one.pk, kind] & self._places[other.pk, kind])
+
+    def _are_elsewhere(self, one: models.UsagePoint, other: models.UsagePoint) -> bool:
+        """Whether both have a place, and none in common: two homes, whatever else is the same."""
+        kind = ServicePlace.Kind.LOCATION
+        return bool(self._places[one.pk, kind] and self._places[other.pk, kind]) and not self._shared(one, other, kind)
+
+    def _read(self, pairs: Sequence[Pair]) -> None:
+        """Compare the readings of pairs."""
+        alike = {(one.pk, other.pk): self._channel_pairs(one, other) for one, other in pairs}
+        found = _compared(pair for channels in alike.values() for candidates in channels for pair in candidates)
+        for key, channels in alike.items():
+            told = [{found[one.pk, other.pk] for one, other in candidates} for candidates in channels]
+            self._verdicts[key] = _verdict(told)
+
+    def _channel_pairs(self, one: models.UsagePoint, other: models.UsagePoint) -> list[list[_ChannelPair]]:
+        """For each channel of `other`, registers left out, those of `one` that it may be; none if they share no time."""
+        spans = [self._held[each.pk] for each in (one, other) if each.pk in self._held]
+        if len(spans) < 2 or max(span.first for span in spans) >= min(span.last for span in spans):
+            return []
+        channels = [channel for channel in self._channels[other.pk] if not channel.is_register]
+        return [[(each, channel) for each in _alike(self._channels[one.pk], channel)] for channel in channels]
 
 
-def _since(reason: str, one: models.UsagePoint, other: models.UsagePoint, span: _Held, other_span: _Held) -> Evidence:
-    """The later one is whose readings go on longer; it has its name since the earlier one's end, if they overlap."""
-    if span.last > other_span.last:
-        one, other, span, other_span = other, one, other_span, span
-    return Evidence(reason, one, other, max(span.last, other_span.first))
+_HELD = """
+SELECT channel.usage_point_id, min(told.first), max(told.last)
+FROM espi_meterreading AS channel
+CROSS JOIN LATERAL (
+    (SELECT start, interval_length, "values" FROM espi_intervalblock
+    WHERE meter_reading_id = channel.id ORDER BY local_date LIMIT 1)
+    UNION ALL
+    (SELECT start, interval_length, "values" FROM espi_intervalblock
+    WHERE meter_reading_id = channel.id ORDER BY local_date DESC LIMIT 1)
+    UNION ALL
+    (SELECT start, duration, ARRAY[value] FROM espi_intervalreading
+    WHERE meter_reading_id = channel.id ORDER BY start LIMIT 1)
+    UNION ALL
+    (SELECT start, duration, ARRAY[value] FROM espi_intervalreading
+    WHERE meter_reading_id = channel.id ORDER BY start DESC LIMIT 1)
+) AS piece (start, length, "values")
+CROSS JOIN LATERAL (
+    SELECT piece.start + (min(place) - 1) * piece.length, piece.start + max(place) * piece.length
+    FROM unnest(piece."values") WITH ORDINALITY AS each (value, place) WHERE value IS NOT NULL
+) AS told (first, last)
+WHERE channel.usage_point_id = ANY(%s) AND told.first IS NOT NULL
+GROUP BY channel.usage_point_id
+"""
 
 
-def _in_turn(
-    one: models.UsagePoint, other: models.UsagePoint, span: _Held, other_span: _Held, reason: str
-) -> Evidence | None:
-    if span.first > other_span.first:
-        one, other, span, other_span = other, one, other_span, span
-    pause = other_span.first - span.last
-    return Evidence(reason, one, other, other_span.first) if 0 <= pause <= LONGEST_PAUSE else None
+def held(usage_points: Iterable[int]) -> dict[int, Held]:
+    """From when to when there are readings, by usage points' pk; those without any are left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [list(usage_points)])
+        return {pk: Held(first, last) for pk, first, last in cursor.fetchall()}
 
 
-def _fits(third: models.UsagePoint, one: models.UsagePoint, found: Evidence) -> bool:
-    """Whether a third usage point of the service begins or ends around the same time too."""
-    if third.service_kind != one.service_kind or not (span := held(third)):
-        return False
-    return abs(span.first - found.at) <= LONGEST_PAUSE or abs(span.last - found.at) <= LONGEST_PAUSE
-
-
-def held(usage_point: models.UsagePoint) -> _Held | None:
-    """None without any reading."""
-    firsts, lasts = [], []
-    for row in usage_point.meter_readings.all():
-        blocks = row.interval_blocks.order_by("local_date")
-        for block in (blocks.first(), blocks.last()):
-            known = [index for index, value in enumerate(block.values) if value is not None] if block else []
-            if block and known:
-                firsts.append(block.start + known[0] * block.interval_length)
-                lasts.append(block.start + (known[-1] + 1) * block.interval_length)
-        singles = row.interval_readings.order_by("start")
-        for single in (singles.first(), singles.last()):
-            if single:
-                firsts.append(single.start)
-                lasts.append(single.start + single.duration)
-    return _Held(min(firsts), max(lasts)) if firsts else None
-
-
-# --- Places -----------------------------------------------------------------------------------------------------------
-
-
-def _digests(usage_point: models.UsagePoint, kind: str) -> set[str]:
-    ids = [usage_point.resource_id, *usage_point.aliases.values_list("resource_id", flat=True)]
-    rows = ServicePlace.objects.filter(subscription=usage_point.subscription_id, resource_id__in=ids, kind=kind)
-    return set(rows.values_list("digest", flat=True))
-
-
-def _shared(one: models.UsagePoint, other: models.UsagePoint, kind: str) -> bool:
-    return bool(_digests(one, kind) & _digests(other, kind))
-
-
-def _are_elsewhere(one: models.UsagePoint, other: models.UsagePoint) -> bool:
-    """Whether both have a place, and none in common: two homes, whatever else is the same."""
-    places = _digests(one, ServicePlace.Kind.LOCATION), _digests(other, ServicePlace.Kind.LOCATION)
-    return bool(places[0] and places[1] and not places[0] & places[1])
+def _places(points: Iterable[models.UsagePoint]) -> Mapping[tuple[int, str], set[str]]:
+    """What is known of where usage points are and of their meters, by pk and kind."""
+    by_id = defaultdict(set)
+    for point in points:
+        by_id[point.subscription_id, point.resource_id].add(point.pk)
+    pks = {pk: subscription for (subscription, _), pks in by_id.items() for pk in pks}
+    for pk, name in models.UsagePointAlias.objects.filter(usage_point__in=pks).values_list(
+        "usage_point", "resource_id"
+    ):
+        by_id[pks[pk], name].add(pk)
+    found: dict[tuple[int, str], set[str]] = defaultdict(set)
+    rows = ServicePlace.objects.filter(subscription__in=set(pks.values()))
+    for subscription, name, kind, digest in rows.values_list("subscription", "resource_id", "kind", "digest"):
+        for pk in by_id.get((subscription, name), ()):
+            found[pk, kind].add(digest)
+    return found
 
 
 # --- Readings ---------------------------------------------------------------------------------------------------------
 
+_AT_ONCE = """
+SELECT pair.one, pair.other, count(*), count(*) FILTER (WHERE a * one_by = b * other_by), count(DISTINCT a)
+FROM unnest(%s::bigint[], %s::bigint[], %s::numeric[], %s::numeric[]) AS pair (one, other, one_by, other_by)
+CROSS JOIN LATERAL (
+    SELECT a, b FROM (
+        SELECT mine."values" AS mine, its."values" AS its
+        FROM espi_intervalblock AS its JOIN espi_intervalblock AS mine USING (local_date, interval_length)
+        WHERE mine.meter_reading_id = pair.one AND its.meter_reading_id = pair.other
+        ORDER BY local_date DESC, interval_length DESC LIMIT %s
+    ) AS days CROSS JOIN LATERAL unnest(days.mine, days.its) AS each (a, b)
+    UNION ALL
+    (SELECT mine.value, its.value
+    FROM espi_intervalreading AS its JOIN espi_intervalreading AS mine USING (start, duration)
+    WHERE mine.meter_reading_id = pair.one AND its.meter_reading_id = pair.other
+    ORDER BY start DESC, duration DESC LIMIT %s)
+) AS told (a, b)
+WHERE a IS NOT NULL AND b IS NOT NULL AND (a <> 0 OR b <> 0)
+GROUP BY pair.one, pair.other
+"""
 
-def compare(one: models.UsagePoint, other: models.UsagePoint) -> Verdict:
-    """By the times of which both have readings, the latest ones. One quantity that differs outweighs all that are the same.
 
-    Two flats with equal shares of one roof's solar power have the same readings of what was sent out.
-    """
-    verdicts = set()
-    for channel in other.meter_readings.filter(is_register=False):
-        candidates = list(_alike(one, channel))
-        found = {_compared(each, channel) for each in candidates}
-        verdicts.add(Verdict.SAME if Verdict.SAME in found else found.pop() if len(found) == 1 else Verdict.UNKNOWN)
-    return next((each for each in (Verdict.DIFFERENT, Verdict.SAME) if each in verdicts), Verdict.UNKNOWN)
-
-
-def _alike(usage_point: models.UsagePoint, channel: models.MeterReading) -> Iterator[models.MeterReading]:
-    """Channels that measure the same quantity."""
-    stem = channel.channel.partition("#")[0]
-    return (each for each in usage_point.meter_readings.all() if each.channel.partition("#")[0] == stem)
+def _compared(pairs: Iterable[_ChannelPair]) -> dict[tuple[int, int], Verdict]:
+    """What the readings of each pair of channels say, in one statement for all of them."""
+    channels = {(one.pk, other.pk): (one, other) for one, other in pairs}
+    if not channels:
+        return {}
+    columns = [
+        (one.pk, other.pk, 10 ** max(0, _finer(one, other)), 10 ** max(0, _finer(other, one)))
+        for one, other in channels.values()
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_AT_ONCE, [*map(list, zip(*columns, strict=True)), _COMPARED, _COMPARED])
+        told = {(one, other): counts for one, other, *counts in cursor.fetchall()}
+    return {key: _verdict_of(*told.get(key, (0, 0, 0))) for key in channels}
 
 
-def _compared(one: models.MeterReading, other: models.MeterReading) -> Verdict:
-    pairs = [(a, b) for a, b in (*_days_of_both(one, other), *_singles_of_both(one, other)) if a or b]
-    same = sum(a == b for a, b in pairs)
-    if len(pairs) >= _ENOUGH and same * 20 >= len(pairs) * 19 and len({a for a, _ in pairs}) >= _SIZES:
+def _finer(one: models.MeterReading, other: models.MeterReading) -> int:
+    """By how many powers of ten the other one's values are finer."""
+    return one.power_of_ten_multiplier - other.power_of_ten_multiplier
+
+
+def _verdict_of(both: int, same: int, sizes: int) -> Verdict:
+    """Of two channels with so many readings of the same times, not both 0."""
+    if both >= _ENOUGH and same * 20 >= both * 19 and sizes >= _SIZES:
         return Verdict.SAME
-    return Verdict.DIFFERENT if len(pairs) >= _TOO_FEW and same * 2 < len(pairs) else Verdict.UNKNOWN
+    return Verdict.DIFFERENT if both >= _TOO_FEW and same * 2 < both else Verdict.UNKNOWN
 
 
-def _days_of_both(one: models.MeterReading, other: models.MeterReading) -> Iterator[tuple[Decimal, Decimal]]:
-    days = one.interval_blocks.values("local_date", "interval_length")
-    shared = other.interval_blocks.filter(local_date__in=days.values("local_date")).order_by("-local_date")[:_COMPARED]
-    theirs = {(row.local_date, row.interval_length): row for row in shared}
-    for row in one.interval_blocks.filter(local_date__in={day for day, _ in theirs}):
-        twin = theirs.get((row.local_date, row.interval_length))
-        for mine, its in zip(row.values, twin.values, strict=True) if twin else ():
-            if mine is not None and its is not None:
-                yield _quantity(mine, one), _quantity(its, other)
+def _verdict(channels: Iterable[set[Verdict]]) -> Verdict:
+    """Of two usage points, by what each channel of one says beside the channels of the other that it may be."""
+    told = set()
+    for found in channels:
+        is_clear = len(found) == 1 or Verdict.SAME in found
+        told.add((Verdict.SAME if Verdict.SAME in found else next(iter(found))) if is_clear else Verdict.UNKNOWN)
+    return next((each for each in (Verdict.DIFFERENT, Verdict.SAME) if each in told), Verdict.UNKNOWN)
 
 
-def _singles_of_both(one: models.MeterReading, other: models.MeterReading) -> Iterator[tuple[Decimal, Decimal]]:
-    latest = other.interval_readings.filter(start__in=one.interval_readings.values("start")).order_by("-start")
-    theirs = {(row.start, row.duration): row.value for row in latest[:_COMPARED]}
-    for row in one.interval_readings.filter(start__in={start for start, _ in theirs}):
-        if (row.start, row.duration) in theirs:
-            yield _quantity(row.value, one), _quantity(theirs[row.start, row.duration], other)
-
-
-def _quantity(value: int, channel: models.MeterReading) -> Decimal:
-    return packing.quantity(value, channel.power_of_ten_multiplier)
+def _alike(channels: Iterable[models.MeterReading], channel: models.MeterReading) -> Iterator[models.MeterReading]:
+    """Those that measure the same quantity."""
+    stem = channel.channel.partition("#")[0]
+    return (each for each in channels if each.channel.partition("#")[0] == stem)
 
 
 # --- One history ------------------------------------------------------------------------------------------------------
@@ -268,8 +343,9 @@ def _merge(kept: models.UsagePoint, joined: models.UsagePoint) -> None:
     for bill in joined.usage_summaries.all():
         bills.move(bill, kept)
     merging.move_rows(models.UsagePoint, joined, kept)
-    usage_points.store(said.Record(joined.said, joined.said_at), kept)
+    usage_points.store(Record(joined.said, joined.said_at), kept)
     _move_names(joined, kept)
+    models.FormerUsagePoint.objects.create(public_id=joined.public_id, usage_point=kept)
     joined.delete()
 
 
@@ -292,9 +368,10 @@ def _move_names(joined: models.UsagePoint, kept: models.UsagePoint) -> None:
 
 def _counterpart(kept: models.UsagePoint, channel: models.MeterReading) -> models.MeterReading | None:
     """The channel of the same quantity and, of two meters, the same meter; None if the quantity, or the meter, is new."""
-    verdicts = {each: _compared(each, channel) for each in _alike(kept, channel)}
-    same = [each for each, verdict in verdicts.items() if verdict == Verdict.SAME]
-    possible = [each for each, verdict in verdicts.items() if verdict == Verdict.UNKNOWN]
+    alike = list(_alike(kept.meter_readings.order_by("pk"), channel))
+    verdicts = _compared((each, channel) for each in alike)
+    same = [each for each in alike if verdicts[each.pk, channel.pk] == Verdict.SAME]
+    possible = [each for each in alike if verdicts[each.pk, channel.pk] == Verdict.UNKNOWN]
     named = [each for each in possible if each.channel == channel.channel]
     return next(iter((*same, *named, *possible)), None)
 

@@ -23,7 +23,7 @@ from espi.dialect import Dialect, Unit
 UNNAMED = "unnamed"
 UNTOLD = "untold"  # the channel of an empty ReadingType
 # What one document may tell apart: far more than a customer has, and little enough to be looked through.
-_MOST_USAGE_POINTS = 3_000
+MOST_USAGE_POINTS = 3_000  # of one document
 _MOST_METER_READINGS = 20_000
 _MOST_READING_TYPES = 5_000
 _MOST_OF_ONE_ID = 50  # reading types
@@ -86,7 +86,7 @@ class Directory:
 
     def _limits(self) -> tuple[tuple[Sized, int, str], ...]:
         return (
-            (self.usage_points, _MOST_USAGE_POINTS, "usage points"),
+            (self.usage_points, MOST_USAGE_POINTS, "usage points"),
             (self.meter_readings, _MOST_METER_READINGS, "meter readings"),
             (self.reading_types, _MOST_READING_TYPES, "reading types"),
             (self.local_times, _MOST_LOCAL_TIMES, "local times"),

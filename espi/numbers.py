@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Context, Decimal, InvalidOperation, localcontext
 from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
 
 INT64 = range(-(2**63), 2**63)
 INT16 = range(-(2**15), 2**15)
@@ -16,6 +18,7 @@ LONGEST_TIME = 64  # characters of a written time: what is remembered must not g
 MULTIPLIERS = range(
     -18, 13
 )  # UnitMultiplierKind; PG&E also sends -8 and -5, and ours go down to -18 where decimals came
+MONEY = -5  # power of ten of amounts of money: hundred-thousandths
 MILLISECONDS = 10**11  # above this an epoch is in milliseconds
 
 EXACT = Context(prec=200)  # enough for every sum of 19 digits before and 18 after the point
@@ -160,3 +163,19 @@ def _zone(text: str | None) -> timezone | None:
 def from_epoch(seconds: int) -> datetime:
     """Epoch seconds as aware UTC."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def timestamp(text: str | None) -> datetime | None:
+    """An instant as epoch seconds or as an Atom time, whichever was written: aware UTC; None if it is neither."""
+    seconds = epoch(text)
+    return from_epoch(seconds) if seconds is not None else instant(text)
+
+
+def local(seconds: int, zone: ZoneInfo) -> str:
+    """Epoch seconds as ISO 8601 with the offset of that zone's clock."""
+    return from_epoch(seconds).astimezone(zone).isoformat()
+
+
+def json_integer(value: Any) -> int | None:
+    """A JSON value that is an integer; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -37,7 +37,7 @@ class Publication(NamedTuple):
     is_told: bool
 
 
-class Said(NamedTuple):
+class Cell(NamedTuple):
     """What a document says of one time: the content of a reading, when it was published, and in which document."""
 
     value: int | None
@@ -98,14 +98,14 @@ class Day:
         """Whether its elements were said by several documents, or at several times."""
         return self.publications is not None or self.documents is not None
 
-    def cells(self) -> Iterator[Said]:
+    def cells(self) -> Iterator[Cell]:
         """Each element with all that is known of it."""
         size = len(self.values)
         nothing = [None] * size
         columns = [column or nothing for column in self.columns]
         publications = self.publications or [self.published_at] * size
         documents = self.documents or [self.document_id] * size
-        return map(Said._make, zip(*columns, publications, documents, strict=True))
+        return map(Cell._make, zip(*columns, publications, documents, strict=True))
 
 
 class Single(NamedTuple):
@@ -115,7 +115,7 @@ class Single(NamedTuple):
     start: int
     duration: int
     local_date: date
-    said: Said
+    cell: Cell
     is_told: bool
 
     @property
@@ -130,8 +130,8 @@ class Change(NamedTuple):
     meter_reading_id: int
     start: int
     duration: int
-    lost: Said
-    held: Said
+    lost: Cell
+    held: Cell
 
 
 def cut(
@@ -247,8 +247,8 @@ class _Cutter:
     def _put(self, index: int, row: Day, slot: int) -> None:
         """A reading into its element. What the block says of that time already is weighed against it, and not forgotten."""
         if row.values[slot] is not None:
-            new = self._said(index)
-            old = Said._make((*(column[slot] if column else None for column in row.columns), *new[6:]))
+            new = self._cell(index)
+            old = Cell._make((*(column[slot] if column else None for column in row.columns), *new[6:]))
             is_held = holds(new, old)
             if differs(old, new):
                 lost, held = (old, new) if is_held else (new, old)
@@ -264,23 +264,23 @@ class _Cutter:
         return Day(*key, low, tuple(parts), self.publication.at, self.document_id, self.publication.is_told)
 
     def _single(self, index: int, day: date) -> None:
-        start, duration, said = self.starts[index], self.durations[index], self._said(index)
-        self.singles.append(Single(self.meter_reading_id, start, duration, day, said, self.publication.is_told))
+        start, duration, cell = self.starts[index], self.durations[index], self._cell(index)
+        self.singles.append(Single(self.meter_reading_id, start, duration, day, cell, self.publication.is_told))
 
-    def _said(self, index: int) -> Said:
+    def _cell(self, index: int) -> Cell:
         content = [column[index] if column else None for column in self.columns]
-        return Said._make((*content, self.publication.at, self.document_id))
+        return Cell._make((*content, self.publication.at, self.document_id))
 
     def _day_of(self, start: int) -> tuple[date, int, int]:
         day = datetime.fromtimestamp(start, self.zone).date()
         return day, day_start(day, self.zone), day_start(day + timedelta(days=1), self.zone)
 
 
-def holds(new: Said, old: Said, *, is_told: bool = True) -> bool:
+def holds(new: Cell, old: Cell, *, is_told: bool = True) -> bool:
     """Whether `new` stands in place of `old`, both about one time and both with a value.
 
     What is provisional stands in place of nothing but what is provisional too. `is_told`: whether the new one's document
-    says when it was published. Said again without a time, it is no news.
+    says when it was published. Cell again without a time, it is no news.
     """
     if new.is_provisional != old.is_provisional:
         return old.is_provisional
@@ -293,7 +293,7 @@ def holds(new: Said, old: Said, *, is_told: bool = True) -> bool:
     return _rank(new) > _rank(old)
 
 
-def differs(one: Said, other: Said) -> bool:
+def differs(one: Cell, other: Cell) -> bool:
     """Whether two statements about one time belong side by side into the audit trail.
 
     A provisional reading that is confirmed has not been corrected.
@@ -303,8 +303,8 @@ def differs(one: Said, other: Said) -> bool:
     return one.content != other.content
 
 
-def _rank(said: Said) -> tuple[tuple[bool, int], ...]:
-    return tuple((each is not None, each or 0) for each in said.content)
+def _rank(cell: Cell) -> tuple[tuple[bool, int], ...]:
+    return tuple((each is not None, each or 0) for each in cell.content)
 
 
 def agree(old: Day, new: Day) -> bool:
@@ -339,7 +339,7 @@ def merge(old: Day, new: Day) -> tuple[Day, list[Change], int]:
     if _is_confirmed(old, new):
         return replace(new, is_told=True), [], 0
     changes: list[Change] = []
-    cells: list[Said] = []
+    cells: list[Cell] = []
     added = 0
     for index, (before, after) in enumerate(zip(old.cells(), new.cells(), strict=True)):
         cell = _standing(before, after, is_told=new.is_told)
@@ -371,7 +371,7 @@ def _is_confirmed(old: Day, new: Day) -> bool:
     )
 
 
-def _standing(old: Said, new: Said, *, is_told: bool) -> Said:
+def _standing(old: Cell, new: Cell, *, is_told: bool) -> Cell:
     if new.value is None:
         return old
     if old.value is None:
@@ -379,7 +379,7 @@ def _standing(old: Said, new: Said, *, is_told: bool) -> Said:
     return new if holds(new, old, is_told=is_told) else old
 
 
-def _row(day: Day, cells: list[Said]) -> Day:
+def _row(day: Day, cells: list[Cell]) -> Day:
     *columns, published, documents = (list(column) for column in zip(*cells, strict=True))
     known = [index for index, value in enumerate(columns[0]) if value is not None]
     latest = max(known, key=lambda index: (published[index] is not None, published[index]), default=None)

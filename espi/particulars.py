@@ -10,7 +10,7 @@ from espi import links, models, resources, usage_points
 from espi.channels import Channels, short
 from espi.customers import Customers
 from espi.packing import Publication
-from espi.said import Record
+from espi.records import Record
 
 _QUALITY = ("duration", "values", "extra")
 _LOCAL_TIME = ("tz_offset", "dst_offset", "dst_start_rule", "dst_end_rule", "extra")

@@ -14,7 +14,7 @@ import psycopg
 from django.db import connection
 
 from espi import models, packing
-from espi.packing import Change, Day, Said, Single
+from espi.packing import Cell, Change, Day, Single
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _ARRAYS = '"values", costs, qualities, tous, tiers, cpps'
@@ -84,10 +84,10 @@ class Batch:
         for single in singles:
             other = self.singles.get(single.key)
             self.size += 10
-            is_held = other is None or packing.holds(single.said, other.said)
-            if other and packing.differs(single.said, other.said):
+            is_held = other is None or packing.holds(single.cell, other.cell)
+            if other and packing.differs(single.cell, other.cell):
                 lost, held = (other, single) if is_held else (single, other)
-                self.changes.append(Change(*single.key, lost.said, held.said))
+                self.changes.append(Change(*single.key, lost.cell, held.cell))
             if is_held:
                 self.singles[single.key] = single
 
@@ -122,7 +122,7 @@ def day_of(row: models.IntervalBlock, meter_reading_id: int) -> Day:
 def single_of(row: models.IntervalReading, meter_reading_id: int) -> Single:
     """The same of a row of IntervalReading."""
     content = (row.value, row.cost, row.quality, row.tou, row.tier, row.cpp)
-    said = Said(*content, row.published_at, row.document_id)
+    said = Cell(*content, row.published_at, row.document_id)
     return Single(meter_reading_id, row.start, row.duration, row.local_date, said, is_told=True)
 
 
@@ -201,13 +201,13 @@ def _merge_singles(
 ) -> None:
     updates, changes = [], []
     for row in rows:
-        key, old = row[:3], Said._make(row[4:])
+        key, old = row[:3], Cell._make(row[4:])
         new = singles[key]
-        is_held = packing.holds(new.said, old, is_told=new.is_told)
-        if packing.differs(old, new.said):
-            changes.append(Change._make((*key, old, new.said) if is_held else (*key, new.said, old)))
+        is_held = packing.holds(new.cell, old, is_told=new.is_told)
+        if packing.differs(old, new.cell):
+            changes.append(Change._make((*key, old, new.cell) if is_held else (*key, new.cell, old)))
         if is_held:
-            updates.append((*new.said, *key))
+            updates.append((*new.cell, *key))
     if updates:
         cursor.executemany(_UPDATE_SINGLE, updates)
     _count(changes, document_id, written)
@@ -229,11 +229,14 @@ def _keep_in_audit_trail(changes: list[Change]) -> None:
     models.IntervalRevision.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
 
 
-def _side(side: str, said: Said) -> dict[str, Any]:
+def _side(side: str, said: Cell) -> dict[str, Any]:
     return {
         f"{side}_value": said.value,
         f"{side}_cost": said.cost,
         f"{side}_quality": said.quality,
+        f"{side}_tou": said.tou,
+        f"{side}_tier": said.tier,
+        f"{side}_cpp": said.cpp,
         f"{side}_published_at": said.published_at,
         f"{side}_document_id": said.document_id,
     }
@@ -268,7 +271,7 @@ def _day_line(day: Day) -> str:
 
 
 def _single_line(single: Single) -> str:
-    *content, published_at, document_id = single.said
+    *content, published_at, document_id = single.cell
     fields = [*map(_text, single[:4]), *map(_text, content), _instant(published_at), _text(document_id)]
     return "\t".join(fields) + "\n"
 

@@ -40,7 +40,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import BigIntegerField, Case, F, Max, Min, Q, QuerySet, Value, When
 from django.db.models.functions import Least
 
-from espi import enums, models
+from espi import enums, models, numbers
 
 # A day is at most 25 hours long (26 leaves room for zones that change by two); longer readings are not a day's.
 LONGEST_DAY = 26 * 3600
@@ -49,7 +49,6 @@ _A_DAY = 24 * _HOUR
 _BILLS_AT_ONCE = 100
 _Dated = TypeVar("_Dated", models.UsageSummary, models.ElectricPowerQualitySummary)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())  # a nonsense duration must not break a calendar
 
 
 @dataclass(frozen=True)
@@ -425,7 +424,7 @@ def _all_held(where: dict[str, object], by: str) -> Iterator[tuple[int, _Held]]:
         **dates, ends=Value(0, BigIntegerField()), lowest=Min("total")
     )
     others = singles.values(by, "length", "is_long").annotate(
-        **dates, ends=Max(F("start") + Least(F("duration"), _LATEST)), lowest=Min("value")
+        **dates, ends=Max(F("start") + Least(F("duration"), numbers.LATEST)), lowest=Min("value")
     )
     for pk, *held in on_grids.values_list(*columns).union(others.values_list(*columns), all=True):
         yield pk, _Held(*held)
@@ -435,7 +434,7 @@ def _end_date(rows: Sequence[_Held], zone: ZoneInfo) -> date:
     """The last local day that a reading covers."""
     ends = max((row.ends for row in rows if row.is_long), default=0)
     last = max(row.last for row in rows)
-    return max(last, datetime.fromtimestamp(min(ends, _LATEST) - 1, zone).date()) if ends > 0 else last
+    return max(last, datetime.fromtimestamp(min(ends, numbers.LATEST) - 1, zone).date()) if ends > 0 else last
 
 
 def _channel(usage_point: models.UsagePoint, row: models.MeterReading, held: Sequence[_Held]) -> Channel:
@@ -596,13 +595,13 @@ def _grid(block: models.IntervalBlock) -> list[Reading]:
     for index in range(len(block.values)):
         start = block.start + index * block.interval_length
         rest = known[start][2:] if start in known else (None,) * 6
-        readings.append(Reading(_instant(start), block.interval_length, *rest))
+        readings.append(Reading(numbers.from_epoch(start), block.interval_length, *rest))
     return readings
 
 
 def _single(row: models.IntervalReading) -> Reading:
     rest = (row.value, row.cost, row.quality, row.tou, row.tier, row.cpp)
-    return Reading(_instant(row.start), row.duration, *rest)
+    return Reading(numbers.from_epoch(row.start), row.duration, *rest)
 
 
 def _without_filled_gaps(readings: list[Reading]) -> list[Reading]:
@@ -646,7 +645,3 @@ def _month_of_long(month: date, readings: list[Reading]) -> MonthTotal:
     days = sum(reading.duration for reading in readings) // 86400
     values = sum(reading.value for reading in readings if reading.value is not None)
     return MonthTotal(month, values, sum(costs) if costs else None, days, False, True)
-
-
-def _instant(epoch: int) -> datetime:
-    return datetime.fromtimestamp(epoch, UTC)

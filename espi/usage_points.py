@@ -1,7 +1,7 @@
 """What documents say of a UsagePoint -> its row. Whatever order they come in, the last word on each element stands."""
 
 from espi import models, parse, resources
-from espi.said import Record
+from espi.records import Record
 
 _FIELDS = (
     "status",

@@ -89,7 +89,11 @@ LARGE = (
 # Made before the site first ran for customers: an upgrade from 0.1 needs a pause, and CHANGELOG.md says so.
 FIRST_RELEASE = {"espi": 21, "portal": 7}
 # A later one that does stop the site for a while, and why that is all right: {("espi", "0099_name"): "why"}.
-LISTED: dict[tuple[str, str], str] = {}
+LISTED: dict[tuple[str, str], str] = {
+    ("espi", "0025_joined_pages_and_codes_in_the_audit_trail"): (
+        "The audit trail has a row per correction, a small part of the readings: its key is made anew in seconds."
+    ),
+}
 RISKS = (
     (r'ALTER TABLE "(\w+)" ALTER COLUMN "\w+" TYPE', "writes every row anew"),
     (r'ALTER TABLE "(\w+)" ALTER COLUMN "\w+" SET NOT NULL', "reads every row under a lock"),

@@ -13,7 +13,7 @@ from espi.models.customer import (
     Statement,
 )
 from espi.models.exchange import Document, DocumentPart, FetchJob, Notification
-from espi.models.identity import MeterSpan, ServicePlace, Succession, UsagePointAlias
+from espi.models.identity import FormerUsagePoint, MeterSpan, ServicePlace, Succession, UsagePointAlias
 from espi.models.usage import (
     ElectricPowerQualitySummary,
     IntervalBlock,
@@ -40,6 +40,7 @@ __all__ = [
     "ElectricPowerQualitySummary",
     "EndDevice",
     "FetchJob",
+    "FormerUsagePoint",
     "IntervalBlock",
     "IntervalReading",
     "IntervalRevision",

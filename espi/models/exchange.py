@@ -29,6 +29,8 @@ class Document(models.Model):
         max_length=500, blank=True, help_text="Why nothing of it was stored; empty for one that was taken in."
     )
 
+    touched: frozenset[int] = frozenset()  # usage points that it told of (pk); for whoever has just stored it
+
     def __str__(self) -> str:
         return f"document {self.public_id}"  # not the file's name: it may be a person's
 

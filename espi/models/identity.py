@@ -21,6 +21,16 @@ class UsagePointAlias(models.Model):
         ]
 
 
+class FormerUsagePoint(models.Model):
+    """A usage point that was joined to another: its page's address leads there."""
+
+    public_id = models.UUIDField(primary_key=True)
+    usage_point = models.ForeignKey(UsagePoint, on_delete=models.CASCADE, related_name="former")
+
+    def __str__(self) -> str:
+        return str(self.public_id)
+
+
 class ServicePlace(models.Model):
     """What the Retail Customer schema says of a usage point: the place it is at, the meter that serves it.
 

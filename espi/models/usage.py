@@ -192,7 +192,9 @@ class IntervalRevision(models.Model):
     """The audit trail: what a document said of a reading that another document says otherwise.
 
     `old_` is what does not hold any more, or never held because it arrived after its correction; `new_` is what held
-    when this row was written. Whatever the order of arrival, every value that was ever said is either here or stands.
+    when this row was written. Whatever the order of arrival, every value that was ever said is either here or stands,
+    with its cost, quality, time of use, tier and critical-peak code: where any of them differs there is a row. One thing
+    is not here: what a provisional reading said beside its value, once a checked one of the same value took its place.
     """
 
     meter_reading = models.ForeignKey(MeterReading, on_delete=models.CASCADE, db_index=False)
@@ -201,11 +203,17 @@ class IntervalRevision(models.Model):
     old_value = models.BigIntegerField()
     old_cost = models.BigIntegerField(null=True)
     old_quality = models.SmallIntegerField(null=True)
+    old_tou = models.SmallIntegerField(null=True)
+    old_tier = models.SmallIntegerField(null=True)
+    old_cpp = models.SmallIntegerField(null=True)
     old_published_at = models.DateTimeField(null=True)
     old_document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True, related_name="+")
     new_value = models.BigIntegerField()
     new_cost = models.BigIntegerField(null=True)
     new_quality = models.SmallIntegerField(null=True)
+    new_tou = models.SmallIntegerField(null=True)
+    new_tier = models.SmallIntegerField(null=True)
+    new_cpp = models.SmallIntegerField(null=True)
     new_published_at = models.DateTimeField(null=True)
     new_document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True, related_name="+")
     revised_at = models.DateTimeField(auto_now_add=True)
@@ -220,6 +228,9 @@ class IntervalRevision(models.Model):
                     "old_value",
                     "old_cost",
                     "old_quality",
+                    "old_tou",
+                    "old_tier",
+                    "old_cpp",
                     "old_published_at",
                 ],
                 name="one_revision_per_statement",

@@ -1,14 +1,11 @@
 """What is stored, as the API's schemas have it. Pure functions."""
 
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from espi import models, numbers, usage, words
+from espi import customers, models, numbers, revisions, usage, words
 from espi.readings import Stored
 from portal.flows import exports, overview
-
-MONEY = -5  # power of ten: amounts are hundred-thousandths
 
 
 def connection(card: overview.Card) -> dict[str, Any]:
@@ -60,16 +57,47 @@ def channel(found: usage.Channel) -> dict[str, Any]:
 def reading(each: Stored, multiplier: int, zone: ZoneInfo) -> dict[str, Any]:
     """schemas.Reading."""
     return {
-        "start": local(each.start, zone),
+        "start": numbers.local(each.start, zone),
         "start_epoch": each.start,
         "duration": each.duration,
-        "value": numbers.exact(each.value, multiplier),
-        "quality": words.word(words.QUALITIES, each.quality) or None,
-        "quality_code": each.quality,
-        "cost": money(each.cost),
-        "tou": each.tou,
-        "consumption_tier": each.tier,
-        "cpp": each.cpp,
+        **_statement(each, multiplier),
+    }
+
+
+def revision(each: revisions.Revision, zone: ZoneInfo) -> dict[str, Any]:
+    """schemas.Revision."""
+    return {
+        "start": numbers.local(each.start, zone),
+        "start_epoch": each.start,
+        "duration": each.duration,
+        "old": _statement(each.old, each.multiplier),
+        "new": _statement(each.new, each.multiplier),
+        "revised_at": each.revised_at,
+    }
+
+
+def _statement(said: Stored | revisions.Statement, multiplier: int) -> dict[str, Any]:
+    """What readings and what was said of them otherwise have alike."""
+    return {
+        "value": numbers.exact(said.value, multiplier),
+        "quality": words.word(words.QUALITIES, said.quality) or None,
+        "quality_code": said.quality,
+        "cost": money(said.cost),
+        "tou": said.tou,
+        "consumption_tier": said.tier,
+        "cpp": said.cpp,
+        "published_at": said.published_at,
+    }
+
+
+def customer_resource(told: customers.Told) -> dict[str, Any]:
+    """schemas.CustomerResource."""
+    return {
+        "id": told.public_id,
+        "kind": told.noun,
+        "belongs_to": told.above,
+        "said": told.said,
+        "said_at": told.said_at,
     }
 
 
@@ -100,7 +128,7 @@ def bill(row: models.UsageSummary, zone: ZoneInfo) -> dict[str, Any]:
     """schemas.Bill."""
     has_energy = row.consumption is not None
     return {
-        "period_start": local(row.start, zone),
+        "period_start": numbers.local(row.start, zone),
         "period_start_epoch": row.start,
         "period_duration": row.duration,
         "consumption": _quantity(row.consumption, row.consumption_multiplier),
@@ -119,20 +147,16 @@ def _item(said: dict[str, Any]) -> dict[str, Any]:
     """schemas.BillItem: what is no number where the standard has one is left out."""
     measured = said.get("measurement")
     measured = measured if isinstance(measured, dict) else {}
-    kind, note = _integer(said.get("itemKind")), said.get("note")
-    multiplier = _integer(measured.get("powerOfTenMultiplier")) or 0
-    value = _integer(measured.get("value")) if multiplier in numbers.MULTIPLIERS else None
+    kind, note = numbers.json_integer(said.get("itemKind")), said.get("note")
+    multiplier = numbers.json_integer(measured.get("powerOfTenMultiplier")) or 0
+    value = numbers.json_integer(measured.get("value")) if multiplier in numbers.MULTIPLIERS else None
     return {
         "note": str(note) if isinstance(note, str | int) else None,
         "kind": words.word(words.ITEM_KINDS, kind) or None,
-        "cost": money(_integer(said.get("amount"))),
+        "cost": money(numbers.json_integer(said.get("amount"))),
         "quantity": _quantity(value, multiplier),
-        "unit": words.unit(_integer(measured.get("uom"))) or None,
+        "unit": words.unit(numbers.json_integer(measured.get("uom"))) or None,
     }
-
-
-def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _quantity(value: int | None, multiplier: int) -> str | None:
@@ -141,9 +165,4 @@ def _quantity(value: int | None, multiplier: int) -> str | None:
 
 def money(amount: int | None) -> str | None:
     """`131.27` for 13127000 hundred-thousandths."""
-    return None if amount is None else numbers.exact(amount, MONEY)
-
-
-def local(epoch: int, zone: ZoneInfo) -> str:
-    """ISO 8601 with the offset of the meter's clock."""
-    return datetime.fromtimestamp(epoch, UTC).astimezone(zone).isoformat()
+    return None if amount is None else numbers.exact(amount, numbers.MONEY)

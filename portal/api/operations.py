@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import NinjaAPI, Query
 
-from espi import models, numbers, readings, usage
+from espi import customers, models, numbers, readings, revisions, usage
 from espi.export import Days
 from portal import periods
 from portal.api import answers, schemas
@@ -24,6 +24,10 @@ MOST_READINGS = 10_000
 MOST_BILLS = 100
 LONGEST_OF_DAYS = 1100  # three years
 LONGEST_OF_MONTHS = 366 * 20
+MOST_REVISIONS = 1_000
+MOST_RESOURCES = 500
+_NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
+_UNCHANGED = "after: take it from the address in “next”, unchanged."
 _PLACE = re.compile(r"([0-9]{1,12})\.([0-9]{1,12})", re.ASCII)
 _ERRORS = {frozenset({401, 403, 404, 422, 429, 503}): schemas.Error}
 
@@ -47,6 +51,28 @@ explain(api)
 def connections(request: HttpRequest) -> list[dict[str, Any]]:
     """Every connection to a utility, and the uploaded files, with its state in words and the ids of its meters."""
     return [answers.connection(card) for card in overview.cards(owner(request))]
+
+
+@api.get(
+    "/connections/{connection}/customer-data",
+    response={200: schemas.CustomerData, **_ERRORS},
+    summary="Account, places and agreements",
+)
+def customer_data(
+    request: HttpRequest,
+    connection: UUID,
+    limit: Annotated[int, Query(ge=1, le=MOST_RESOURCES, description="How many at most.")] = MOST_RESOURCES,
+    after: Annotated[str | None, Query(max_length=50, description="From “next” of the answer before.")] = None,
+) -> dict[str, Any]:
+    """What the utility told of the customer, where he shares that: accounts, agreements, places, meters, …."""
+    own = models.Subscription.objects.filter(retail_customer=owner(request))
+    subscription = get_object_or_404(own, public_id=connection)
+    place = _numbers(after, 2)
+    taken = list(islice(customers.each(subscription, after=place), limit + 1))  # type: ignore[arg-type]
+    return {
+        "resources": [answers.customer_resource(each) for each in taken[:limit]],
+        "next": _next(request, {"limit": limit}, _joined(taken[limit - 1].place)) if len(taken) > limit else None,
+    }
 
 
 @api.get("/usage-points", response={200: list[schemas.UsagePoint], **_ERRORS}, summary="Meters")
@@ -91,9 +117,7 @@ def channel_readings(
 ) -> dict[str, Any]:
     """Readings in order of time. While there are more, “next” is the address of what follows."""
     point = _point(request, usage_point)
-    found = next((each for each in usage.channels(point) if each.public_id == channel), None)
-    if found is None:
-        raise Http404
+    found = _channel(point, channel)
     place, zone = _place(after), ZoneInfo(point.time_zone)
     _check(start, end)
     span = Days(start, end).of(found)
@@ -104,6 +128,36 @@ def channel_readings(
         "channel": answers.channel(found),
         "readings": [answers.reading(each, found.multiplier, zone) for each in taken[:limit]],
         "next": _next(request, more, f"{last[0]}.{last[1]}") if last else None,
+    }
+
+
+@api.get(
+    "/usage-points/{usage_point}/channels/{channel}/revisions",
+    response={200: schemas.Revisions, **_ERRORS},
+    summary="Corrected readings",
+)
+def revisions_of(
+    request: HttpRequest,
+    usage_point: UUID,
+    channel: UUID,
+    start: First = None,
+    end: End = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_REVISIONS, description="How many at most.")] = MOST_REVISIONS,
+    after: Annotated[str | None, Query(max_length=50, description="From “next” of the answer before.")] = None,
+) -> dict[str, Any]:
+    """Readings of which two things were said: what does not hold, and what held instead when that was noted."""
+    point = _point(request, usage_point)
+    found, zone = _channel(point, channel), ZoneInfo(point.time_zone)
+    place = _numbers(after, 3)
+    _check(start, end)
+    span = Days(start, end).of(found)
+    stream = revisions.of_channel(found, zone, *span, after=place) if span else iter(())  # type: ignore[arg-type]
+    taken = list(islice(stream, limit + 1))
+    more = {"start": start, "end": end, "limit": limit}
+    return {
+        "channel": answers.channel(found),
+        "revisions": [answers.revision(each, zone) for each in taken[:limit]],
+        "next": _next(request, more, _joined(taken[limit - 1].place)) if len(taken) > limit else None,
     }
 
 
@@ -168,6 +222,28 @@ def _point(request: HttpRequest, public_id: UUID) -> models.UsagePoint:
     return get_object_or_404(own.select_related("subscription"), public_id=public_id)
 
 
+def _channel(point: models.UsagePoint, public_id: UUID) -> usage.Channel:
+    """A channel of the meter. Raises Http404 for any other."""
+    found = next((each for each in usage.channels(point) if each.public_id == public_id), None)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _numbers(text: str | None, count: int) -> tuple[int, ...] | None:
+    """A place as `_joined` wrote it. Raises BadRange."""
+    if text is None:
+        return None
+    found = tuple(int(each) for each in text.split(".") if _NUMBER.fullmatch(each))
+    if len(found) != count or _joined(found) != text or max(found) not in numbers.INT64:
+        raise BadRange(_UNCHANGED)
+    return found
+
+
+def _joined(place: tuple[int, ...]) -> str:
+    return ".".join(map(str, place))
+
+
 def _check(start: date | None, end: date | None) -> None:
     """Raises BadRange."""
     for name, day in (("start", start), ("end", end)):
@@ -200,7 +276,7 @@ def _place(text: str | None) -> readings.Place | None:
     found = _PLACE.fullmatch(text)
     start, duration = (int(found[1]), int(found[2])) if found else (numbers.LATEST, 0)
     if start >= numbers.LATEST or duration > numbers.LONGEST:
-        raise BadRange("after: take it from the address in “next”, unchanged.")
+        raise BadRange(_UNCHANGED)
     return start, duration
 
 

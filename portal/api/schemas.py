@@ -1,7 +1,7 @@
 """What the API answers. Field texts stand in the OpenAPI document."""
 
-from datetime import date
-from typing import Annotated
+from datetime import date, datetime
+from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Field, Schema
@@ -161,6 +161,55 @@ class Bills(Schema):
     """Bills, the oldest first, and where to go on."""
 
     bills: list[Bill]
+    next: Annotated[str | None, Field(description="The address of what follows; null at the end.")]
+
+
+class Statement(Schema):
+    """What a document said of a reading."""
+
+    value: Amount
+    quality: Annotated[str | None, Field(examples=["validated"])]
+    quality_code: int | None
+    cost: Amount | None
+    tou: int | None
+    consumption_tier: int | None
+    cpp: int | None
+    published_at: Annotated[datetime | None, Field(description="When the utility said it, as far as it tells.")]
+
+
+class Revision(Schema):
+    """A reading of which two things were said."""
+
+    start: Instant
+    start_epoch: Epoch
+    duration: Annotated[int, Field(description="Seconds; 0 for an instant.")]
+    old: Annotated[Statement, Field(description="What does not hold.")]
+    new: Annotated[Statement, Field(description="What held instead when this was noted.")]
+    revised_at: Annotated[datetime, Field(description="When this was noted.")]
+
+
+class Revisions(Schema):
+    """Revisions in order of the readings' start and duration, and where to go on."""
+
+    channel: Channel
+    revisions: list[Revision]
+    next: Annotated[str | None, Field(description="The address of what follows; null at the end.")]
+
+
+class CustomerResource(Schema):
+    """What the utility told of the customer: a resource of the standard's Retail Customer schema."""
+
+    id: UUID
+    kind: Annotated[str, Field(description="The standard's name for it.", examples=["ServiceLocation"])]
+    belongs_to: Annotated[list[UUID], Field(description="The ids of those it belongs to, the outermost first.")]
+    said: Annotated[dict[str, Any], Field(description="Every element, by the standard's names.")]
+    said_at: Annotated[dict[str, str], Field(description="When each element was said last (ISO 8601, UTC).")]
+
+
+class CustomerData(Schema):
+    """Resources, those first that others belong to, and where to go on."""
+
+    resources: list[CustomerResource]
     next: Annotated[str | None, Field(description="The address of what follows; null at the end.")]
 
 

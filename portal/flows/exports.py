@@ -7,25 +7,31 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import structlog
 from django.conf import settings
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from espi import usage, words
+from espi import customers, revisions, usage, words
 from espi.export import Days, Meter, feed, tables
-from espi.models import Subscription
+from espi.models import Subscription, UsagePoint
 from portal.flows import overview
 from portal.models import User
 
 log = structlog.get_logger(__name__)
 
 READINGS, BILLS, GREEN_BUTTON = "readings", "bills", "green-button"
+REVISIONS, CUSTOMER = "corrections", "customer-data"
+OF_READINGS = (READINGS, GREEN_BUTTON)  # these can be large
+_CSV = ("text/csv; charset=utf-8; header=present", "csv")
 RESOURCES = "/espi/1_1/resource"  # where a data custodian has its resources; ours exist only as links in a file
 _TYPES = {
-    READINGS: ("text/csv; charset=utf-8; header=present", "csv"),
-    BILLS: ("text/csv; charset=utf-8; header=present", "csv"),
+    READINGS: _CSV,
+    BILLS: _CSV,
+    REVISIONS: _CSV,
+    CUSTOMER: _CSV,
     GREEN_BUTTON: ("application/atom+xml; charset=utf-8", "xml"),
 }
 
@@ -85,6 +91,7 @@ def check(user: User, public_ids: Iterable[UUID], kind: str, days: Days) -> list
     if not all(each in known for each in wanted):
         raise NotHis
     meters = [Meter(known[each].meter.usage_point, known[each].name) for each in wanted]
+    days = Days() if kind == CUSTOMER else days
     _require_something(meters, kind, days)
     return meters
 
@@ -102,12 +109,27 @@ def _content(meters: list[Meter], kind: str, days: Days, now: datetime) -> Itera
         return tables.of_readings(meters, days)
     if kind == BILLS:
         return tables.of_bills(meters, days)
+    if kind == REVISIONS:
+        return tables.of_revisions(meters, days)
+    if kind == CUSTOMER:
+        return tables.of_customers([(overview.name_of(each), each) for each in _connections(meters)])
     base = f"{settings.PORTAL_BASE_URL.rstrip('/')}{RESOURCES}"
     return feed.of(meters, days, base=base, title=f"{settings.PORTAL_NAME}: usage and bills", now=now)
 
 
+def _connections(meters: list[Meter]) -> list[Subscription]:
+    """Those that the meters belong to, each once."""
+    return list({each.usage_point.subscription_id: each.usage_point.subscription for each in meters}.values())
+
+
 def _require_something(meters: list[Meter], kind: str, days: Days) -> None:
+    if kind == CUSTOMER:
+        if not any(next(customers.each(each), None) for each in _connections(meters)):
+            raise Nothing(_("We hold no customer data of what you chose."))
+        return
     points = [meter.usage_point for meter in meters]
+    if kind == REVISIONS and not any(_has_revisions(point, days) for point in points):
+        raise Nothing(_("No reading of what you chose was told otherwise on those days."))
     has_readings = any(days.of(channel) for point in points for channel in usage.channels(point))
     has_bills = any(next(usage.bills(point, days.first, days.end), None) for point in points)
     if kind == READINGS and not has_readings:
@@ -116,6 +138,12 @@ def _require_something(meters: list[Meter], kind: str, days: Days) -> None:
         raise Nothing(_("We hold no bills of what you chose that begin on those days."))
     if not (has_readings or has_bills):
         raise Nothing(_("We hold no readings and no bills of what you chose on those days."))
+
+
+def _has_revisions(point: UsagePoint, days: Days) -> bool:
+    zone, channels = ZoneInfo(point.time_zone), usage.channels(point)
+    spans = ((channel, span) for channel in channels if (span := days.of(channel)))
+    return any(next(revisions.of_channel(channel, zone, *span), None) for channel, span in spans)
 
 
 def _name(meters: list[Meter], kind: str, days: Days) -> str:

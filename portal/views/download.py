@@ -69,6 +69,14 @@ class DownloadForm(forms.Form):
         choices=[
             (exports.READINGS, gettext_lazy("Readings, as a table for a spreadsheet (CSV)")),
             (exports.BILLS, gettext_lazy("Bills, as a table for a spreadsheet (CSV)")),
+            (
+                exports.REVISIONS,
+                gettext_lazy("Corrected readings: what was said first and what was said later, as a table (CSV)"),
+            ),
+            (
+                exports.CUSTOMER,
+                gettext_lazy("Your account, addresses and agreements as the utility told them, as a table (CSV)"),
+            ),
             (exports.GREEN_BUTTON, gettext_lazy("Readings and bills, for other energy programs (Green Button XML)")),
         ],
         initial=exports.READINGS,
@@ -154,7 +162,7 @@ def download(request: HttpRequest) -> HttpResponseBase:
 def _answer(request: HttpRequest, form: DownloadForm) -> HttpResponseBase:
     """The file, or, where it is a very large one, the page again, which says that it is being prepared."""
     ids = [UUID(each) for each in form.cleaned_data["meter"]]
-    if form.cleaned_data["kind"] == exports.BILLS or not exporting.is_large(ids, form.days()):
+    if form.cleaned_data["kind"] not in exports.OF_READINGS or not exporting.is_large(ids, form.days()):
         return _file(request, form)
     user, kind = customer(request), form.cleaned_data["kind"]
     with suppress(exporting.AlreadyAsked):

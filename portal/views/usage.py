@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import resolve, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -21,7 +22,7 @@ from espi import usage
 from espi.models import UsagePoint
 from portal import bills, history, measured, meters, panels, patterns, periods, standing, writing
 from portal.flows import overview
-from portal.views.connect import customer
+from portal.views.connect import customer, see_other
 
 MOST_METERS = 40  # on one page
 PERIOD_NAMES = {
@@ -112,15 +113,18 @@ class PointView(Protocol):
 
 
 def of_a_meter(view: MeterView) -> PointView:
-    """A page of one meter, for its owner only; a period that cannot be shown is answered 400, in words."""
+    """A page of one meter, for its owner only; a period that cannot be shown is answered 400, in words.
+
+    One that was joined to another leads to that one's page.
+    """
 
     @wraps(view)
     def page(request: HttpRequest, public_id: UUID) -> HttpResponse:
-        point = get_object_or_404(
-            UsagePoint.objects.select_related("subscription"),
-            public_id=public_id,
-            subscription__retail_customer=customer(request),
-        )
+        own = UsagePoint.objects.filter(subscription__retail_customer=customer(request))
+        if joined := own.filter(former=public_id).first():
+            here = resolve(request.path_info).view_name
+            return see_other(reverse(here, args=[joined.public_id], query=request.GET))
+        point = get_object_or_404(own.select_related("subscription"), public_id=public_id)
         today = timezone.now().astimezone(ZoneInfo(point.time_zone)).date()
         try:
             return view(request, Meter(point, usage.channels(point), today))

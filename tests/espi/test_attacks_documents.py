@@ -34,7 +34,7 @@ from django.db.models import UniqueConstraint
 from lxml import etree
 
 import portal.settings
-from espi import archive, atom, authorizations, batchlist, channels, ingest, parse, session
+from espi import archive, atom, authorizations, batchlist, channels, ingest, links, parse, session
 from espi import client as module
 from espi.models import ApplicationInformation, Document, FetchJob, IntervalBlock, IntervalReading, UsagePoint
 from portal.flows import fetch, upload
@@ -178,7 +178,7 @@ def test_d01_a_document_that_tells_of_more_than_a_customer_has_is_refused_at_onc
 
 
 def test_d01_blocks_of_usage_points_and_meters_without_end_are_refused(utility, held, monkeypatch):
-    monkeypatch.setattr(channels, "_MOST_USAGE_POINTS", 20)
+    monkeypatch.setattr(links, "MOST_USAGE_POINTS", 20)
     monkeypatch.setattr(channels, "_MOST_NEW_IDS", 20)
     points = [documents.hours(1, href=f"{POINT}/{n}/MeterReading/1") for n in range(30)]
     meters = [documents.hours(1, documents.MIDNIGHT + 3600 * n, href=f"{POINT}/1/MeterReading/{n}") for n in range(30)]

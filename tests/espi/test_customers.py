@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from espi import customer_resources, customers, ingest, models
 from portal.models import User
@@ -344,6 +345,28 @@ def test_one_customer_can_have_only_so_many_resources(subscription, monkeypatch)
     (refused, *_) = document.summary["refused"]
     assert refused["why"] == "more of one customer than can be kept"
     assert models.Customer.objects.count() == 1
+
+
+def meters(number):
+    base = "https://e.example/RetailCustomer/1/Customer/1/CustomerAccount/1/CustomerAgreement/1/ServiceLocation/1/Meter"
+    serials = [f"{1000000 + each}" for each in range(number)]
+    return [resource("Meter", f"<serialNumber>{each}</serialNumber>", f"{base}/{each}") for each in serials]
+
+
+def test_finding_a_resource_looks_at_no_other(subscription, monkeypatch):
+    """Forty meters, then eighty: twice as much work, not four times."""
+    looked_at, number = [], customer_resources.number
+    monkeypatch.setattr(customer_resources, "number", lambda *told: looked_at.append(told) or number(*told))
+    counts, homes = [], {many: place(f"{many}@example.com") for many in (40, 80)}
+    for many, home in homes.items():
+        looked_at.clear()
+        said(home, *meters(many))
+        counts.append(len(looked_at))
+    assert counts[1] <= 2.1 * counts[0]
+    with CaptureQueriesContext(connection) as caught:
+        said(homes[80], *meters(80), *meters(1))
+    assert len(caught) < 50
+    assert models.Meter.objects.filter(subscription=homes[80]).count() == 80
 
 
 @pytest.mark.parametrize(

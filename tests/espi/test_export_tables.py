@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espi import ingest, models, numbers, readings, usage
+from espi import customers, ingest, models, numbers, readings, revisions, usage
 from espi.export import Days, Meter, tables
 from portal.models import User
 from tests.espi import documents
-from tests.espi.documents import MIDNIGHT, bare_feed, block, entry, espi, reading
+from tests.espi.documents import BASE, MIDNIGHT, bare_feed, block, customer, entry, espi, reading
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -322,3 +322,69 @@ def test_bills_come_a_few_at_a_time_and_in_order(subscription, monkeypatch):
     assert [bill["period_start"][:10] for bill in bills()] == [f"2026-01-{day}" for day in range(15, 20)]
     found = read(tables.of_bills(meters(), Days(date(2026, 1, 16), date(2026, 1, 18))))
     assert [bill["period_start"][:10] for bill in found] == ["2026-01-16", "2026-01-17"]
+
+
+# --- What was told otherwise ------------------------------------------------------------------------------------------
+
+
+def test_a_corrected_reading_is_one_line_with_both_statements(subscription):
+    for value, tou, day in ((1500, 1, 16), (1750, 2, 18)):
+        content = block(
+            [reading(MIDNIGHT, value, cost=131270, quality=8, tou=tou)], published=f"2026-01-{day}T00:00:00Z"
+        )
+        store(subscription, documents.feed(content, powerOfTenMultiplier=-3, currency=840))
+    (line,) = read(tables.of_revisions(meters()))
+    told = {
+        "start": "2026-01-15T00:00:00-05:00",
+        "duration_seconds": "3600",
+        "unit": "Wh",
+        "currency": "USD",
+        "old_value": "1.5",
+        "new_value": "1.75",
+        "old_tou": "1",
+        "new_tou": "2",
+        "old_cost": "1.3127",
+        "old_quality_code": "8",
+        "old_published_at": "2026-01-16T00:00:00+00:00",
+        "new_published_at": "2026-01-18T00:00:00+00:00",
+    }
+    assert {name: line[name] for name in told} == told
+    assert read(tables.of_revisions(meters(), Days(date(2026, 1, 16)))) == []
+
+
+def test_revisions_go_on_behind_any_place(subscription, monkeypatch):
+    for value, day in ((0, 16), (100, 18)):
+        content = documents.hours(24, value=lambda i, v=value: v + i, published=f"2026-01-{day}T00:00:00Z")
+        store(subscription, documents.feed(content))
+    monkeypatch.setattr(revisions, "_AT_ONCE", 5)
+    (channel,) = usage.channels(models.UsagePoint.objects.get())
+    span = (ZoneInfo("America/New_York"), date(2026, 1, 15), date(2026, 1, 16))
+    found = list(revisions.of_channel(channel, *span))
+    assert [each.old.value for each in found] == list(range(24))
+    for index, each in enumerate(found):
+        assert list(revisions.of_channel(channel, *span, after=each.place)) == found[index + 1 :]
+
+
+def test_customer_data_are_a_line_for_each_element(subscription):
+    place = f"{BASE}/RetailCustomer/1/Customer/1/CustomerAccount/A1/CustomerAgreement/1/ServiceLocation/1"
+    address = "<mainAddress><townDetail><name>=Town</name></townDetail></mainAddress>"
+    contents = [
+        entry(customer("CustomerAccount", "<accountId>70 11</accountId>"), place.partition("/CustomerAgreement")[0]),
+        entry(customer("ServiceLocation", f"{address}<phone1/><electronicAddress>a</electronicAddress>"), place),
+    ]
+    store(subscription, documents.bare_feed(*contents))
+    told_of = read(tables.of_customers([("Mine", subscription)]))
+    told = {(line["resource"], line["element"]): line["value"] for line in told_of}
+    assert told["CustomerAccount", "accountId"] == "70 11"
+    assert told["ServiceLocation", "mainAddress/townDetail/name"] == "'=Town"
+    assert {line["connection"] for line in told_of} == {"Mine"}
+
+
+def test_customer_data_go_on_behind_any_place(subscription):
+    serials = [f"{BASE}/RetailCustomer/1/Customer/1/CustomerAccount/1/CustomerAgreement/1/Meter/{n}" for n in range(9)]
+    contents = [entry(customer("Meter", f"<serialNumber>{number}</serialNumber>"), number) for number in serials]
+    store(subscription, documents.bare_feed(*contents))
+    found = list(customers.each(subscription))
+    assert [each.noun for each in found].count("Meter") == 9
+    for index, each in enumerate(found):
+        assert list(customers.each(subscription, after=each.place)) == found[index + 1 :]

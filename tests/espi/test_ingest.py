@@ -3,6 +3,7 @@
 import itertools
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
@@ -14,7 +15,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from espi import archive, ingest, models, usage
+from espi import archive, ingest, models, parse, usage
 from espi.dialect import Dialect
 from portal.bills import bills as bills_shown
 from portal.models import User
@@ -468,6 +469,15 @@ def test_an_earlier_publication_that_arrives_late_changes_no_reading_and_is_kept
     assert models.IntervalRevision.objects.count() == 2
 
 
+@pytest.mark.parametrize("duration", [3600, 7])
+def test_another_time_of_use_is_a_correction_too_and_tells_both(subscription, duration):
+    for tou, day in ((3, 16), (4, 17), (5, 18)):
+        content = block([reading(MIDNIGHT, 1, duration, tou=tou)], published=f"2026-01-{day}T00:00:00Z")
+        store(subscription, documents.feed(content))
+    told = models.IntervalRevision.objects.order_by("old_tou").values_list("old_tou", "new_tou", "old_value")
+    assert list(told) == [(3, 4, 1), (4, 5, 1)]
+
+
 @pytest.mark.parametrize("length", [3600, 86401])
 def test_a_value_that_is_confirmed_later_is_not_undone_by_a_document_from_between(subscription, length):
     def content(value, published):
@@ -531,6 +541,26 @@ def test_every_element_of_a_day_leads_to_the_document_that_said_it(subscription)
     row = models.IntervalBlock.objects.get()
     assert row.documents == [third.pk, *[first.pk] * 9, *[second.pk] * 14]
     assert row.document == third
+
+
+def test_the_same_bytes_are_read_again_by_a_later_reader(subscription, monkeypatch):
+    content = documents.bare_feed(block([reading(MIDNIGHT, 1)]))
+    first = store(subscription, content)
+    assert store(subscription, content) == first
+    monkeypatch.setattr(parse, "VERSION", parse.VERSION + 1)
+    assert store(subscription, content) != first
+    assert list(history().values()) == [1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"is_per_meter": True}, {"agreement_is_usage_point": True}, {"default_currency": 124}, {"provisional_path": "x"}],
+)
+def test_the_same_bytes_are_read_again_where_a_utility_is_known_better(subscription, change):
+    content = documents.bare_feed(block([reading(MIDNIGHT, 1)]))
+    first = store(subscription, content, dialect=V1)
+    assert store(subscription, content, dialect=V1) == first
+    assert store(subscription, content, dialect=replace(V1, **change)) != first
 
 
 def test_the_same_bytes_change_nothing_at_all(subscription):

@@ -78,13 +78,21 @@ def why(one="U1", other="U2"):
     """What the evidence is, by its reason."""
     points = point(one), point(other)
     others = models.UsagePoint.objects.exclude(pk__in=[each.pk for each in points])
-    found = joining.evidence(*points, list(others))
+    found = joining.Comparison([*points, *others]).evidence(*points)
     return found and found.reason
+
+
+def evidence(one, other):
+    return joining.Comparison([one, other]).evidence(one, other)
+
+
+def may_follow(one, other):
+    return joining.Comparison([one, other]).may_follow(one, other)
 
 
 def join(one="U1", other="U2"):
     kept, joined = point(one), point(other)
-    found = joining.evidence(kept, joined)
+    found = evidence(kept, joined)
     assert found
     joining.join(kept, joined, found, None)
     return found
@@ -217,7 +225,7 @@ def test_two_meters_of_one_service_find_their_own_histories_under_the_new_id(sub
 def test_two_homes_with_readings_of_their_own_are_never_one(subscription):
     store(subscription, usage_of("U1", 0, 10, home))
     store(subscription, usage_of("U2", 0, 10, neighbour))
-    assert joining.compare(point("U1"), point("U2")) == joining.Verdict.DIFFERENT
+    assert joining.Comparison([point("U1"), point("U2")]).compare(point("U1"), point("U2")) == joining.Verdict.DIFFERENT
     assert why() is None
 
 
@@ -256,7 +264,7 @@ def test_one_that_ends_where_another_begins_is_told_and_not_joined(subscription)
     store(subscription, usage_of("U1", 0, 10, home))
     store(subscription, usage_of("U2", 10, 10, neighbour))
     assert why() is None
-    found = joining.may_follow(point("U1"), point("U2"))
+    found = may_follow(point("U1"), point("U2"))
     assert (found.earlier, found.later, found.at) == (point("U1"), point("U2"), MIDNIGHT + 10 * DAYS)
     joining.note_that_one_may_follow(found, None)
     before, after = successions.notes(point("U1"))[0], successions.notes(point("U2"))[0]
@@ -267,7 +275,7 @@ def test_one_that_ends_where_another_begins_is_told_and_not_joined(subscription)
 def test_what_was_told_is_forgotten_when_both_go_on(subscription):
     store(subscription, usage_of("U1", 0, 10, home))
     store(subscription, usage_of("U2", 10, 10, neighbour))
-    joining.note_that_one_may_follow(joining.may_follow(point("U1"), point("U2")), None)
+    joining.note_that_one_may_follow(may_follow(point("U1"), point("U2")), None)
     store(subscription, usage_of("U1", 10, 5, home))
     joining.forget_what_no_longer_holds(list(models.UsagePoint.objects.all()))
     assert not models.Succession.objects.exists()
@@ -277,7 +285,7 @@ def test_what_was_told_is_forgotten_when_both_go_on(subscription):
 def test_a_long_pause_is_no_succession(subscription, days, is_told):
     store(subscription, usage_of("U1", 0, 10, home))
     store(subscription, usage_of("U2", 10 + days, 5, neighbour))
-    assert bool(joining.may_follow(point("U1"), point("U2"))) == is_told
+    assert bool(may_follow(point("U1"), point("U2"))) == is_told
 
 
 def test_electricity_and_gas_are_never_one(subscription):
@@ -385,7 +393,7 @@ def test_a_subscription_is_absorbed_with_all_it_has(subscription):
     store(other, usage_of("N1", 0, 3, lambda hour: hour))
     store(other, customer_of("N1"))
     kept, joined = point("U1"), point("U2")
-    joining.join(kept, joined, joining.evidence(kept, joined), document)
+    joining.join(kept, joined, evidence(kept, joined), document)
     joining.absorb(subscription, other)
     assert list(models.Subscription.objects.all()) == [subscription]
     assert sorted(subscription.usage_points.values_list("resource_id", flat=True)) == ["N1", "S1", "U1"]
@@ -406,12 +414,12 @@ def test_joining_in_any_order_ends_in_the_same_history(subscription):
         for place in order:
             store(subscription, contents[place])
             for one, other in itertools.combinations(models.UsagePoint.objects.order_by("pk"), 2):
-                if evidence := joining.evidence(one, other):
-                    joining.join(one, other, evidence, None)
+                if found_out := evidence(one, other):
+                    joining.join(one, other, found_out, None)
                     break
         for one, other in itertools.combinations(models.UsagePoint.objects.order_by("pk"), 2):
-            if evidence := joining.evidence(one, other):
-                joining.join(one, other, evidence, None)
+            if found_out := evidence(one, other):
+                joining.join(one, other, found_out, None)
                 break
         found.add(total(models.UsagePoint.objects.get(), 18))
     assert found == {sum(map(home, range(18 * 24)))}

@@ -306,6 +306,25 @@ def unknown(content):
     return [each.path for each in read(content) if isinstance(each, resources.Unknown)]
 
 
+@pytest.mark.parametrize("by_runs", [True, False])
+def test_elements_around_the_entries_that_atom_does_not_have_are_told(by_runs):
+    entries = documents.entry(documents.espi("UsagePoint"), documents.POINT)
+    strange = entries.replace(
+        "<content>", '<x:gift xmlns:x="urn:x"><id/></x:gift><contents/><summary>fine</summary><content>'
+    )
+    feed = (
+        f'<feed xmlns="{documents.ATOM}" xmlns:o="urn:o"><title/><o:total>2</o:total>{entries}'
+        f"<o:between/>{strange}<o:after/><subtitle/></feed>"
+    )
+    found = list(parse.read(BytesIO(feed.encode()), by_runs=by_runs))
+    told = [each.path for each in found if isinstance(each, resources.Unknown)]
+    assert told == ["feed/total", "feed/between", "entry/gift", "entry/contents", "feed/after"]
+
+
+def test_a_feed_without_entries_is_empty_and_not_refused_whatever_stands_in_it():
+    assert unknown(f'<feed xmlns="{documents.ATOM}"><total xmlns="urn:o">0</total></feed>'.encode()) == ["feed/total"]
+
+
 def test_a_usage_point_is_read_whole():
     found = said_by(
         "<roleFlags>0081</roleFlags><ServiceCategory><kind>0</kind></ServiceCategory><status>1</status>",

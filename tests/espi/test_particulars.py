@@ -11,7 +11,7 @@ from django.db import connection
 
 from espi import ingest, models
 from espi.packing import Publication
-from espi.said import Record
+from espi.records import Record
 from portal.models import User
 from tests.espi import documents
 from tests.espi.documents import BASE, POINT, entry, espi

@@ -98,7 +98,12 @@ def channel(point):
 def addresses(point, channel):
     """Every operation of the OpenAPI document, with this meter and channel."""
     paths = operations.api.get_openapi_schema()["paths"]
-    return [path.format(usage_point=point.public_id, channel=channel.public_id) for path in paths]
+    ids = {
+        "connection": point.subscription.public_id,
+        "usage_point": point.public_id,
+        "channel": channel.public_id,
+    }
+    return [path.format(**ids) for path in paths]
 
 
 # --- What is there ---------------------------------------------------------------------------------------------------
@@ -526,7 +531,7 @@ def test_the_last_use_is_noted_but_not_written_every_time(caller, django_assert_
 def test_the_openapi_document_holds_every_operation_with_its_refusals_and_needs_no_token(client):
     document = client.get(f"{API}/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    assert len(document["paths"]) == 8
+    assert len(document["paths"]) == 10
     for path, methods in document["paths"].items():
         assert set(methods) == {"get"}, path
         told = methods["get"]
@@ -554,3 +559,41 @@ def test_days_from_a_start_on_are_the_first_ones_and_not_the_last():
     covered = (date(2015, 1, 1), date(2025, 1, 1))
     assert operations._span(covered, date(2016, 1, 1), None, 100) == (date(2016, 1, 1), date(2016, 4, 10))
     assert operations._span(covered, None, None, 100) == (date(2024, 9, 24), date(2025, 1, 2))
+
+
+# --- Corrections and customer data ------------------------------------------------------------------------------------
+
+
+def test_a_corrected_reading_is_told_with_both_statements():
+    user = User.objects.create_user("ann@example.com")
+    for value, day in ((1500, 16), (1750, 18)):
+        content = [
+            block([reading(MIDNIGHT, value), reading(MIDNIGHT + 3600, value)], published=f"2026-01-{day}T00:00:00Z")
+        ]
+        point = store(user, *content, powerOfTenMultiplier=-3)
+    (channel,) = usage.channels(point)
+    caller, path = Caller(secret(user)), f"/usage-points/{point.public_id}/channels/{channel.public_id}/revisions"
+    first = caller.answer(path, limit=1).json()
+    (told,) = first["revisions"]
+    assert (told["old"]["value"], told["new"]["value"]) == ("1.5", "1.75")
+    assert (told["start"], told["duration"]) == ("2026-01-15T00:00:00-05:00", 3600)
+    assert told["new"]["published_at"] == "2026-01-18T00:00:00Z"
+    second = caller.get(first["next"].partition(API)[2])
+    assert (second["revisions"][0]["start_epoch"], second["next"]) == (MIDNIGHT + 3600, None)
+    for wrong in ("1.2", "1.2.x", "01.2.3", "1.2.99999999999999999999"):
+        assert caller.answer(path, after=wrong).status_code == 422
+
+
+def test_customer_data_are_for_their_owner_alone_and_come_in_parts():
+    user, eve = User.objects.create_user("ann@example.com"), User.objects.create_user("eve@example.com")
+    base = f"{documents.BASE}/RetailCustomer/1/Customer/1/CustomerAccount/A1"
+    account = documents.entry(documents.customer("CustomerAccount", "<accountId>7011</accountId>"), base)
+    point = store(user, documents.hours(1), account)
+    path = f"/connections/{point.subscription.public_id}/customer-data"
+    first = Caller(secret(user)).answer(path, limit=1).json()
+    rest = Caller(secret(user, "other")).get(first["next"].partition(API)[2])
+    (holder,), (held,) = first["resources"], rest["resources"]
+    assert (holder["kind"], held["kind"], held["said"]) == ("Customer", "CustomerAccount", {"accountId": "7011"})
+    assert (held["belongs_to"], rest["next"]) == ([holder["id"]], None)
+    assert Caller(secret(eve)).answer(path).status_code == 404
+    assert Caller("").answer(path).status_code == 401

@@ -4,11 +4,14 @@ from datetime import date, timedelta
 
 import lxml.html
 import pytest
+from django.db import connection as connection_of_database
+from django.db import transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from espi import session, usage
-from espi.models import Authorization, IntervalRevision, ServicePlace, Subscription, Succession, UsagePoint
-from portal.flows import deletion, fetch
+from espi.models import Authorization, Document, IntervalRevision, ServicePlace, Subscription, Succession, UsagePoint
+from portal.flows import continuity, deletion, fetch
 from tests.portal import rows, standin
 from tests.portal.rows import NOW, PGE
 
@@ -115,6 +118,23 @@ def test_f48_a_reauthorization_with_new_ids_of_everything_goes_on_with_the_old_h
     ]
 
 
+def test_the_page_of_a_meter_that_was_joined_leads_its_owner_to_the_other(utility, pge):
+    first, second = connection(pge, "61234"), connection(pge, "70001")
+    receive(utility, first, usage_of(first, "1000000001", 0, 20))
+    receive(utility, first, customer_of(first, "1000000001"), "Batch/RetailCustomer")
+    receive(utility, second, usage_of(second, "2000000002", 22, 5))
+    kept, joined = UsagePoint.objects.order_by("pk")
+    receive(utility, second, customer_of(second, "2000000002"), "Batch/RetailCustomer")
+    assert UsagePoint.objects.get() == kept
+    client = Client()
+    client.force_login(kept.subscription.retail_customer)
+    answer = client.get(f"/usage/{joined.public_id}?period=day&date=2026-03-20")
+    assert (answer.status_code, answer["Location"]) == (303, f"/usage/{kept.public_id}?period=day&date=2026-03-20")
+    assert client.get(answer["Location"]).status_code == 200
+    client.force_login(rows.customer("eve@example.com"))
+    assert client.get(f"/usage/{joined.public_id}").status_code == 404
+
+
 def test_customer_data_that_come_later_join_what_readings_could_not(utility, pge):
     """The new authorization brings only what was read since: nothing overlaps, but the meter is the same."""
     first, second = connection(pge, "61234"), connection(pge, "70001")
@@ -137,6 +157,41 @@ def test_a_home_one_moved_to_stays_another_history_and_both_pages_say_so(utility
     assert told_before[0].startswith("Since April 8, 2026, 00:00, readings go on with another meter of yours")
     assert told_after[0].startswith("Since April 8, 2026, 00:00, readings begin here")
     assert told_after[0].endswith("and we keep them apart. See the other meter")
+
+
+def statements(authorization, document):
+    with CaptureQueriesContext(connection_of_database) as caught, transaction.atomic():
+        continuity.settle(authorization, document, now=NOW)
+    return len(caught)
+
+
+def test_many_usage_points_are_compared_in_as_many_statements_as_a_few(utility, pge):
+    """Four, then sixteen homes of one customer, each with readings of its own and new."""
+    held, seen = connection(pge, "61234"), []
+    for number in (4, 16):
+        for home_number in range(len(seen) and 4, number):
+            content = usage_of(
+                held, f"10000000{home_number:02}", 0, 12, lambda hour, n=home_number: hour * (7 + n) % 331
+            )
+            receive(utility, held, content)
+        document = Document.objects.latest("pk")
+        document.touched = frozenset(UsagePoint.objects.values_list("pk", flat=True))
+        seen.append(statements(held, document))
+    assert seen[0] == seen[1] < 20
+    assert UsagePoint.objects.count() == 16
+
+
+def test_of_more_usage_points_than_can_all_be_compared_those_are_that_a_document_touches(utility, pge, monkeypatch):
+    monkeypatch.setattr(continuity, "MOST_COMPARED", 2)
+    held = connection(pge, "61234")
+    receive(utility, held, usage_of(held, "1000000001", 0, 20))
+    receive(utility, held, usage_of(held, "1000000002", 0, 20, flat))
+    receive(utility, held, usage_of(held, "1000000003", 0, 22))
+    assert sorted(UsagePoint.objects.values_list("resource_id", flat=True)) == ["1000000001", "1000000002"]
+    document = Document.objects.latest("pk")
+    document.touched = frozenset(UsagePoint.objects.values_list("pk", flat=True))
+    monkeypatch.setattr(continuity, "MOST_COMPARED", 1)
+    assert statements(held, document) < 5
 
 
 def test_two_homes_of_one_customer_in_two_connections_stay_two(utility, pge):

@@ -11,6 +11,7 @@ from django.utils import timezone
 from lxml import html
 
 from espi import customers, ingest
+from espi.contents import Whole
 from espi.models import (
     Authorization,
     Customer,
@@ -165,7 +166,7 @@ def test_customer_data_that_came_first_go_to_the_history_that_their_usage_shows(
     ingest.store(documents.bare_feed(*tree("977")), subscription=later.subscription, now=timezone.now())
     usage = documents.feed(documents.hours(24)).replace(b"/976/", b"/977/")
     with transaction.atomic():
-        found = continuity.subscription_of(later, BytesIO(usage), now=timezone.now())
+        found = continuity.subscription_of(later, Whole(BytesIO(usage)), now=timezone.now())
     assert found == first.subscription
     for model in (Customer, CustomerAccount, CustomerAgreement):
         assert model.objects.get().subscription == first.subscription

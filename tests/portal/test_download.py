@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from lxml import html
 
-from espi.models import Authorization, UsagePoint, UsageSummary
+from espi.models import Authorization, CustomerAccount, IntervalRevision, UsagePoint, UsageSummary
 from portal import limits
 from portal.flows.withdraw import withdraw
 from portal.models import User
@@ -284,3 +284,20 @@ def test_the_years_offered_are_those_of_the_data():
     rows.day(rows.channel(rows.usage_point(user)), date(2019, 3, 1), [1] * 24)
     page = html.fromstring(signed_in(user).get("/download").content)
     assert page.xpath("//select[@name='period']/option/@value") == ["all", "2019", "dates"]
+
+
+# --- Corrections and customer data ------------------------------------------------------------------------------------
+
+
+def test_corrections_and_customer_data_are_files_too_or_said_not_to_be_there(client, held):
+    for kind, words in (("corrections", "told otherwise"), ("customer-data", "no customer data")):
+        answer = client.post("/download", form(point(), kind=kind))
+        assert (answer.status_code, words in answer.content.decode()) == (422, True)
+    CustomerAccount.objects.create(subscription=held.subscription, said={"accountId": "7011"})
+    IntervalRevision.objects.create(
+        meter_reading=point().meter_readings.get(), start=WINTER, duration=3600, old_value=1400, new_value=1500
+    )
+    (account,) = table(client.post("/download", form(point(), kind="customer-data")))
+    assert (account["element"], account["value"]) == ("accountId", "7011")
+    (corrected,) = table(client.post("/download", form(point(), kind="corrections")))
+    assert (corrected["old_value"], corrected["new_value"]) == ("1.4", "1.5")

@@ -11,9 +11,9 @@ import requests
 from django.db import connection, transaction
 
 import utilities
-from espi import client, ingest, session
+from espi import atom, client, ingest, session
 from espi.models import Authorization, Document, FetchJob, IntervalBlock
-from portal.flows import fetch, withdraw
+from portal.flows import continuity, fetch, withdraw
 from portal.flows.fetch import asking, calling, claiming
 from portal.flows.fetch import tasks as running_tasks
 from portal.models import Circuit
@@ -435,10 +435,83 @@ def test_a_bulk_file_is_read_for_every_customer_it_names_and_for_nobody_else(uti
         application_information=app, kind="download", token_class="client", url=f"{ESSEX}/Bulk/b-17", not_before=NOW
     )
     run(job)
-    assert (job.state, job.reason) == ("done", "Read for 1 of the 3 connections it names.")
+    told = "Read for 1 of the 3 connections it names. Of 2 nothing was kept, as nobody shares them with us: 5, 978."
+    assert (job.state, job.reason) == ("done", told)
     assert list(IntervalBlock.objects.values_list("meter_reading__usage_point__subscription", flat=True)) == [
         ada.subscription_id
     ]
+
+
+def bulk_job(utility, app, entries):
+    body = standin.feed("976").split(b"<entry>")[0] + b"".join(entries) + b"</feed>"
+    utility.says("/Bulk", (200, body, {}))
+    return FetchJob.objects.create(
+        application_information=app, kind="download", token_class="client", url=f"{ESSEX}/Bulk/b-17", not_before=NOW
+    )
+
+
+def entries_of(number, **more):
+    return standin.feed(number, **more).split(b"</updated>")[1].removesuffix(b"</feed>")
+
+
+def customers_of(app, *numbers):
+    return [rows.authorization(app, number, user=rows.customer(f"{number}@example.com")) for number in numbers]
+
+
+def test_a_bulk_file_is_read_once_however_many_customers_it_names(utility, monkeypatch):
+    app = rows.registration("essex", "")
+    numbers = [str(each) for each in range(970, 980)]
+    customers_of(app, *numbers)
+    reads, read = [], atom.read
+    monkeypatch.setattr(atom, "read", lambda *told, **more: reads.append(1) or read(*told, **more))
+    parts = [entries_of(number, values=(int(number), 2)) for number in numbers]
+    job = run(bulk_job(utility, app, parts))
+    assert (job.state, len(reads)) == ("done", 1)
+    held = IntervalBlock.objects.order_by("total").values_list("total", "meter_reading__usage_point__subscription")
+    assert [total for total, _ in held] == [int(number) + 2 for number in numbers]
+    assert len({subscription for _, subscription in held}) == 10
+
+
+def test_a_part_that_cannot_be_read_changes_nothing_for_the_others(utility):
+    app = rows.registration("essex", "")
+    ada, ben, cy = customers_of(app, "976", "977", "978")
+    bad = entries_of("977").replace(b"<value>", b"<value>x")
+    job = run(bulk_job(utility, app, [entries_of("976"), bad, entries_of("978")]))
+    assert (job.state, job.reason.startswith("Read for 2 of the 3 connections it names. Not for 1: None of")) == (
+        "done",
+        True,
+    )
+    held = Document.objects.values_list("subscription", flat=True)
+    assert sorted(held) == [ada.subscription_id, cy.subscription_id]
+    assert not ben.subscription.usage_points.exists()
+
+
+def test_an_error_of_our_own_in_one_part_is_tried_again_and_the_others_are_stored(utility, monkeypatch):
+    app = rows.registration("essex", "")
+    _, ben, _ = customers_of(app, "976", "977", "978")
+    settle = continuity.settle
+
+    def broken(authorization, document, *, now):
+        if authorization == ben:
+            raise RuntimeError("ours")
+        settle(authorization, document, now=now)
+
+    monkeypatch.setattr(continuity, "settle", broken)
+    job = run(bulk_job(utility, app, [entries_of(number) for number in ("976", "977", "978")]))
+    assert job.state == "due"
+    assert Document.objects.count() == 2
+    monkeypatch.setattr(continuity, "settle", settle)
+    FetchJob.objects.update(not_before=NOW)
+    job = run(job)
+    assert (job.state, Document.objects.count()) == ("done", 3)
+
+
+def test_a_bulk_file_that_breaks_off_is_stored_for_nobody(utility):
+    app = rows.registration("essex", "")
+    customers_of(app, "976", "977")
+    job = bulk_job(utility, app, [entries_of("976"), entries_of("977")[:-40]])
+    assert run(job).state != "done"
+    assert not Document.objects.filter(refusal="").exists()
 
 
 # --- The request that was waiting -------------------------------------------------------------------------------------

@@ -83,11 +83,17 @@ class Owner:
         meter = f"api/v1/usage-points/{self.point.public_id}"
         return {
             "account/tokens/<uuid:public_id>/take-back": f"account/tokens/{self.token.public_id}/take-back",
+            "api/v1/connections/<connection>/customer-data": (
+                f"api/v1/connections/{self.point.subscription.public_id}/customer-data"
+            ),
             "api/v1/usage-points/<usage_point>": meter,
             "api/v1/usage-points/<usage_point>/bills": f"{meter}/bills",
             "api/v1/usage-points/<usage_point>/channels": f"{meter}/channels",
             "api/v1/usage-points/<usage_point>/channels/<channel>/readings": (
                 f"{meter}/channels/{channel.public_id}/readings"
+            ),
+            "api/v1/usage-points/<usage_point>/channels/<channel>/revisions": (
+                f"{meter}/channels/{channel.public_id}/revisions"
             ),
             "api/v1/usage-points/<usage_point>/daily": f"{meter}/daily",
             "api/v1/usage-points/<usage_point>/monthly": f"{meter}/monthly",

@@ -2,13 +2,14 @@
 
 import logging
 from datetime import datetime
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
 import utilities
 from espi import atom, authorizations, client, temporary
+from espi.contents import Whole
 from espi.models import FetchJob
 from portal.acceptance import tracing
 from portal.flows import budgets, circuits, standing
@@ -144,7 +145,7 @@ def read_data(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[b
         result = store_bulk(job, utility, answer, file, clock)
         finish_waiting(job, None, clock.now())
         return result
-    document = store(job, owner(job), utility, answer, file, clock)
+    document = store(job, owner(job), utility, answer, Whole(cast(BinaryIO, file)), clock)
     follow_up(job, utility, file, clock.now())
     finish_waiting(job, document, clock.now())
     return Result(State.DONE, left_out(document))

@@ -1,24 +1,32 @@
 """Storing: a downloaded file is read into the data of the customers whose it is, and leads to what it links to."""
 
+import logging
+from collections.abc import Sequence
 from datetime import datetime
 from typing import IO, BinaryIO, cast
+from urllib.parse import quote, unquote
 
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
-from espi import atom, client, ingest, links
+from espi import atom, client, contents, ingest
+from espi.contents import Content
 from espi.models import ApplicationInformation, Authorization, Document, FetchJob, MeterReading
 from portal.flows import continuity, tokens
 from portal.flows.fetch.announced import is_guess
 from portal.flows.fetch.asking import enqueue_planned
 from portal.flows.fetch.calling import owner
-from portal.flows.fetch.claiming import Lease
+from portal.flows.fetch.claiming import Lease, Taken
 from portal.flows.fetch.judging import Result, held_up
 from portal.flows.fetch.settling import settle_bulk
 from utilities.base import Utility
 
+log = logging.getLogger(__name__)
+
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
 READING = "reading"  # in a document's summary
+OF_ONE_PART = (atom.DocumentRefused, tokens.NotAllowed)
+MOST_NAMED = 5
 
 
 class NothingUsable(atom.DocumentRefused):
@@ -26,10 +34,11 @@ class NothingUsable(atom.DocumentRefused):
 
 
 def store(
-    job: FetchJob, authorization: Authorization, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Lease
+    job: FetchJob, authorization: Authorization, utility: Utility, answer: client.Answer, content: Content, clock: Lease
 ) -> Document:
-    """Read the file into the customer's data. A customer who stops meanwhile waits for the commit, or we refuse it.
+    """Read the file, or his part of it, into the customer's data.
 
+    A customer who stops meanwhile waits for the commit, or we refuse it.
     Of a file that is only his, an entry of another subscription refuses all; of a bulk file only his part is read.
     """
     app = job.application_information
@@ -37,8 +46,8 @@ def store(
     with transaction.atomic():
         row = standing_authorization(authorization)
         document = ingest.store(
-            cast(BinaryIO, file),
-            subscription=continuity.subscription_of(row, file, now=clock.now()),
+            content,
+            subscription=continuity.subscription_of(row, content, now=clock.now()),
             dialect=utility.dialect(app),
             now=clock.now(),
             url=job.url,
@@ -75,22 +84,64 @@ def left_out(document: Document) -> str:
 
 
 def store_bulk(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[bytes], clock: Lease) -> Result:
-    """Read a file of many customers into each one's data; whoever does not share with us is passed over."""
-    file.seek(0)
-    named = {links.subscription_id(parcel.entry) for parcel in atom.read(cast(BinaryIO, file))} - {""}
+    """Read a file of many customers once, and each one's part into his data; who does not share with us is passed over.
+
+    Each in a transaction of his own: what is wrong with one part changes nothing for the others. Raises, after the last
+    of them, the first error that is not the part's own.
+    """
+    with contents.Split(cast(BinaryIO, file)) as split:
+        found = connections_named(job, split.named)
+        ready = [authorization for authorization in found if not waits_for_first_data(authorization)]
+        outcomes = [store_part(job, each, utility, answer, split, clock) for each in ready]
+        unknown = split.named - {unquote(each.utility_subscription_id) for each in found}
+    errors = [error for error in outcomes if error]
+    if others := [error for error in errors if not isinstance(error, OF_ONE_PART)]:
+        raise others[0]
+    if len(ready) < len(found):
+        return held_up(job, gettext_noop("It is read when the first data of its connections are here."), clock.now())
+    stored = [each for each, error in zip(ready, outcomes, strict=True) if error is None]
+    settle_bulk(job, stored, now=clock.now())
+    return Result(State.DONE if stored or not errors else State.FAILED, in_words(len(stored), errors, unknown))
+
+
+def connections_named(job: FetchJob, named: set[str]) -> list[Authorization]:
+    """Those of the registration that share with us."""
     connections = Authorization.objects.filter(
         application_information=job.application_information,
         status=Authorization.Status.ACTIVE,
-        utility_subscription_id__in=named,
+        utility_subscription_id__in={*named, *map(quote, named)},
     )
-    found = list(connections.order_by("pk"))
-    ready = [authorization for authorization in found if not waits_for_first_data(authorization)]
-    for authorization in ready:
-        store(job, authorization, utility, answer, file, clock)
-    if len(ready) < len(found):
-        return held_up(job, gettext_noop("It is read when the first data of its connections are here."), clock.now())
-    settle_bulk(job, found, now=clock.now())
-    return Result(State.DONE, f"Read for {len(found)} of the {len(named)} connections it names.")
+    return list(connections.order_by("pk"))
+
+
+def store_part(
+    job: FetchJob,
+    authorization: Authorization,
+    utility: Utility,
+    answer: client.Answer,
+    split: contents.Split,
+    clock: Lease,
+) -> Exception | None:
+    """What went wrong, if anything did. Raises Taken."""
+    try:
+        store(job, authorization, utility, answer, split.part(authorization.utility_subscription_id), clock)
+    except Taken:
+        raise
+    except Exception as error:
+        log.warning("part not stored: job=%s authorization=%s %s", job.pk, authorization.pk, type(error).__name__)
+        return error
+    return None
+
+
+def in_words(stored: int, errors: Sequence[Exception], unknown: set[str]) -> str:
+    """What became of a file of many customers."""
+    words = [f"Read for {stored} of the {stored + len(errors) + len(unknown)} connections it names."]
+    if errors:
+        words.append(f"Not for {len(errors)}: {'; '.join(sorted({str(error) for error in errors}))}")
+    if unknown:
+        names = ", ".join(sorted(unknown)[:MOST_NAMED]) + (", …" if len(unknown) > MOST_NAMED else "")
+        words.append(f"Of {len(unknown)} nothing was kept, as nobody shares them with us: {names}.")
+    return " ".join(words)
 
 
 def waits_for_first_data(authorization: Authorization) -> bool:
