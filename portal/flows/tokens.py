@@ -73,10 +73,11 @@ def renewed(authorization: Authorization, *, now: datetime, rejected: str = "", 
 
 def moments(now: datetime) -> Iterator[datetime]:
     """`now`, and now again every time one may look: until any claim there was has run out."""
-    began = time.monotonic()
-    while (passed := timedelta(seconds=time.monotonic() - began)) <= CLAIM + timedelta(seconds=1):
-        yield now + passed
+    began, moment = time.monotonic(), now
+    while moment - now <= CLAIM + timedelta(seconds=1):
+        yield moment
         time.sleep(LOOK_EVERY)
+        moment = now + timedelta(seconds=time.monotonic() - began)
 
 
 def found(authorization: Authorization) -> Authorization:

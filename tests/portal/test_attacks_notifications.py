@@ -67,7 +67,7 @@ def portal():
 
 
 def wait_for(port):
-    for _ in range(300):
+    for _ in range(1200):
         try:
             return socket.create_connection(("127.0.0.1", port), timeout=10).close()
         except OSError:

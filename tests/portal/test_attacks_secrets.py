@@ -450,7 +450,7 @@ print(json.dumps([settings.DEBUG, page.status_code, dict(page.headers), strange.
 
 def as_production(*words: str) -> subprocess.CompletedProcess:
     database = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}"))
-    given = {name: value for name, value in os.environ.items() if name != "DEBUG"}
+    given = {name: value for name, value in os.environ.items() if name not in ("DEBUG", "DJANGO_ALLOW_ASYNC_UNSAFE")}
     given |= PRODUCTION | {"DATABASE_URL": database}
     return subprocess.run([sys.executable, *words], env=given, cwd=ROOT, capture_output=True, text=True, timeout=120)
 

@@ -617,10 +617,11 @@ def test_a_permission_that_is_gone_has_ended_unless_it_is_brand_new(utility, age
 
 
 def test_the_first_requests_are_asked_for_once(held, django_capture_on_commit_callbacks):
-    with patch("portal.flows.fetch.waking.publish") as publish, django_capture_on_commit_callbacks(execute=True):
-        (job,) = fetch.enqueue_first(held, now=NOW)
-        assert fetch.enqueue_first(held, now=NOW) == []
-    fetch.outbox.waiting.join()
+    with patch("portal.flows.fetch.waking.publish") as publish:
+        with django_capture_on_commit_callbacks(execute=True):
+            (job,) = fetch.enqueue_first(held, now=NOW)
+            assert fetch.enqueue_first(held, now=NOW) == []
+        fetch.outbox.waiting.join()
     assert (job.kind, job.state, job.url.startswith(BATCH)) == ("usage", "due", True)
     publish.assert_called_once_with(fetch.RUN_JOBS, queue="interactive", job_ids=[job.pk], countdown=0)
 
