@@ -90,6 +90,9 @@ LARGE = (
 FIRST_RELEASE = {"espi": 21, "portal": 7}
 # A later one that does stop the site for a while, and why that is all right: {("espi", "0099_name"): "why"}.
 LISTED: dict[tuple[str, str], str] = {
+    ("espi", "0023_queues_that_staff_look_through"): (
+        "Jobs that ended well are deleted after 90 days, and the index holds only those that did not: seconds."
+    ),
     ("espi", "0022_what_a_crash_left"): (
         "Connections and notifications are few beside the readings, and both indexes hold almost none of them."
     ),

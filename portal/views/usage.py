@@ -121,10 +121,11 @@ def of_a_meter(view: MeterView) -> PointView:
     @wraps(view)
     def page(request: HttpRequest, public_id: UUID) -> HttpResponse:
         own = UsagePoint.objects.filter(subscription__retail_customer=customer(request))
-        if joined := own.filter(former=public_id).first():
+        point = own.select_related("subscription").filter(public_id=public_id).first()
+        if point is None:
+            joined = get_object_or_404(own, former=public_id)
             here = resolve(request.path_info).view_name
             return see_other(reverse(here, args=[joined.public_id], query=request.GET))
-        point = get_object_or_404(own.select_related("subscription"), public_id=public_id)
         today = timezone.now().astimezone(ZoneInfo(point.time_zone)).date()
         try:
             return view(request, Meter(point, usage.channels(point), today))

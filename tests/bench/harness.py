@@ -69,9 +69,9 @@ class Bench:
         return address
 
     def emptied(self) -> None:
-        """Remove every customer, and what is stored of him."""
+        """Remove every customer with what is stored of him, and every registration."""
         with database.connect(self.database) as connection:
-            connection.execute("TRUNCATE portal_user, bench_plainreading CASCADE")
+            connection.execute("TRUNCATE portal_user, espi_applicationinformation, bench_plainreading CASCADE")
 
     def settled(self, address: str = "") -> None:
         """Bring a database to where it stands a day after a load: vacuumed, and a checkpoint has been."""

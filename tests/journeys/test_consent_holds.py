@@ -123,7 +123,7 @@ def test_pge_is_not_asked_for_what_was_not_ticked_here(world):
     world.to_utility(browser, "pge", "usage")
     PGE.approve(browser, PGE.who)  # leaves every group of PG&E's own page ticked
     assert browser.heading == "You are connected"
-    assert "You did not choose that here, so we do not collect it" in browser.text
+    assert "You did not choose it here, so we do not collect it" in browser.text
     world.work()
     assert Authorization.objects.get().data_granted == ["usage"]
     assert not FetchJob.objects.filter(kind=FetchJob.Kind.CUSTOMER).exists()

@@ -51,7 +51,7 @@ def test_the_last_day_the_customer_chose_at_the_utility_is_shown(world, profile,
     browser = connect(world, profile, approve, form)
     world.work()
     assert Authorization.objects.get().end_date == LAST
-    assert f"You allowed this until June 30, {LAST.year}." in browser.get(f"{PORTAL}/dashboard").text
+    assert f"Your permission ends June 30, {LAST.year}" in browser.get(f"{PORTAL}/dashboard").text
     assert FetchJob.objects.filter(kind="authorization").count() == 1
 
 
@@ -60,7 +60,7 @@ def test_a_permission_without_an_end_shows_none(world, profile, approve, form):
     browser = connect(world, profile, approve, form)
     world.work()
     assert Authorization.objects.get().end_date is None
-    assert "You allowed this until" not in browser.get(f"{PORTAL}/dashboard").text
+    assert "Your permission ends When you stop it" in browser.get(f"{PORTAL}/dashboard").text
 
 
 def test_an_authorization_that_is_not_readable_yet_is_asked_again_and_breaks_nothing(world):

@@ -28,7 +28,7 @@ def test_f50_a_swapped_meter_is_one_picture_with_its_seam_in_words(world, profil
     local = datetime.fromtimestamp(at, ZoneInfo(point.time_zone))
     browser = world.signed_in()
     browser.get(f"{PORTAL}/usage/{point.public_id}?period=day&date={local.date()}")
-    assert f"Since {local.day} {local:%B %Y, %H:%M}, another meter measures here." in browser.text
+    assert f"Since {local:%B} {local.day}, {local:%Y, %H:%M}, another meter measures here." in browser.text
     totals = usage.daily_totals(point, local.date(), local.date() + timedelta(days=1))
     assert all(day.is_complete for days in totals.values() for day in days)
 

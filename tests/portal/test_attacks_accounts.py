@@ -361,7 +361,7 @@ def test_b10_what_leaves_as_a_file_is_private_uncached_and_has_no_id_to_guess():
         assert "private" in kept, answer.request["PATH_INFO"]
     for route in patterns(get_resolver()):
         if not route.startswith(("staff/", "testing/", "account/", "espi/", "connect/<slug", "letters/")):
-            assert re.search(r"<uuid:|<(usage_point|channel)>", route), route
+            assert re.search(r"<uuid:|<(usage_point|channel|connection)>", route), route
     for address in addresses:
         assert all(NOT_GUESSED.fullmatch(part) for part in address.split("/") if part.count("-") == 4)
 
