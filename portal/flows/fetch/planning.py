@@ -82,7 +82,8 @@ def keep_plans(authorization: Authorization, *, now: datetime, is_asked: bool = 
             unique_fields=["authorization", "part", "application_information"],
             update_fields=["next_at", *asked],
         )
-        Authorization.objects.filter(pk=authorization.pk).update(is_planned=True)
+        # Written only where it is news: who stores a file holds the row for as long as that takes.
+        Authorization.objects.filter(pk=authorization.pk, is_planned=False).update(is_planned=True)
     authorization.is_planned = True
 
 
