@@ -65,6 +65,8 @@ class Channels:
         self.subscription, self.directory, self.time_zone = subscription, directory, time_zone
         self._write_waiting = write_waiting
         self._usage_points: dict[str, models.UsagePoint] = {}
+        self._found: dict[str, models.UsagePoint | None] = {}  # by id, what was looked for
+        self._made: set[int] = set()  # usage points of which nothing was here before
         self._zones: dict[str, str] = {}
         self._channels: dict[tuple[int, str], Channel] = {}
         self._aliases: dict[int, dict[str, models.MeterReading]] = {}
@@ -92,8 +94,11 @@ class Channels:
         if usage_point_id not in self._usage_points:
             row_id = self._row_id(usage_point_id)
             row = self._find(row_id) or models.UsagePoint(subscription=self.subscription, resource_id=row_id)
+            is_new = row.pk is None
             self._bring_up_to_date(row, usage_point_id)
-            self._usage_points[usage_point_id] = row
+            self._usage_points[usage_point_id] = self._found[row_id] = row
+            if is_new:
+                self._made.add(row.pk)
             if len(self._usage_points) > links.MOST_USAGE_POINTS:
                 raise DocumentRefused(f"The file names more than {links.MOST_USAGE_POINTS:,} usage points.")
         return self._usage_points[usage_point_id]
@@ -210,6 +215,11 @@ class Channels:
 
     def _find(self, row_id: str) -> models.UsagePoint | None:
         """The usage point of that id, or the one that had the id before it was found to be another's."""
+        if row_id not in self._found:
+            self._found[row_id] = self._fetched(row_id)
+        return self._found[row_id]
+
+    def _fetched(self, row_id: str) -> models.UsagePoint | None:
         known = {"subscription": self.subscription, "resource_id": row_id}
         row = models.UsagePoint.objects.filter(**known).first()
         if row is None and (
@@ -246,6 +256,8 @@ class Channels:
 
     def _ids(self, point: models.UsagePoint) -> dict[str, models.MeterReading]:
         """Every id that a channel of the usage point was given so far."""
+        if point.pk in self._made:
+            self._aliases.setdefault(point.pk, {})
         if point.pk not in self._aliases:
             rows = models.MeterReadingAlias.objects.filter(usage_point=point).select_related("meter_reading")
             self._aliases[point.pk] = {each.resource_id: each.meter_reading for each in rows}
@@ -331,7 +343,9 @@ class Channels:
     def _named(self, point: models.UsagePoint, name: str, source: links.Source, known: Channel | None) -> Channel:
         if (point.pk, name) in self._channels:
             return self._channels[point.pk, name]
-        row = models.MeterReading.objects.filter(usage_point=point, channel=name).first()
+        row = None
+        if point.pk not in self._made:
+            row = models.MeterReading.objects.filter(usage_point=point, channel=name).first()
         if row is None:
             row = _new_row(point, name, source.reading_type, known)
         return self._known(point, row)
