@@ -461,6 +461,10 @@ class Utility:
         follows = (after for part, after in itertools.pairwise(path) if part in self.subscription_paths)
         return unquote(next(follows, ""))
 
+    def url_request(self, app: ApplicationInformation, url: str) -> str:
+        """Which request an announced URL answers, as the utility numbers it; empty where its addresses do not tell."""
+        return ""
+
     def why_not_fetched(self, app: ApplicationInformation, url: str) -> str:
         """Why nothing is to be fetched from an announced URL, in words; empty if it may be. Raises UntrustedAddress."""
         ours = {app.bulk_id, app.customer_bulk_id} - {""}

@@ -324,6 +324,11 @@ class ConEdison(Utility):
         ids = parse_qs(urlsplit(url).query).get("subscriptionId", [])
         return ids[0] if len(ids) == 1 else ""
 
+    def url_request(self, app: ApplicationInformation, url: str) -> str:
+        """Edition 1 names it in the query; one request may be answered by several files (contract §6)."""
+        ids = parse_qs(urlsplit(url).query).get("requestId", []) if self._is_download(app, url) else []
+        return ids[0] if len(ids) == 1 else ""
+
     def _is_download(self, app: ApplicationInformation, url: str) -> bool:
         return self.path(app, url)[:2] == ["Batch", "Download"]
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from espi import session
-from espi.models import Document, FetchJob, UsagePoint
+from espi.models import Document, FetchJob, Notification, UsagePoint
 from portal.flows import fetch
 from tests.espi import documents
 from tests.portal import rows, standin
@@ -99,3 +99,20 @@ def test_one_customers_bill_among_anothers_readings_refuses_the_file(waiting, ut
     utility.says("/Download", (200, body, {}))
     assert run(announced(waiting[0].application_information)).state == "failed"
     assert not Document.objects.filter(refusal="").exists()
+
+
+def test_the_second_file_of_one_request_finishes_no_other_request(waiting, utility):
+    app = waiting[0].application_information
+    later = rows.job(waiting[0], f"{V1}/Batch/Subscription/1?publishedMin=2026-01-01", state="awaiting_notification")
+    utility.says("/Download", (200, standin.feed("1"), {}))
+    posted = Notification.objects.create(application_information=app, received_at=NOW, body=b"")
+    files = [
+        rows.job(waiting[0], f"{V1}/Batch/Download?requestId={ids}", kind="download", notification=posted)
+        for ids in ("1&responseId=2", "1&responseId=3", "4&responseId=5")
+    ]
+    first = waiting[0].fetch_jobs.get(url=f"{V1}/Batch/Subscription/1")
+    found = []
+    for file in files:
+        run(file, 1)
+        found.append([FetchJob.objects.get(pk=each.pk).state for each in (first, later)])
+    assert found == [["done", "awaiting_notification"], ["done", "awaiting_notification"], ["done", "done"]]

@@ -84,7 +84,7 @@ def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> N
     """An announced file is here: the request that asked for it is done.
 
     It is the one with this very address (Con Edison V2), else the one whose window the readings lie in, else, when the
-    file does not say, the oldest.
+    file does not say, the oldest. The second file of a request finds it done, and finishes no other.
     """
     if job.kind != Kind.DOWNLOAD:
         return
@@ -93,11 +93,24 @@ def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> N
         return
     asked = list(waiting(job.application_information).filter(authorization=job.authorization).order_by("created_at"))
     same = [each for each in asked if each.url == job.url]
-    found = same or covering(asked, document)
+    found = same or ([] if is_one_more(job) else covering(asked, document))
     for each in found[:1]:
         FetchJob.objects.filter(pk=each.pk, state__in=FetchJob.OPEN).update(
             state=State.DONE, reason="", finished_at=now, lease_expires_at=None
         )
+
+
+def is_one_more(job: FetchJob) -> bool:
+    """Whether another file of the same request was here before this one."""
+    app = job.application_information
+    utility = utilities.get(app.utility)
+    request = utility.url_request(app, job.url)
+    if not request or job.notification_id is None:
+        return False
+    others = FetchJob.objects.filter(
+        notification=job.notification_id, authorization=job.authorization_id, kind=Kind.DOWNLOAD, state=State.DONE
+    ).exclude(pk=job.pk)
+    return any(utility.url_request(app, url) == request for url in others.values_list("url", flat=True))
 
 
 def finish_bulk(job: FetchJob, now: datetime) -> None:
