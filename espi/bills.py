@@ -131,19 +131,28 @@ def _until(said: resources.UsageSummary, zone: ZoneInfo) -> int | None:
 
 
 def _same_bill(rows: Any, values: dict[str, Any]) -> list[models.UsageSummary]:
-    """The bill of that start, and bills of another that cover more than half of the longer period.
+    """The bill of that start and commodity, and bills of another start that cover more than half of the longer period.
 
     PG&E publishes a bill again with another period (its contract, 9.4).
     """
     start, duration = values["start"], values["duration"]
-    found = list(rows.filter(start=start))
+    found = _beginning_then(rows.filter(start=start), values["commodity"])
     if not duration:
         return found
+    commodity = found[0].commodity if found and values["commodity"] is None else values["commodity"]
     near = rows.filter(
-        start__gt=start - duration, start__lt=start + duration, duration__isnull=False, commodity=values["commodity"]
+        start__gt=start - duration, start__lt=start + duration, duration__isnull=False, commodity=commodity
     )
     for row in near.exclude(start=start):
         shared = min(start + duration, row.start + row.duration) - max(start, row.start)
         if shared * 2 > max(duration, row.duration):
             found.append(row)
     return found
+
+
+def _beginning_then(rows: Any, commodity: int | None) -> list[models.UsageSummary]:
+    """Of the bills of one start the one of that commodity; a bill that tells none is the same as the only other one."""
+    here = list(rows)
+    same = [row for row in here if row.commodity == commodity]
+    is_only = len(here) == 1 and None in (commodity, here[0].commodity)
+    return here if is_only else same

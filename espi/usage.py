@@ -185,11 +185,15 @@ def reading_types(usage_point: models.UsagePoint) -> dict[int, models.ReadingTyp
 
 
 def bills(
-    usage_point: models.UsagePoint, start_date: date | None = None, end_date: date | None = None, *, after: int = 0
+    usage_point: models.UsagePoint,
+    start_date: date | None = None,
+    end_date: date | None = None,
+    *,
+    after: tuple[int, int] = (0, 0),
 ) -> Iterator[models.UsageSummary]:
     """The bills whose period begins on these local days (None: no limit), oldest first, a few at a time.
 
-    With `after` those that begin later than that (epoch seconds).
+    With `after` those that follow the bill of that start (epoch seconds) and pk.
     """
     yield from _beginning(usage_point.usage_summaries.all(), usage_point, start_date, end_date, after)
 
@@ -211,16 +215,20 @@ def _beginning(
     usage_point: models.UsagePoint,
     start_date: date | None,
     end_date: date | None,
-    last: int = 0,
+    after: tuple[int, int] = (0, 0),
 ) -> Iterator[_Dated]:
     zone = ZoneInfo(usage_point.time_zone)
     if start_date:
         rows = rows.filter(start__gte=day_start(start_date, zone))
     if end_date:
         rows = rows.filter(start__lt=day_start(end_date, zone))
-    while piece := list(rows.filter(start__gt=last).order_by("start")[:_BILLS_AT_ONCE]):
+    while piece := list(_following(rows, *after).order_by("start", "pk")[:_BILLS_AT_ONCE]):
         yield from piece
-        last = piece[-1].start
+        after = (piece[-1].start, piece[-1].pk)
+
+
+def _following(rows: QuerySet[_Dated], start: int, pk: int) -> QuerySet[_Dated]:
+    return rows.filter(Q(start__gt=start) | Q(start=start, pk__gt=pk))
 
 
 def coverage(usage_point: models.UsagePoint, *, known: Sequence[Channel] | None = None) -> tuple[date, date] | None:
@@ -437,11 +445,16 @@ def _end_date(rows: Sequence[_Held], zone: ZoneInfo) -> date:
     return max(last, datetime.fromtimestamp(min(ends, numbers.LATEST) - 1, zone).date()) if ends > 0 else last
 
 
+def channel_id(usage_point_id: uuid.UUID, pk: int) -> uuid.UUID:
+    """What a channel of a usage point, both by their public ids, is called outside."""
+    return uuid.uuid5(usage_point_id, f"MeterReading/{pk}")
+
+
 def _channel(usage_point: models.UsagePoint, row: models.MeterReading, held: Sequence[_Held]) -> Channel:
     kind, zone = row.reading_type, ZoneInfo(usage_point.time_zone)
     return Channel(
         id=row.pk,
-        public_id=uuid.uuid5(usage_point.public_id, f"MeterReading/{row.pk}"),
+        public_id=channel_id(usage_point.public_id, row.pk),
         channel=row.channel,
         commodity=kind.commodity,
         kind=kind.kind,

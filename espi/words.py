@@ -48,6 +48,20 @@ MEASUREMENTS = {
     58: "volume",
 }
 
+# CommodityKind
+COMMODITIES = {
+    0: "none",
+    1: "electricity",
+    2: "electricity (primary metered)",
+    7: "natural gas",
+    8: "propane",
+    9: "water",
+    10: "steam",
+    11: "waste water",
+    12: "heating fluid",
+    13: "cooling fluid",
+}
+
 # FlowDirectionKind, from where the customer stands
 FLOW_DIRECTIONS = {1: "delivered", 4: "net", 19: "received", 20: "total"}
 

@@ -1,7 +1,7 @@
 """A meter's bills, each beside what the meter measured in the same days."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ from espi import enums, models, usage
 from espi.usage import Channel, DayTotal
 from portal import charts, writing
 from portal.charts import Slot, Value
+from portal.flows import overview
 from portal.pairs import Pair, pairs
 from portal.periods import EARLIEST, LATEST, instant
 
@@ -70,7 +71,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Bill:
-    """One row of the bills table; an empty text means that the utility did not say. `last` is its last day."""
+    """One row of the bills table; an empty text means that the utility did not say. `last` is its last day.
+
+    `service`: what the bill is for, where the meter has bills for several.
+    """
 
     first: date
     last: date | None
@@ -81,6 +85,8 @@ class Bill:
     measured: Measured | None = None
     daily_cost: str = ""
     items: tuple[Item, ...] = ()
+    commodity: int | None = None
+    service: str = ""
 
     @property
     def days(self) -> int | None:
@@ -89,9 +95,10 @@ class Bill:
 
     @property
     def period(self) -> str:
-        """`June 1, 2025 to June 30, 2025`."""
+        """`June 1, 2025 to June 30, 2025`; with `(Gas)` behind it where the meter has bills for several services."""
         first = writing.day(self.first)
-        return writing.from_to(first, writing.day(self.last)) if self.last else _("From {day}").format(day=first)
+        days = writing.from_to(first, writing.day(self.last)) if self.last else _("From {day}").format(day=first)
+        return f"{days} ({self.service})" if self.service else days
 
     @property
     def length(self) -> str:
@@ -101,7 +108,7 @@ class Bill:
     @property
     def anchor(self) -> str:
         """Where its row is on the page."""
-        return f"bill-{self.first.isoformat()}"
+        return "-".join(["bill", self.first.isoformat(), *([] if self.commodity is None else [str(self.commodity)])])
 
     @property
     def difference(self) -> str:
@@ -136,14 +143,21 @@ def bills(
     `days_late`: by how many days what the utility sends is earlier than what it prints (PG&E: one).
     """
     sort = Sort(ZoneInfo(usage_point.time_zone), default_currency, timedelta(days=days_late))
-    rows = list(usage_point.usage_summaries.order_by("-start")[:MOST])
+    rows = list(usage_point.usage_summaries.order_by("-start", "commodity")[:MOST])
     periods = [dates(row, sort) for row in rows]
     days = days_of(usage_point, channels, [(first, last) for first, last in periods if last])
-    by_unit = measuring(channels)
-    return [
+    by_unit, are_several = measuring(channels), len({row.commodity for row in rows} - {None}) > 1
+    shown = [
         bill(row, first, last, sort, measured_in(row, first, last, by_unit, days))
         for row, (first, last) in zip(rows, periods, strict=True)
     ]
+    return [replace(each, service=service(each.commodity)) for each in shown] if are_several else shown
+
+
+def service(commodity: int | None) -> str:
+    """What a bill is for, in the reader's language; nothing where it does not tell."""
+    kind = enums.service_of(None, commodity)
+    return "" if kind is None else overview.service_word(kind)
 
 
 def bill(
@@ -165,6 +179,7 @@ def bill(
         measured=measured,
         daily_cost="" if total is None or days < 1 else writing.money(total / days, currency),
         items=tuple(items(row.details, currency)),
+        commodity=row.commodity,
     )
 
 

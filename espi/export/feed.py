@@ -217,7 +217,8 @@ class _Tree:
         return _entry(uid, ends, [], title="", content=content, at=said_at)
 
     def _bill(self, bill: models.UsageSummary) -> etree._Element:
-        uid = uuid5(self.point.public_id, f"UsageSummary/{bill.start}")
+        name = f"UsageSummary/{bill.start}" if bill.commodity is None else f"UsageSummary/{bill.start}/{bill.commodity}"
+        uid = uuid5(self.point.public_id, name)
         href = f"{self.href}/UsageSummary"
         content = schema.fill(espi_root("UsageSummary"), schema.USAGE_SUMMARY, _said(bill))
         at = bill.published_at or self.point.created_at

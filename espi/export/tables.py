@@ -61,6 +61,7 @@ BILL_COLUMNS = (
     "item_start",
     "item_end",
     "published_at",
+    "commodity",
 )
 _STATEMENT = ("value", "quality", "quality_code", "cost", "tou", "consumption_tier", "cpp", "published_at")
 REVISION_COLUMNS = (
@@ -211,12 +212,12 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 def _bills(meter: Meter, days: Days) -> Iterator[list[Any]]:
     zone = ZoneInfo(meter.usage_point.time_zone)
     for bill in usage.bills(meter.usage_point, days.first, days.end):
-        shared = _of_meter(meter)
+        shared, commodity = _of_meter(meter), words.word(words.COMMODITIES, bill.commodity)
         period = [*_period(bill.start, bill.duration, zone), bill.duration]
-        yield [*shared, "bill", *period, *_bill(bill), bill.published_at and bill.published_at.isoformat()]
+        yield [*shared, "bill", *period, *_bill(bill), bill.published_at and bill.published_at.isoformat(), commodity]
         for item in bill.details:
             said = item if isinstance(item, dict) else {"note": item}
-            yield [*shared, "line item", *period, *_item(said, bill, zone), ""]
+            yield [*shared, "line item", *period, *_item(said, bill, zone), "", commodity]
 
 
 def _of_meter(meter: Meter) -> list[Any]:

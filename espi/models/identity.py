@@ -22,7 +22,7 @@ class UsagePointAlias(models.Model):
 
 
 class FormerUsagePoint(models.Model):
-    """A usage point that was joined to another: its page's address leads there."""
+    """A usage point that was joined to another: its addresses lead there."""
 
     public_id = models.UUIDField(primary_key=True)
     usage_point = models.ForeignKey(UsagePoint, on_delete=models.CASCADE, related_name="former")

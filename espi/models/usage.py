@@ -240,7 +240,10 @@ class IntervalRevision(models.Model):
 
 
 class UsageSummary(models.Model):
-    """A bill. Money is in hundred-thousandths of the currency; `consumption` has its own multiplier and unit."""
+    """A bill. Money is in hundred-thousandths of the currency; `consumption` has its own multiplier and unit.
+
+    A usage point may have two of one period, such as one for electricity and one for gas: `commodity` tells them apart.
+    """
 
     usage_point = models.ForeignKey(UsagePoint, on_delete=models.CASCADE, related_name="usage_summaries")
     resource_id = models.CharField(max_length=255)
@@ -265,7 +268,13 @@ class UsageSummary(models.Model):
 
     class Meta:
         verbose_name_plural = "usage summaries"
-        constraints = [models.UniqueConstraint(fields=["usage_point", "start"], name="one_summary_per_period_start")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["usage_point", "start", "commodity"],
+                name="one_summary_per_start_and_commodity",
+                nulls_distinct=False,
+            ),
+        ]
 
 
 class ElectricPowerQualitySummary(models.Model):

@@ -21,6 +21,7 @@ log = structlog.get_logger("portal.api")
 
 ADDRESS = "/api/v1/"
 WORDS = {
+    308: ("moved", "This meter was joined to another one: what it had is there."),
     400: ("bad_request", "We could not read that request."),
     401: (
         "unauthorized",
@@ -44,6 +45,14 @@ class Refused(Exception):
     def __init__(self, status: int, message: str = "", *, retry_after: int | None = None) -> None:
         super().__init__(status)
         self.status, self.message, self.retry_after = status, message, retry_after
+
+
+class Moved(Exception):
+    """What is asked for is at another address."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
 
 
 class BadRange(ValueError):
@@ -91,6 +100,13 @@ def refusal(status: int, message: str = "", *, retry_after: int | None = None) -
     return response
 
 
+def moved(address: str) -> HttpResponse:
+    """A redirect; where it leads is not for ever, so nobody keeps it."""
+    response = refusal(308)
+    response["Location"] = address
+    return response
+
+
 def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware: under the API's address every error is JSON, also those that the site answers with a page."""
 
@@ -116,6 +132,7 @@ def explain(api: NinjaAPI) -> None:
         AuthenticationError: lambda error: refusal(401),
         Refused: lambda error: refusal(error.status, error.message, retry_after=error.retry_after),
         Http404: lambda error: refusal(404),
+        Moved: lambda error: moved(error.address),
         BadRange: lambda error: refusal(422, str(error)),
         ValidationError: lambda error: refusal(422, _sentences(error)),
         readings.Rewritten: lambda error: refusal(503, retry_after=1),

@@ -131,6 +131,7 @@ def bill(row: models.UsageSummary, zone: ZoneInfo) -> dict[str, Any]:
         "period_start": numbers.local(row.start, zone),
         "period_start_epoch": row.start,
         "period_duration": row.duration,
+        "commodity": words.word(words.COMMODITIES, row.commodity) or None,
         "consumption": _quantity(row.consumption, row.consumption_multiplier),
         "unit": (words.unit(row.consumption_uom) or None) if has_energy else None,
         "cost": money(row.bill_last_period),

@@ -1,9 +1,10 @@
 """The API's operations. Each takes a token's owner and gives what is his."""
 
 import re
+from collections.abc import Iterable
 from datetime import date, timedelta
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -11,13 +12,14 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from ninja import NinjaAPI, Query
 
 from espi import customers, models, numbers, readings, revisions, usage
 from espi.export import Days
 from portal import periods
 from portal.api import answers, schemas
-from portal.api.access import BadRange, TokenAuth, explain, owner
+from portal.api.access import BadRange, Moved, TokenAuth, explain, owner
 from portal.flows import exports, overview
 
 MOST_READINGS = 10_000
@@ -26,10 +28,13 @@ LONGEST_OF_DAYS = 1100  # three years
 LONGEST_OF_MONTHS = 366 * 20
 MOST_REVISIONS = 1_000
 MOST_RESOURCES = 500
+_T = TypeVar("_T")
 _NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 _UNCHANGED = "after: take it from the address in “next”, unchanged."
 _PLACE = re.compile(r"([0-9]{1,12})\.([0-9]{1,12})", re.ASCII)
-_ERRORS = {frozenset({401, 403, 404, 422, 429, 503}): schemas.Error}
+_REFUSALS = frozenset({401, 403, 404, 422, 429, 503})
+_ERRORS = {_REFUSALS: schemas.Error}
+_ERRORS_OF_A_METER = {_REFUSALS | {308}: schemas.Error}
 
 First = Annotated[date | None, Query(description="The first local day. Without it: as far back as there is data.")]
 End = Annotated[
@@ -68,10 +73,10 @@ def customer_data(
     own = models.Subscription.objects.filter(retail_customer=owner(request))
     subscription = get_object_or_404(own, public_id=connection)
     place = _numbers(after, 2)
-    taken = list(islice(customers.each(subscription, after=place), limit + 1))  # type: ignore[arg-type]
+    taken, last = _piece(customers.each(subscription, after=place), limit)  # type: ignore[arg-type]
     return {
-        "resources": [answers.customer_resource(each) for each in taken[:limit]],
-        "next": _next(request, {"limit": limit}, _joined(taken[limit - 1].place)) if len(taken) > limit else None,
+        "resources": [answers.customer_resource(each) for each in taken],
+        "next": _next(request, last.place, limit=limit) if last else None,
     }
 
 
@@ -81,19 +86,18 @@ def usage_points(request: HttpRequest) -> list[dict[str, Any]]:
     return [answers.usage_point(each) for each in exports.choices(owner(request))]
 
 
-@api.get("/usage-points/{usage_point}", response={200: schemas.UsagePoint, **_ERRORS}, summary="One meter")
+@api.get("/usage-points/{usage_point}", response={200: schemas.UsagePoint, **_ERRORS_OF_A_METER}, summary="One meter")
 def usage_point(request: HttpRequest, usage_point: UUID) -> dict[str, Any]:
     """A meter."""
-    found = (each for each in exports.choices(owner(request)) if each.public_id == usage_point)
-    choice = next(found, None)
-    if choice is None:
-        raise Http404
-    return answers.usage_point(choice)
+    point = _point(request, usage_point)
+    return next(
+        answers.usage_point(each) for each in exports.choices(owner(request)) if each.public_id == point.public_id
+    )
 
 
 @api.get(
     "/usage-points/{usage_point}/channels",
-    response={200: list[schemas.Channel], **_ERRORS},
+    response={200: list[schemas.Channel], **_ERRORS_OF_A_METER},
     summary="Series of a meter",
 )
 def channels(request: HttpRequest, usage_point: UUID) -> list[dict[str, Any]]:
@@ -103,7 +107,7 @@ def channels(request: HttpRequest, usage_point: UUID) -> list[dict[str, Any]]:
 
 @api.get(
     "/usage-points/{usage_point}/channels/{channel}/readings",
-    response={200: schemas.Readings, **_ERRORS},
+    response={200: schemas.Readings, **_ERRORS_OF_A_METER},
     summary="Readings",
 )
 def channel_readings(
@@ -121,19 +125,17 @@ def channel_readings(
     place, zone = _place(after), ZoneInfo(point.time_zone)
     _check(start, end)
     span = Days(start, end).of(found)
-    taken = list(islice(readings.of_channel(found, zone, *span, after=place), limit + 1)) if span else []
-    more = {"start": start, "end": end, "limit": limit}
-    last = taken[limit - 1].place if len(taken) > limit else None
+    taken, last = _piece(readings.of_channel(found, zone, *span, after=place) if span else (), limit)
     return {
         "channel": answers.channel(found),
-        "readings": [answers.reading(each, found.multiplier, zone) for each in taken[:limit]],
-        "next": _next(request, more, f"{last[0]}.{last[1]}") if last else None,
+        "readings": [answers.reading(each, found.multiplier, zone) for each in taken],
+        "next": _next(request, last.place, start=start, end=end, limit=limit) if last else None,
     }
 
 
 @api.get(
     "/usage-points/{usage_point}/channels/{channel}/revisions",
-    response={200: schemas.Revisions, **_ERRORS},
+    response={200: schemas.Revisions, **_ERRORS_OF_A_METER},
     summary="Corrected readings",
 )
 def revisions_of(
@@ -151,18 +153,18 @@ def revisions_of(
     place = _numbers(after, 3)
     _check(start, end)
     span = Days(start, end).of(found)
-    stream = revisions.of_channel(found, zone, *span, after=place) if span else iter(())  # type: ignore[arg-type]
-    taken = list(islice(stream, limit + 1))
-    more = {"start": start, "end": end, "limit": limit}
+    taken, last = _piece(revisions.of_channel(found, zone, *span, after=place) if span else (), limit)  # type: ignore[arg-type]
     return {
         "channel": answers.channel(found),
-        "revisions": [answers.revision(each, zone) for each in taken[:limit]],
-        "next": _next(request, more, _joined(taken[limit - 1].place)) if len(taken) > limit else None,
+        "revisions": [answers.revision(each, zone) for each in taken],
+        "next": _next(request, last.place, start=start, end=end, limit=limit) if last else None,
     }
 
 
 @api.get(
-    "/usage-points/{usage_point}/daily", response={200: list[schemas.ChannelDays], **_ERRORS}, summary="Daily totals"
+    "/usage-points/{usage_point}/daily",
+    response={200: list[schemas.ChannelDays], **_ERRORS_OF_A_METER},
+    summary="Daily totals",
 )
 def daily(request: HttpRequest, usage_point: UUID, start: First = None, end: End = None) -> list[dict[str, Any]]:
     """Sums per local day of the channels that can be added, three years at most; without “start” the last ones."""
@@ -178,7 +180,7 @@ def daily(request: HttpRequest, usage_point: UUID, start: First = None, end: End
 
 @api.get(
     "/usage-points/{usage_point}/monthly",
-    response={200: list[schemas.ChannelMonths], **_ERRORS},
+    response={200: list[schemas.ChannelMonths], **_ERRORS_OF_A_METER},
     summary="Monthly totals",
 )
 def monthly(request: HttpRequest, usage_point: UUID, start: First = None, end: End = None) -> list[dict[str, Any]]:
@@ -193,23 +195,23 @@ def monthly(request: HttpRequest, usage_point: UUID, start: First = None, end: E
     ]
 
 
-@api.get("/usage-points/{usage_point}/bills", response={200: schemas.Bills, **_ERRORS}, summary="Bills")
+@api.get("/usage-points/{usage_point}/bills", response={200: schemas.Bills, **_ERRORS_OF_A_METER}, summary="Bills")
 def bills(
     request: HttpRequest,
     usage_point: UUID,
     start: First = None,
     end: End = None,
     limit: Annotated[int, Query(ge=1, le=MOST_BILLS, description="How many at most.")] = MOST_BILLS,
-    after: Annotated[int, Query(ge=0, lt=2**40, description="From “next” of the answer before.")] = 0,
+    after: Annotated[str | None, Query(max_length=50, description="From “next” of the answer before.")] = None,
 ) -> dict[str, Any]:
     """Bills whose period begins on the days asked for, the oldest first."""
     point = _point(request, usage_point)
     _check(start, end)
-    taken = list(islice(usage.bills(point, start, end, after=after), limit + 1))
-    more = {"start": start, "end": end, "limit": limit}
+    place = _numbers(after, 2) or (0, 0)
+    taken, last = _piece(usage.bills(point, start, end, after=place), limit)  # type: ignore[arg-type]
     return {
-        "bills": [answers.bill(each, ZoneInfo(point.time_zone)) for each in taken[:limit]],
-        "next": _next(request, more, taken[limit - 1].start) if len(taken) > limit else None,
+        "bills": [answers.bill(each, ZoneInfo(point.time_zone)) for each in taken],
+        "next": _next(request, (last.start, last.pk), start=start, end=end, limit=limit) if last else None,
     }
 
 
@@ -217,9 +219,21 @@ def bills(
 
 
 def _point(request: HttpRequest, public_id: UUID) -> models.UsagePoint:
-    """A meter of the token's owner. Raises Http404 for any other."""
+    """A meter of the token's owner. Raises Http404 for any other, and Moved for one that was joined to another."""
     own = models.UsagePoint.objects.filter(subscription__retail_customer=owner(request))
-    return get_object_or_404(own.select_related("subscription"), public_id=public_id)
+    point = own.select_related("subscription").filter(public_id=public_id).first()
+    if point is None:
+        raise Moved(_address_since(public_id, get_object_or_404(own, former=public_id), request))
+    return point
+
+
+def _address_since(former: UUID, point: models.UsagePoint, request: HttpRequest) -> str:
+    """Where that what is asked for is since its meter was joined; a series keeps its number, not its id."""
+    here = request.resolver_match
+    assert here is not None
+    since = {str(usage.channel_id(former, each.id)): each.public_id for each in usage.channels(point)}
+    ids = {name: since.get(str(value), value) for name, value in here.kwargs.items()} | {"usage_point": point.public_id}
+    return reverse(here.view_name, kwargs=ids, query=request.GET)
 
 
 def _channel(point: models.UsagePoint, public_id: UUID) -> usage.Channel:
@@ -242,6 +256,12 @@ def _numbers(text: str | None, count: int) -> tuple[int, ...] | None:
 
 def _joined(place: tuple[int, ...]) -> str:
     return ".".join(map(str, place))
+
+
+def _piece(found: Iterable[_T], limit: int) -> tuple[list[_T], _T | None]:
+    """The first of them, so many at most, and the last of these where more follow."""
+    taken = list(islice(found, limit + 1))
+    return taken[:limit], taken[limit - 1] if len(taken) > limit else None
 
 
 def _check(start: date | None, end: date | None) -> None:
@@ -280,6 +300,7 @@ def _place(text: str | None) -> readings.Place | None:
     return start, duration
 
 
-def _next(request: HttpRequest, more: dict[str, Any], after: str | int) -> str:
+def _next(request: HttpRequest, after: tuple[int, ...], **more: date | int | None) -> str:
+    """The same address with the place after which to go on."""
     told = {name: str(value) for name, value in more.items() if value is not None}
-    return f"{settings.PORTAL_BASE_URL.rstrip('/')}{request.path}?{urlencode(told | {'after': after})}"
+    return f"{settings.PORTAL_BASE_URL.rstrip('/')}{request.path}?{urlencode(told | {'after': _joined(after)})}"

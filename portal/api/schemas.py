@@ -136,6 +136,7 @@ class Bill(Schema):
     period_start: Instant
     period_start_epoch: Epoch
     period_duration: Annotated[int | None, Field(description="Seconds.")]
+    commodity: Annotated[str | None, Field(examples=["electricity"], description="Tells bills of one period apart.")]
     consumption: Amount | None
     unit: Annotated[str | None, Field(examples=["Wh"])]
     cost: Amount | None

@@ -190,7 +190,12 @@ def meters_of(subscriptions: Iterable[Subscription]) -> dict[int, list[Meter]]:
 
 def service_name(point: UsagePoint) -> str:
     """What flows through it, in the reader's language."""
-    known = SERVICE_NAMES.get(point.service_kind if point.service_kind is not None else -1)
+    return service_word(point.service_kind)
+
+
+def service_word(kind: int | None) -> str:
+    """A ServiceKind in the reader's language."""
+    known = SERVICE_NAMES.get(kind if kind is not None else -1)
     return _(known) if known else _("Energy")
 
 

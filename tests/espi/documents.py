@@ -86,6 +86,16 @@ def bill(start, duration, consumption, *, href=POINT, name="B1", published="", *
     return entry(espi("UsageSummary", inner), f"{href}/UsageSummary/{name}", published=published)
 
 
+def paid_bill(start=MIDNIGHT, duration=30 * 86400, amount=4800000, published="2026-02-16T00:00:00Z", name="B1"):
+    """A UsageSummary that tells an amount of money, and no energy."""
+    inner = (
+        f"<billingPeriod><duration>{duration}</duration><start>{start}</start></billingPeriod>"
+        f"<billLastPeriod>{amount}</billLastPeriod><statusTimeStamp>{start + duration}</statusTimeStamp>"
+    )
+    href = f"{POINT}/UsageSummary/{name}"
+    return entry(espi("UsageSummary", inner), href, published=published)
+
+
 def hours(count, start=MIDNIGHT, published="", href=METER, value=lambda index: 100 + index):
     return block([reading(start + index * 3600, value(index)) for index in range(count)], href, published)
 

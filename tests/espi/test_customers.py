@@ -12,9 +12,9 @@ from espi import customer_resources, customers, ingest, models
 from portal.models import User
 from tests.espi import documents
 from tests.espi.documents import BASE, customer, entry
+from tests.espi.storing import store
 
 pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "espi" / "xml"
 PGE = "https://api.pge.com/GreenButtonConnect/espi/1_1/resource"
 TOP = f"{BASE}/RetailCustomer/{{}}/Customer/{{}}-c"
@@ -32,10 +32,6 @@ def place(name="ann@example.com", utility="pge"):
 
 def sample(name):
     return (SAMPLES / f"composed__{name}.xml").read_bytes()
-
-
-def store(subscription, content, **more):
-    return ingest.store(content, subscription=subscription, **({"now": NOW} | more))
 
 
 def said(subscription, *entries, **more):

@@ -13,18 +13,11 @@ from hypothesis import strategies as st
 
 from espi import customers, ingest, models, numbers, readings, revisions, usage
 from espi.export import Days, Meter, tables
-from portal.models import User
 from tests.espi import documents
 from tests.espi.documents import BASE, MIDNIGHT, bare_feed, block, customer, entry, espi, reading
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def subscription():
-    user = User.objects.create_user("ann@example.com")
-    return models.Subscription.objects.create(retail_customer=user, utility="pge", time_zone="America/New_York")
 
 
 def store(subscription, content):

@@ -7,7 +7,6 @@ import pytest
 
 from espi import ingest, models, successions, usage
 from espi.dialect import Dialect
-from portal.models import User
 from tests.espi import documents
 from tests.espi.documents import BASE, MIDNIGHT, POINT
 
@@ -17,12 +16,6 @@ DAY = date(2026, 1, 15)
 PER_METER = Dialect(time_zone="America/New_York", is_per_meter=True)
 HOUR, DAYS = 3600, 86400
 REPLACED, RENUMBERED = models.Succession.Reason.REPLACED, models.Succession.Reason.RENUMBERED
-
-
-@pytest.fixture
-def subscription():
-    user = User.objects.create_user("ann@example.com")
-    return models.Subscription.objects.create(retail_customer=user, utility="pge", time_zone="America/New_York")
 
 
 def store(subscription, content, dialect=PER_METER, **more):

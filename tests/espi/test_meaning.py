@@ -1,35 +1,24 @@
 """What numbers mean: units, multipliers, directions, registers, lengths, services and clocks, as documents really tell them."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 import utilities
-from espi import ingest, links, marks, models, resources, usage, zones
+from espi import links, marks, models, resources, usage, zones
 from espi.dialect import HUNDRED_CUBIC_FEET, Dialect
 from espi.enums import PROVISIONAL
 from espi.models import ApplicationInformation
-from portal.models import User
 from tests.espi import documents
 from tests.espi.documents import BASE, METER, MIDNIGHT, POINT, block, reading
+from tests.espi.storing import NOW, store
 
 pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = date(2026, 1, 15)
 NEXT = DAY + timedelta(days=1)
 GAS = {"commodity": 7, "kind": 58, "uom": 119}
-
-
-@pytest.fixture
-def subscription():
-    user = User.objects.create_user("ann@example.com")
-    return models.Subscription.objects.create(retail_customer=user, utility="pge", time_zone="America/New_York")
-
-
-def store(subscription, content, **more):
-    return ingest.store(content, subscription=subscription, **({"now": NOW} | more))
 
 
 def dialect_of(slug, edition=""):

@@ -12,18 +12,11 @@ from django.db import connection
 from espi import ingest, models
 from espi.packing import Publication
 from espi.records import Record
-from portal.models import User
 from tests.espi import documents
 from tests.espi.documents import BASE, POINT, entry, espi
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def subscription():
-    user = User.objects.create_user("ann@example.com")
-    return models.Subscription.objects.create(retail_customer=user, utility="pge", time_zone="America/New_York")
 
 
 def store(subscription, *entries, **more):
@@ -102,48 +95,6 @@ def test_e01_what_is_said_of_a_usage_point_rests_encrypted(subscription, setting
         models.UsagePoint.objects.filter(said={})
     with pytest.raises(TypeError):
         models.UsagePoint(subscription=subscription, resource_id="x", said="text").save()
-
-
-# --- Bills ------------------------------------------------------------------------------------------------------------
-
-
-def bill(day, inner, start=1767243600):
-    period = f"<billingPeriod><duration>2592000</duration><start>{start}</start></billingPeriod>"
-    return entry(espi("UsageSummary", period + inner), f"{POINT}/UsageSummary/{day}", published=f"2026-02-{day:02}")
-
-
-def used(value):
-    parts = f"<powerOfTenMultiplier>0</powerOfTenMultiplier><uom>72</uom><value>{value}</value>"
-    return f"<overallConsumptionLastPeriod>{parts}</overallConsumptionLastPeriod><commodity>1</commodity>"
-
-
-def cost(amount):
-    line = f"<costAdditionalDetailLastPeriod><amount>{amount}</amount></costAdditionalDetailLastPeriod>"
-    return f"<billLastPeriod>{amount}</billLastPeriod>{line}<readCycle>Q</readCycle>"
-
-
-def test_a_bill_that_is_told_again_without_its_costs_keeps_them_whatever_the_order(subscription):
-    told = [
-        bill(10, cost(100) + used(5)),
-        bill(11, cost(150) + used(6) + "<qualityOfReading>8</qualityOfReading>"),
-        bill(20, used(7), start=1767243600 + 86400),
-    ]
-    for order in itertools.permutations(told):
-        models.UsagePoint.objects.all().delete()
-        models.Document.objects.all().delete()
-        for each in order:
-            store(subscription, each)
-        row = models.UsageSummary.objects.get()
-        assert (row.bill_last_period, row.details, row.extra) == (150, [{"amount": 150}], {"readCycle": "Q"})
-        assert (row.consumption, row.quality, row.resource_id) == (7, 8, "20")
-        assert (row.start, row.published_at.day) == (1767243600 + 86400, 20)
-
-
-def test_line_items_are_corrected_with_the_amount_they_belong_to(subscription):
-    store(subscription, bill(10, cost(100)))
-    document = store(subscription, bill(11, "<billLastPeriod>90</billLastPeriod>"))
-    row = models.UsageSummary.objects.get()
-    assert (row.bill_last_period, row.details, row.document) == (90, [], document)
 
 
 # --- Reading types, clocks, codes, power quality ----------------------------------------------------------------------

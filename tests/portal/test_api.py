@@ -6,6 +6,7 @@ import logging
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError
@@ -232,6 +233,7 @@ def test_a_bill_is_told_with_its_items(caller, point):
         "period_start": "2026-01-15T00:00:00-05:00",
         "period_start_epoch": MIDNIGHT,
         "period_duration": 30 * 86400,
+        "commodity": None,
         "consumption": "420000",
         "unit": "Wh",
         "cost": "131.27",
@@ -248,14 +250,34 @@ def test_a_bill_is_told_with_its_items(caller, point):
 
 def test_following_next_gives_every_bill_once(caller, point):
     for number in range(1, 6):
-        period = f"<billingPeriod><duration>60</duration><start>{MIDNIGHT + number * 60}</start></billingPeriod>"
-        store(point.subscription.retail_customer, bill(period, str(number)))
+        period = f"<billingPeriod><duration>60</duration><start>{MIDNIGHT + number // 2 * 60}</start></billingPeriod>"
+        store(point.subscription.retail_customer, bill(f"{period}<commodity>{number}</commodity>", str(number)))
     path, found = f"/usage-points/{point.public_id}/bills?limit=2", []
     while path:
         told = caller.get(path)
-        found += [each["period_start_epoch"] - MIDNIGHT for each in told["bills"]]
+        found += [(each["period_start_epoch"] - MIDNIGHT, each["commodity"]) for each in told["bills"]]
         path = (told["next"] or "").removeprefix(f"http://localhost:8000{API}")
-    assert found == [0, 60, 120, 180, 240, 300]
+    names = ["electricity", "electricity (primary metered)", "3", "4", "5"]
+    assert found == [*zip((0, 60, 60, 120, 120), names, strict=True)]
+
+
+def test_a_meter_that_was_joined_to_another_is_asked_for_at_that_ones_address(caller, point, channel):
+    former = uuid4()
+    models.FormerUsagePoint.objects.create(public_id=former, usage_point=point)
+    series = usage.channel_id(former, channel.id)
+    for path in ("", "/daily?start=2026-01-15", "/bills", f"/channels/{series}/readings?limit=5"):
+        answer = caller.answer(f"/usage-points/{former}{path}")
+        assert (answer.status_code, answer.json()["error"]) == (308, "moved")
+        since = path.replace(str(series), str(channel.public_id))
+        assert answer["Location"] == f"{API}/usage-points/{point.public_id}{since}"
+        assert caller.answer(answer["Location"]).status_code == 200
+
+
+def test_nobody_is_told_where_another_ones_meter_went(caller, point):
+    other = store(rows.customer("eve@example.com"), documents.hours(1))
+    former = uuid4()
+    models.FormerUsagePoint.objects.create(public_id=former, usage_point=other)
+    assert caller.answer(f"/usage-points/{former}").status_code == 404
 
 
 def test_connections_are_told_as_the_dashboard_tells_them(ada):
@@ -535,7 +557,8 @@ def test_the_openapi_document_holds_every_operation_with_its_refusals_and_needs_
     for path, methods in document["paths"].items():
         assert set(methods) == {"get"}, path
         told = methods["get"]
-        assert {"200", "401", "403", "404", "422", "429", "503"} == set(told["responses"])
+        moved = {"308"} if "{usage_point}" in path else set()
+        assert {"200", "401", "403", "404", "422", "429", "503"} | moved == set(told["responses"])
         assert told["security"] == [{"TokenAuth": []}]
         assert told["summary"]
     assert document["components"]["securitySchemes"] == {"TokenAuth": {"type": "http", "scheme": "bearer"}}
