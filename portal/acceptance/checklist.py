@@ -16,7 +16,7 @@ from portal.acceptance.calling import Answered
 from portal.acceptance.platforms import Operation, operations
 from portal.acceptance.turns import Turn
 from portal.flows import budgets, fetch, tokens
-from portal.models import AcceptancePart, AcceptanceResult, Outcome
+from portal.models import AcceptancePart, AcceptanceResult, AcceptanceTest, Outcome
 from utilities.base import Utility, encoded, segment, zulu
 from utilities.oauth import TokenError
 
@@ -25,6 +25,7 @@ Environment = ApplicationInformation.Environment
 # How long a notification is waited for: the sandbox sends it at once, Con Edison within a day (contract §6).
 PATIENCE = {Environment.SANDBOX: timedelta(seconds=25), Environment.TEST: timedelta(hours=26)}
 LOOK_AGAIN = {Environment.SANDBOX: 1.0, Environment.TEST: 60.0}
+ANOTHER_TOKEN = 403
 
 
 class NotPossible(Exception):
@@ -53,6 +54,17 @@ def turn(part: AcceptancePart, now: datetime) -> Turn:
         except WaitForIt as wait:
             return Turn.again(wait.seconds)
     return ended(part)
+
+
+def why_not_whole(test: AcceptanceTest) -> str:
+    """Why some operations would fail if the list were run now, and what helps; empty when all can be called."""
+    customer = customers.connection(test)
+    if customer is None:
+        return "Your test customer is not connected, so most operations would fail: connect first."
+    lacking = {each.choice for each in operations(test.application_information)} - {"", *customer.data_granted}
+    if lacking:
+        return f"Your test customer shares less than the list asks for ({', '.join(sorted(lacking))}): connect again with everything."
+    return ""
 
 
 def make_rows(part: AcceptancePart, listed: tuple[Operation, ...]) -> None:
@@ -130,6 +142,8 @@ def by_call(
     token = token_for(operation, app, customer, now)
     budgets.take(app, now=now, is_urgent=True)
     answer = calling.ask(utility, app, operation.method, url, token)
+    if operation.notified and answer.status == ANOTHER_TOKEN:
+        pass_over(part, url)
     learn(part, operation, answer)
     remember_request(part, operation, answer, url, customer, now)
     outcome, words = judged(operation, answer)
@@ -243,6 +257,12 @@ def first_id(text: str, noun: str) -> str:
 # --- What is announced -----------------------------------------------------------------------------------------------
 
 
+def pass_over(part: AcceptancePart, url: str) -> None:
+    """It is a file that somebody else's token asked for, such as our own of a bulk. Raises WaitForIt for the next one."""
+    part.memory.setdefault("passed_over", []).append(url)
+    raise WaitForIt(0)
+
+
 def remember_request(
     part: AcceptancePart,
     operation: Operation,
@@ -251,7 +271,12 @@ def remember_request(
     customer: Authorization | None,
     now: datetime,
 ) -> None:
-    """A request that was accepted with 202 is one of ours: its file, once announced, belongs to this customer."""
+    """A request that was accepted with 202 is one of ours: its file, once announced, belongs to this customer.
+
+    One that is answered at once was made before, and is not announced again (Con Edison V2, for two days).
+    """
+    if answer.status == 200 and 202 in operation.expect:
+        part.memory.setdefault("at_once", {})[operation.path] = url
     if answer.status != 202 or operation.token != "access" or customer is None:  # noqa: S105
         return
     part.memory.setdefault("asked", {})[operation.path] = now.isoformat()
@@ -272,9 +297,12 @@ def remember_request(
 def announced(part: AcceptancePart, operation: Operation, *, now: datetime) -> str:
     """The address that a notification named since this list began. Raises WaitForIt, and NotPossible when none came."""
     app = part.test.application_information
+    if at_once := part.memory.get("at_once", {}).get(operation.path):
+        return str(at_once)
+    passed_over = part.memory.get("passed_over", [])
     came = Notification.objects.filter(application_information=app, received_at__gte=part.started_at).order_by("pk")
     for notification in came[:50]:
-        found = [url for url in named(notification) if operation.notified in url]
+        found = [url for url in named(notification) if operation.notified in url and url not in passed_over]
         if found:
             part.memory["notified_at"] = notification.received_at.isoformat()
             return found[0]

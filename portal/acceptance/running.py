@@ -82,6 +82,8 @@ def start(
         part.expected = scenario.expected
         part.state = State.BY_HAND if scenario.is_by_hand(row.application_information) else State.DUE
     part.save()
+    if kind == Kind.CHECKLIST:
+        checklist.make_rows(part, platforms.operations(row.application_information))
     tracing.forget_known()
     wake(part)
     return part

@@ -50,6 +50,11 @@ class Scenario:
     needs_announcements: bool = False
     watch: Callable[[AcceptancePart, datetime], Turn] | None = None
 
+    @property
+    def connects(self) -> bool:
+        """Whether it leaves the test customer connected, as the other parts want him."""
+        return self.name.startswith("success")
+
     def is_by_hand(self, app: ApplicationInformation) -> bool:
         """Whether the tester has to do something before it can be judged."""
         return self.by_page or app.environment != Environment.SANDBOX

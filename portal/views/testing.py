@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 import utilities
 from espi.models import ApplicationInformation
 from portal import roles
-from portal.acceptance import customers, packs, platforms, reports, running, sandbox, scenarios, walking
+from portal.acceptance import checklist, customers, packs, platforms, reports, running, sandbox, scenarios, walking
 from portal.acceptance.incoming import WALK
 from portal.acceptance.running import TestRefused
 from portal.flows import authorize
@@ -121,6 +121,7 @@ def test_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
         return see_other(reverse("testing:report", args=[test.public_id]))
     app = test.application_information
     parts = reports.newest(test)
+    offered = [(each, parts.get(f"scenario:{each.name}")) for each in scenarios.offered(app)]
     context = {
         **about(app),
         "test": test,
@@ -129,7 +130,9 @@ def test_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "checklist": parts.get(Kind.CHECKLIST),
         "operations": len(platforms.operations(app)),
         "ends": any(each.ends_authorization for each in platforms.operations(app)),
-        "scenarios": [(each, parts.get(f"scenario:{each.name}")) for each in scenarios.offered(app)],
+        "why_not_whole": checklist.why_not_whole(test),
+        "connecting": [(each, part) for each, part in offered if each.connects],
+        "others": [(each, part) for each, part in offered if not each.connects],
         "customer": customers.connection(test),
     }
     return render(request, "staff/testing/test.html", context)
@@ -193,7 +196,11 @@ def start(request: HttpRequest, public_id: UUID, kind: str, name: str = "") -> H
     if name and name not in {each.name for each in scenarios.offered(test.application_information)}:
         raise Http404
     memory = {"cancel": bool(request.POST.get("cancel"))} if kind == Kind.CHECKLIST else {}
-    part = running.start(test, kind, name=name, now=timezone.now(), memory=memory)
+    try:
+        part = running.start(test, kind, name=name, now=timezone.now(), memory=memory)
+    except TestRefused as problem:
+        messages.error(request, str(problem))
+        return see_other(reverse("testing:test", args=[test.public_id]))
     if part.state == State.BY_HAND and scenarios.find(test.application_information, name).by_page:
         request.session[WALK] = str(part.public_id)
     return see_other(reverse("testing:part", args=[part.public_id]))
@@ -204,6 +211,8 @@ def start(request: HttpRequest, public_id: UUID, kind: str, name: str = "") -> H
 def part_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """A part as it stands now. Without script it is looked at again by a link; with script it looks again by itself."""
     part = own_part(request, public_id)
+    if part.state == State.DONE and request.session.get(WALK) == str(part.public_id):
+        del request.session[WALK]
     template = "staff/testing/scenario.html" if part.kind == Kind.SCENARIO else "staff/testing/list.html"
     return render(request, template, _part_context(part))
 

@@ -122,9 +122,11 @@ def test_every_operation_of_the_list_passes_against_the_sandbox(tester):
     tester.walk("Success, started here")
     walked = tester.work()
     assert walked.outcome == "passed", walked.actual
-    tester.start("Run the checklist")
-    part = tester.work()
-    assert part.outcome == "passed", told(part)
+    # Con Edison's passes again, although files of the first time are announced late (V1) or kept for two days (V2).
+    for _ in range(2 if tester.app.utility == "cecony" else 1):
+        tester.start("Run the checklist")
+        part = tester.work()
+        assert part.outcome == "passed", told(part)
     listed = platforms.operations(tester.app)
     assert part.results.count() == len(listed)
     passed = part.results.filter(outcome="passed").count()
@@ -190,6 +192,15 @@ def test_a_scenario_that_is_walked_is_judged_by_how_the_connection_ended(tester,
     part = tester.work()
     assert part.outcome == "passed", part.actual
     assert part.journey.status == OUTCOMES[name]
+
+
+def test_the_page_says_when_the_list_cannot_be_whole_and_a_walk_that_is_over_is_left(tester):
+    assert "not connected, so most operations would fail" in tester.browser.get(tester.home).text
+    tester.walk("Narrower scope")
+    assert "Back to your walk" in tester.browser.get(tester.home).text
+    part = tester.work()
+    assert "Back to your walk" not in tester.browser.get(f"{PORTAL}/testing/parts/{part.public_id}").text
+    assert "shares less than the list asks for" in tester.browser.get(tester.home).text
 
 
 def test_a_scenario_that_went_otherwise_fails_and_says_how(tester):
