@@ -49,12 +49,16 @@ class Item:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the meter measured in the days of a bill: `days` of `of` days have readings from end to end."""
+    """What the meter measured in the days of a bill: `days` of `of` days have readings from end to end.
+
+    `is_net`: what was used less what was sent out, as most bills of a home with solar panels have it.
+    """
 
     amount: Decimal
     text: str
     days: int
     of: int
+    is_net: bool = False
 
     @property
     def is_complete(self) -> bool:
@@ -63,10 +67,9 @@ class Measured:
 
     @property
     def note(self) -> str:
-        """How much of the period the number covers; nothing if it is all of it."""
-        if self.is_complete:
-            return ""
-        return _("{days} of {all} days").format(days=self.days, all=self.of)
+        """How much of the period the number covers, if not all of it, and what it is, if not what was used."""
+        days = "" if self.is_complete else _("{days} of {all} days").format(days=self.days, all=self.of)
+        return ", ".join(filter(None, (_("used less sent out") if self.is_net else "", days)))
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,9 @@ class Bill:
 
     @property
     def period(self) -> str:
-        """`June 1, 2025 to June 30, 2025`; with `(Gas)` behind it where the meter has bills for several services."""
-        first = writing.day(self.first)
-        days = writing.from_to(first, writing.day(self.last)) if self.last else _("From {day}").format(day=first)
+        """`Jun 1 to Jun 30, 2025`; with `(Gas)` behind it where the meter has bills for several services."""
+        begin = _("From {day}").format(day=writing.day(self.first))
+        days = writing.short_span(self.first, self.last) if self.last else begin
         return f"{days} ({self.service})" if self.service else days
 
     @property
@@ -113,11 +116,13 @@ class Bill:
     @property
     def difference(self) -> str:
         """How far the bill is from the meter, in words; nothing where they cannot be compared."""
-        if not self.measured or not self.measured.is_complete or self.amount is None or self.measured.amount <= 0:
+        if not self.measured or not self.measured.is_complete or self.amount is None or not self.measured.amount:
             return ""
-        change = (self.amount - self.measured.amount) / self.measured.amount
+        change = (self.amount - self.measured.amount) / abs(self.measured.amount)
         if abs(change) < Decimal("0.005"):
             return _("the bill agrees")
+        if self.measured.amount < 0:
+            return ""
         share = writing.percent(change) if abs(change) >= Decimal("0.015") else writing.percent(Decimal("0.01"))
         return (_("the bill says {share} more") if change > 0 else _("the bill says {share} less")).format(share=share)
 
@@ -245,17 +250,36 @@ def measured_in(
     if pair is None or last is None or not timedelta() <= last - first < LONGEST:
         return None
     every = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    used, sent_out = (_sum(channels, every, days) for channels in (pair.delivered, pair.received))
+    if used is None:
+        return None
+    amounts = {False: used} | ({True: (used[0] - sent_out[0], used[1] & sent_out[1])} if sent_out else {})
+    is_net = sent_out is not None and row.consumption is not None and _is_nearer(row, amounts)
+    amount, whole = amounts[is_net]
+    return Measured(amount, unit.words(amount), len(whole), len(every), is_net)
+
+
+_Sum = tuple[Decimal, set[date]]
+
+
+def _sum(
+    channels: Iterable[Channel], every: Sequence[date], days: Mapping[Channel, Mapping[date, DayTotal]]
+) -> _Sum | None:
+    """What these measured, and which days they have from end to end; None where they have none."""
     found = [
         (day, charts.unit_of(channel.uom).shown(day.value, channel.multiplier))
-        for channel in pair.delivered
+        for channel in channels
         for each in every
         if (day := days.get(channel, {}).get(each))
     ]
-    if not found:
-        return None
-    amount = sum((value for _day, value in found), Decimal(0))
     whole = {day.date for day, _value in found if day.is_complete}
-    return Measured(amount, unit.words(amount), len(whole), len(every))
+    return (sum((value for _day, value in found), Decimal(0)), whole) if found else None
+
+
+def _is_nearer(row: models.UsageSummary, amounts: Mapping[bool, _Sum]) -> bool:
+    """Whether a bill is about what was used less what was sent out, and not about what was used: none says so."""
+    billed = charts.unit_of(row.consumption_uom).shown(row.consumption or 0, row.consumption_multiplier)
+    return abs(billed - amounts[True][0]) < abs(billed - amounts[False][0])
 
 
 # --- The picture ------------------------------------------------------------------------------------------------------

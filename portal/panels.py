@@ -138,6 +138,11 @@ class Panel:
         return any(slot.before or slot.before_received for slot in self.slots)
 
     @cached_property
+    def has_notes(self) -> bool:
+        """Whether anything is told beside the numbers."""
+        return any(row.notes for row in self.rows)
+
+    @cached_property
     def is_empty(self) -> bool:
         """Nothing was measured in the whole period."""
         return not any(slot.delivered or slot.received for slot in self.slots)

@@ -7,10 +7,13 @@ them into its time zone.
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
+from babel.dates import get_timezone_name
 from django.utils.formats import date_format, number_format
+from django.utils.translation import get_language, pgettext, to_locale
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from espi import words
 
@@ -98,8 +101,8 @@ def weekday_and_day(moment: date) -> str:
 
 
 def day_of_year(moment: date) -> str:
-    """`Fri, March 14`: a day where the year is known."""
-    # Translators: a short weekday and a day of a month, as in "Fri, March 14".
+    """`Fri, Mar 14`: a day where the year is known."""
+    # Translators: a short weekday and a day of a month, as in "Fri, Mar 14".
     return _("{weekday}, {day}").format(weekday=date_format(moment, "D"), day=date_format(moment, "MONTH_DAY_FORMAT"))
 
 
@@ -108,14 +111,21 @@ def weekday_and_number(moment: date) -> str:
     return f"{date_format(moment, 'D')} {moment.day}"
 
 
+def short_span(first: date, last: date) -> str:
+    """`Mar 10 to Apr 9, 2025`; with both years where they differ."""
+    is_one_year = first.year == last.year
+    begin = date_format(first, "MONTH_DAY_FORMAT" if is_one_year else "SHORT_DATE_FORMAT")
+    return from_to(begin, date_format(last, "SHORT_DATE_FORMAT"))
+
+
 def month(moment: date) -> str:
     """`March 2025`."""
     return date_format(moment, "YEAR_MONTH_FORMAT")
 
 
 def short_month(moment: date) -> str:
-    """`Mar`."""
-    return date_format(moment, "M")
+    """`Mar`; in other languages than English three letters do not tell all months apart: `juin`, `juil.`"""
+    return date_format(moment, "M" if (get_language() or "en").startswith("en") else "N")
 
 
 def clock(moment: datetime) -> str:
@@ -126,6 +136,18 @@ def clock(moment: datetime) -> str:
 def hour(number_of_hour: int) -> str:
     """The beginning of an hour of the day, 0 to 23."""
     return clock(datetime(2025, 1, 1, number_of_hour))  # noqa: DTZ001 -- any day: only the hour is written
+
+
+def zone(name: str) -> str:
+    """`Pacific Time` for America/Los_Angeles; a zone without a name for people, such as Etc/GMT+5, by its own."""
+    return _zone(name, to_locale(get_language() or "en"))
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str, locale: str) -> str:
+    if "/" not in name or name.startswith("Etc/"):
+        return name
+    return get_timezone_name(ZoneInfo(name), zone_variant="generic", locale=locale)
 
 
 def from_to(first: str, last: str) -> str:

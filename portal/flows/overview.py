@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from babel.dates import get_timezone_name
 from django.db.models import Case, Exists, OuterRef, Q, When
 from django.utils import timezone
-from django.utils.translation import get_language, gettext_noop, ngettext
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 import utilities
 from espi import usage
 from espi.models import Authorization, Document, FetchJob, IntervalBlock, Subscription, UsagePoint, UsageSummary
+from portal import writing
 from portal.flows import circuits
 from portal.models import Circuit, FetchPlan, User
 from portal.words import retold
@@ -66,7 +66,7 @@ class Card:
     @property
     def zone_name(self) -> str:
         """The same for people: "Eastern Time"."""
-        return get_timezone_name(self.zone, zone_variant="generic", locale=(get_language() or "en").replace("-", "_"))
+        return writing.zone(self.subscription.time_zone)
 
     @property
     def connected_on(self) -> date | None:

@@ -17,6 +17,7 @@ from espi.models import Authorization
 from portal import consent_texts
 from portal.flows import consents
 from portal.models import Consent, ConsentEvent, User
+from portal.words import retold
 from utilities.base import Utility
 
 Kind = ConsentEvent.Kind
@@ -35,10 +36,11 @@ WORDS: dict[str, Promise] = {
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a receipt: what it is about, and one value or several."""
+    """A line of a receipt: what it is about, and one value or several. `language`: of words kept as they were shown."""
 
     label: str
     values: list[str]
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,9 @@ def _rows(consent: Consent, utility: Utility) -> list[Row]:
         Row(_("Reference"), [consent.reference]),
         Row(_("Utility"), [place]),
         Row(_("Account"), [consent.account_hint]),
-        Row(_("Data you chose"), data_names(consent, utility)),
+        Row(_("Data you chose"), data_names(consent, utility), consent.language if consent.shown.get("data") else ""),
         Row(_("Who receives it"), [consent.shown.get("receiver") or settings.PORTAL_COMPANY]),
-        Row(_("What for"), [consent.shown.get("purpose") or consent_texts.text().purpose]),
+        Row(_("What for"), [consent.shown.get("purpose") or consent_texts.text().purpose], consent.language),
         Row(_("Agreed"), [moment(consent.agreed_at, utility)]),
         Row(_("Permission starts"), [day(consent.starts_on) if consent.starts_on else _("The day you agreed")]),
         Row(_("Permission ends"), [ends(consent)]),
@@ -131,7 +133,7 @@ def data_names(consent: Consent, utility: Utility) -> list[str]:
 def _happening(event: ConsentEvent, utility: Utility) -> Happening:
     version = _("Version %(version)s") % {"version": event.text_version}
     words = WORDS.get(event.kind, event.kind)
-    return Happening(moment(event.at, utility), str(words), event.words, f"{version} ({event.language})")
+    return Happening(moment(event.at, utility), str(words), retold(event.words), f"{version} ({event.language})")
 
 
 def moment(at: datetime, utility: Utility) -> str:

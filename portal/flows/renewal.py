@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 import utilities
@@ -70,19 +71,32 @@ def offer(authorization: Authorization, app: ApplicationInformation, *, language
 
 def _lines(authorization: Authorization, journey: AuthorizationRequest, last: Consent | None) -> list[Line]:
     utility = utilities.get(journey.application_information.utility)
-    told = last.shown.get("data") if last else None
-    before = [f"{name}: {content}" for name, content in told] if told else []
-    now = [f"{_(choice.name)}: {_(choice.content)}" for choice in consents.chosen_data(journey)]
+    now = _data(journey)
     ended = receipts.day(authorization.end_date) if authorization.end_date else ""
     ends = _("When you stop it, or on the date you choose at %(utility)s") % {"utility": utility.name}
     version = last.text_version if last else ""
     return [
         Line(_("Utility"), [utility.long_name], [str(last.shown["utility"])] if last and last.shown else []),
         Line(_("Account"), [authorization.account_hint] if authorization.account_hint else [], []),
-        Line(_("Data"), now, before),
+        Line(_("Data"), now, _data_before(journey, last)),
         Line(_("Permission ends"), [ends], [ended] if ended else []),
         Line(_("Text"), [consents.TEXT_VERSION], [version] if version else []),
     ]
+
+
+def _data(journey: AuthorizationRequest) -> list[str]:
+    return [f"{_(choice.name)}: {_(choice.content)}" for choice in consents.chosen_data(journey)]
+
+
+def _data_before(journey: AuthorizationRequest, last: Consent | None) -> list[str]:
+    """In the words agreed to; what is the same in the language of that day has not changed, whatever the page's is."""
+    told = last.shown.get("data") if last else None
+    if not last or not told:
+        return []
+    before = [f"{name}: {content}" for name, content in told]
+    with translation.override(last.language):
+        is_same = _data(journey) == before
+    return [] if is_same else before
 
 
 @transaction.atomic

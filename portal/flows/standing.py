@@ -13,6 +13,7 @@ import utilities
 from espi import atom, authorizations
 from espi.models import Authorization, FetchJob
 from espi.scope import Scope
+from portal import words
 from portal.flows import consents
 from portal.models import ConsentEvent
 from utilities.base import DataChoice
@@ -53,7 +54,7 @@ def read(authorization: Authorization, body: bytes, *, now: datetime) -> str:
     except atom.CutOff:
         raise
     except atom.DocumentRefused as error:
-        raise NotAnAuthorization(f"The utility's answer could not be read. {error}") from None
+        raise NotAnAuthorization(f"{words.UNREADABLE} {error}") from None
     ids = {authorization.utility_authorization_id, authorization.utility_subscription_id} - {""}
     ours = [each for each in found if each.id in ids] or (found if len(found) == 1 and not found[0].id else [])
     if len(ours) != 1 or not ours[0].status:
@@ -106,9 +107,9 @@ def _note_scope(authorization: Authorization, scope: str) -> str:
 def _what_changed(before: set[str], now: set[str], choices: Sequence[DataChoice]) -> str:
     """For the customer: what his utility has begun, or ceased, to share."""
     said = []
-    for verb, ids in (("does not share any more", before - now), ("shares now", now - before)):
+    for told, ids in ((words.SHARES_NO_MORE, before - now), (words.SHARES_NOW, now - before)):
         names = ", ".join(choice.name for choice in choices if choice.id in ids)
-        said += [f"Your utility {verb}: {names}."] if names else []
+        said += [told.format(names=names)] if names else []
     return " ".join(said)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import wraps
 from typing import Any, Protocol
 from uuid import UUID
@@ -83,14 +83,18 @@ class Meter:
 
     @property
     def complete_to(self) -> str:
-        """The local day before which everything is here, in words; empty where we cannot say."""
-        reached = self.point.subscription.complete_to
-        return writing.day(reached.astimezone(ZoneInfo(self.point.time_zone))) if reached else ""
+        """The last local day to which everything is here, in words; empty where we cannot say, or where it is the last."""
+        reached, held = self.point.subscription.complete_to, usage.coverage(self.point, known=self.channels)
+        if reached is None or held is None:
+            return ""
+        last = (reached.astimezone(ZoneInfo(self.point.time_zone)) - timedelta(seconds=1)).date()
+        return writing.day(last) if held[0] <= last < held[1] else ""
 
     def context(self) -> dict[str, Any]:
         """What their templates share."""
         return {
             "point": self.point,
+            "zone_name": writing.zone(self.point.time_zone),
             "service": overview.service_name(self.point),
             "source": overview.name_of(self.point.subscription),
             "covered": usage.coverage(self.point, known=self.channels),
@@ -235,5 +239,7 @@ def all_meters(request: HttpRequest) -> HttpResponse:
     except periods.BadPeriod as error:
         return render(request, "portal/usage_problem.html", {"reason": str(error)}, status=400)
     found = meters.meters(known, period, measured.measured(known, period), standing.standings(known, today))
-    context = moving(period, patterns.NAMES, None) | {"meters": found, "groups": meters.groups(found)}
+    held = [days for point in points if (days := usage.coverage(point, known=channels[point.pk]))]
+    reach = (min(first for first, _last in held), max(today, *(last for _first, last in held))) if held else None
+    context = moving(period, patterns.NAMES, reach) | {"meters": found, "groups": meters.groups(found)}
     return render(request, "portal/usage_all.html", context)

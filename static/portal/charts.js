@@ -5,7 +5,7 @@
 
   const language = document.documentElement.lang || 'en'
   const number = new Intl.NumberFormat(language, { maximumFractionDigits: 3 })
-  const dayName = new Intl.DateTimeFormat(language, { weekday: 'short', month: 'long', day: 'numeric', timeZone: 'UTC' })
+  const dayName = new Intl.DateTimeFormat(language, { weekday: 'short', month: 'short', day: 'numeric', timeZone: 'UTC' })
   const hourName = new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone: 'UTC' })
 
   // The hours of a heat map: a column for each day, a row for each hour.

@@ -9,7 +9,7 @@ from django.utils import timezone
 from espi.models import Authorization, AuthorizationRequest, UsagePoint
 from portal import consent_texts
 from portal.flows import mailing, telling
-from portal.models import Consent, ConsentEvent, Letter
+from portal.models import Consent, ConsentEvent, Letter, User
 from tests.journeys.conftest import PORTAL
 from tests.journeys.customers import CECONY_V1, CECONY_V2, ESSEX, PGE
 from tests.journeys.test_first_data import connect
@@ -108,6 +108,15 @@ def test_renewing_marks_another_version_of_the_text_and_what_was_on_offer_before
     assert "Old name: old content" in browser.text
     assert "Text Changed" in browser.text
     assert "2025-01" in browser.text
+
+
+def test_another_language_of_the_page_is_no_change_of_the_data(world):
+    first = connect(world, ESSEX)
+    browser = world.signed_in()
+    User.objects.update(language="fr-ca")
+    browser.get(f"{PORTAL}/connections/{first.public_id}/renew")
+    assert "Renouvelez" in browser.text
+    assert "Données Changé" not in browser.text
 
 
 def test_a_renewal_page_that_is_out_of_date_is_shown_again(world):

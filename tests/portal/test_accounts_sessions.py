@@ -15,6 +15,7 @@ from espi import fields
 from portal.flows import mailing
 from portal.letters import TOPICS
 from portal.models import User, UtilityVisit
+from portal.templatetags.browsers import browser_name
 from tests.portal.people import PASSWORD, mailbox, mailed_code, person, sign_in, staff, totp_code
 
 pytestmark = pytest.mark.django_db
@@ -297,3 +298,18 @@ def test_turning_the_second_step_off_asks_for_proof_again(client):
         answer = client.post("/account/2fa/totp/deactivate/")
         assert "/reauthenticate/" in answer["Location"]
         assert Authenticator.objects.filter(user=user, type="totp").exists()
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36",
+            "Chrome on Windows",
+        ),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Mobile Safari/604.1", "Safari on iPhone"),
+        ("curl/8.5.0", "curl/8.5.0"),
+    ],
+)
+def test_a_browser_is_named_as_people_name_it(user_agent, name):
+    assert browser_name(user_agent) == name

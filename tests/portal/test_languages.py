@@ -1,9 +1,13 @@
 """The language of a page: the customer's own, the visitor's choice, the browser's."""
 
+from datetime import UTC, date, datetime
+
 import pytest
 from django.test import Client
+from django.utils import translation
 from lxml import html
 
+from portal import writing
 from portal.models import User
 from tests.portal.people import PASSWORD, person, staff
 
@@ -59,6 +63,29 @@ def test_a_signed_in_customer_who_uses_the_footer_keeps_his_choice(client):
     client.post("/language", {"language": "es"})
     user.refresh_from_db()
     assert user.language == "es"
+
+
+def test_a_time_of_day_is_written_as_each_language_writes_it():
+    """Django's own French for Canada writes 00 12 05 for five past midnight."""
+    said = {}
+    for each in ("en", "es", "fr-ca"):
+        with translation.override(each):
+            said[each] = writing.clock(datetime(2026, 3, 14, 0, 5, tzinfo=UTC))
+    assert said == {"en": "00:05", "es": "00:05", "fr-ca": "00\xa0h\xa005"}
+
+
+@pytest.mark.parametrize(
+    ("code", "zones", "months"),
+    [
+        ("en", ["Pacific Time", "Eastern Time", "Etc/GMT+5"], ["Jun", "Jul"]),
+        ("es", ["hora del Pacífico", "hora oriental", "Etc/GMT+5"], ["junio", "julio"]),
+        ("fr-ca", ["heure du Pacifique", "heure de l’Est", "Etc/GMT+5"], ["juin", "juil."]),
+    ],
+)
+def test_zones_and_months_are_named_as_people_name_them(code, zones, months):
+    with translation.override(code):
+        assert [writing.zone(name) for name in ("America/Los_Angeles", "America/Toronto", "Etc/GMT+5")] == zones
+        assert [writing.short_month(date(2026, month, 1)) for month in (6, 7)] == months
 
 
 def test_a_language_nobody_speaks_is_refused_in_words(client):

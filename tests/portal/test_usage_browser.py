@@ -104,7 +104,7 @@ def test_a_field_of_the_heat_map_says_its_day_its_hour_and_its_figure(site):
     place.focus()
     page.keyboard.press("ArrowDown")
     figure = page.locator("table").first.locator("tbody tr").first.locator("td").nth(1).text_content()
-    expect(page.locator("[data-said]").first).to_contain_text("Sun, February 1, 01:00")
+    expect(page.locator("[data-said]").first).to_contain_text("Sun, Feb 1, 01:00")
     told = page.locator("[data-said]").first.inner_text()
     assert float(told.rsplit(": ")[1].split()[0]) == float(figure)
 

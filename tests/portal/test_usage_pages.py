@@ -101,7 +101,7 @@ def test_what_a_bar_says_is_the_figure_of_its_row(ada, point):
     fill(rows.channel(point), "2025-07-01", 2, qualities=[8] * 24)
     document = page(ada, f"/usage/{point.public_id}?period=month&date=2025-07-01")
     titles = document.xpath("//svg//title/text()")
-    assert titles[0] == "Tue, July 1: 24 kWh, partly estimated"
+    assert titles[0] == "Tue, Jul 1: 24 kWh, partly estimated"
     assert document.xpath("//svg//a/@aria-label") == titles
 
 
@@ -159,9 +159,9 @@ def test_costs_are_added_drawn_and_said_to_be_partial(ada, point):
     document = page(ada, address)
     assert "Cost $12.00" in main(document)
     assert words(document.xpath("//thead")[0]) == "Day Delivered (kWh) Cost (USD) Notes"
-    assert table(document)[0] == ["Tue, July 1", "24", "6.00", ""]
+    assert table(document)[0] == ["Tue, Jul 1", "24", "6.00", ""]
     drawn = page(ada, f"{address}&show=cost")
-    assert drawn.xpath("//svg//title/text()")[0] == "Tue, July 1: $6.00"
+    assert drawn.xpath("//svg//title/text()")[0] == "Tue, Jul 1: $6.00"
     assert drawn.xpath("//svg//a/@href")[0] == "?period=day&date=2025-07-01&show=cost"
     fill(channel, "2025-07-03", 1)
     assert "Cost, as far as it is known $12.00" in main(page(ada, address))
@@ -191,7 +191,7 @@ def test_habits_tell_what_is_always_on_the_highest_hour_and_the_highest_day(ada,
         "Highest day": "9.9 kWh Thursday, June 12, 2025",
     }
     figures = table(document)
-    assert (len(figures), figures[11][0], figures[11][20], figures[11][-1]) == (30, "Thu, June 12", "3.0", "9.9")
+    assert (len(figures), figures[11][0], figures[11][20], figures[11][-1]) == (30, "Thu, Jun 12", "3.0", "9.9")
     assert len(document.xpath("//svg//a[contains(@class,'chart-place')]")) == 30
     assert document.xpath("//svg/@data-values")[0].split(";")[11].split(",")[19] == "3000"
 
@@ -273,6 +273,29 @@ def test_a_bill_that_differs_from_the_meter_says_by_how_much(ada, point):
     assert table(page(ada, f"/usage/{point.public_id}/bills"))[0][2] == "720 kWh the bill says 10% more"
 
 
+@pytest.mark.parametrize(
+    ("billed", "said"),
+    [
+        (540_000, "540 kWh used less sent out, the bill agrees"),
+        (594_000, "540 kWh used less sent out, the bill says 10% more"),
+        (720_000, "720 kWh the bill agrees"),
+    ],
+)
+def test_a_bill_of_a_home_that_sends_out_is_held_against_what_it_is_about(ada, point, billed, said):
+    """Most such bills count what was used less what was sent out, and none says so."""
+    fill(rows.channel(point, "in"), "2025-06-01", 30)
+    fill(rows.channel(point, "out", flow_direction=19), "2025-06-01", 30, 250)
+    bill(point, "2025-06-01", 30, consumption=billed)
+    assert table(page(ada, f"/usage/{point.public_id}/bills"))[0][2] == said
+
+
+def test_more_sent_out_than_used_is_not_told_in_per_cent(ada, point):
+    fill(rows.channel(point, "in"), "2025-06-01", 30, 100)
+    fill(rows.channel(point, "out", flow_direction=19), "2025-06-01", 30)
+    bill(point, "2025-06-01", 30, consumption=-700_000)
+    assert table(page(ada, f"/usage/{point.public_id}/bills"))[0][2] == "-648 kWh used less sent out"
+
+
 def test_the_lines_of_a_bill_are_told_without_their_script(ada, point):
     details = [
         {"amount": 1_250_000, "note": "<script>x</script>"},
@@ -314,7 +337,7 @@ def test_all_meters_stand_side_by_side_by_unit(ada):
     assert headings[1:3] == ["Side by side, in kWh", "Side by side, in therms"]
     bars = document.xpath("//*[contains(@class,'beside-bar')]/rect/@width")
     assert bars == ["100%", "50%", "100%"]
-    assert table(document)[0] == ["Tue, July 1", "24", "12"]
+    assert table(document)[0] == ["Tue, Jul 1", "24", "12"]
     assert len(document.xpath("//figure")) == 3
 
 

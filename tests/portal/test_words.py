@@ -1,8 +1,12 @@
 """Stored English, retold."""
 
+import re
+from pathlib import Path
+
 import pytest
 from django.utils import translation
 
+from portal import words
 from portal.words import listed, retold
 
 KNOWN, UNKNOWN = "This field is required.", "The frob was 7 zorgs late."
@@ -19,6 +23,23 @@ def test_sentences_are_retold_one_by_one_and_unknown_ones_left_out():
         assert retold(KNOWN) == "Este campo es obligatorio."
         assert retold(f"{UNKNOWN} {KNOWN}") == "Este campo es obligatorio."
         assert retold(UNKNOWN) == retold("") == ""
+
+
+def test_values_go_along_and_names_are_translated():
+    stored = f"{words.SHARES_NO_MORE.format(names='Usage, Billing')} {words.TRIED_FOR.format(days=3)} {UNKNOWN}"
+    with translation.override("es"):
+        said = "Su empresa ya no comparte: Consumo y Facturación. Lo intentamos durante 3 días sin éxito."
+        assert retold(stored) == said
+    with translation.override("fr-ca"):
+        assert retold(words.SHARES_NOW.format(names="Usage")).startswith("Votre distributeur partage maintenant : ")
+
+
+@pytest.mark.parametrize("sentence", words.FROM_DOCUMENTS)
+def test_what_documents_are_refused_for_is_said_somewhere_in_these_words(sentence):
+    """Otherwise a customer who reads another language is told nothing."""
+    source = " ".join(path.read_text() for path in sorted((Path(words.__file__).parents[1] / "espi").glob("*.py")))
+    said = re.sub(r"\"\s+f?\"", "", source)
+    assert all(part in said for part in re.split(r"\{[a-z]+\}", sentence.rstrip("."))), sentence
 
 
 @pytest.mark.parametrize(

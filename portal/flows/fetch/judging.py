@@ -14,6 +14,7 @@ from django.utils.translation import gettext_noop
 import utilities
 from espi import atom, client, session
 from espi.models import FetchJob
+from portal import words
 from portal.flows import budgets, circuits, standing, tokens
 from portal.flows.fetch.asking import enqueue_planned, enqueue_status
 from portal.flows.fetch.calling import owner
@@ -31,6 +32,7 @@ SHORTEST_WAIT, LONGEST_WAIT = settings.JOB_WAITS_SECONDS  # between attempts
 LONGEST_RETRY_AFTER = 6 * 3600  # seconds
 ANNOUNCED_WITHIN = timedelta(hours=26)  # Con Edison: usually an hour, up to 24 (contract §6)
 NOT_READY_FOR = timedelta(hours=26)
+REFUSED = gettext_noop("The utility refused the request.")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def result_of(error: Exception, job: FetchJob, now: datetime) -> Result:
         if isinstance(error, kind):
             return judge(error, job, now)
     log.error("job %s met a fault of ours: %s", job.pk, type(error).__name__, exc_info=error)
-    return later(job, f"A fault of ours ({type(error).__name__}); we try again.", now)
+    return later(job, words.OUR_FAULT.format(kind=type(error).__name__), now)
 
 
 def later(job: FetchJob, reason: str, now: datetime) -> Result:
@@ -79,7 +81,7 @@ def held_up(
     """The utility's trouble, not the job's: it costs no attempt, and is waited out for three days."""
     since = job.held_up_since or now
     if now - since > HELD_UP_FOR:
-        return Result(State.FAILED, f"We tried for {HELD_UP_FOR.days} days without success. {reason}")
+        return Result(State.FAILED, f"{words.TRIED_FOR.format(days=HELD_UP_FOR.days)} {reason}")
     wait = pause(min((now - since).total_seconds(), longest), retry_after)
     return Result(State.DUE, reason, now + wait, is_counted=False, held_up_since=since)
 
@@ -89,14 +91,14 @@ def not_ready(error: client.NotReady, job: FetchJob, now: datetime) -> Result:
     utility, since = utilities.get(job.application_information.utility), job.accepted_at or now
     if utility.announces_batches:  # whatever time it names: asking there again would begin another batch
         job.asked_again = job.asked_again or job.accepted_at is not None
-        words = gettext_noop("The utility is preparing the data and will tell us when they are ready.")
-        return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN, accepted_at=since)
+        told = gettext_noop("The utility is preparing the data and will tell us when they are ready.")
+        return Result(State.AWAITING_NOTIFICATION, told, now + ANNOUNCED_WITHIN, accepted_at=since)
     if now - since > NOT_READY_FOR:
         return Result(State.FAILED, gettext_noop("The utility was still preparing the data after a day."))
     asked = 60 if error.retry_after is None else error.retry_after
     wait = timedelta(seconds=min(max(asked, 1), LONGEST_RETRY_AFTER))
-    words = gettext_noop("The utility is still preparing the data.")
-    return Result(State.DUE, words, now + wait, is_counted=False, accepted_at=since)
+    told = gettext_noop("The utility is still preparing the data.")
+    return Result(State.DUE, told, now + wait, is_counted=False, accepted_at=since)
 
 
 def throttled(error: client.Throttled | oauth.TokenThrottled, job: FetchJob, now: datetime) -> Result:
@@ -120,8 +122,8 @@ def asked_to_wait(error: budgets.AskedToWait, job: FetchJob, now: datetime) -> R
 def unavailable(error: Exception, job: FetchJob, now: datetime) -> Result:
     """Short pauses: the circuit, not each job by itself, keeps us from hammering at a door that is shut."""
     circuits.failed(job.application_information, str(error), now=now)
-    words = gettext_noop("The utility's service is not available at the moment; we keep trying.")
-    return held_up(job, words, now, getattr(error, "retry_after", None), longest=LONGEST_AT_A_SHUT_DOOR)
+    told = gettext_noop("The utility's service is not available at the moment; we keep trying.")
+    return held_up(job, told, now, getattr(error, "retry_after", None), longest=LONGEST_AT_A_SHUT_DOOR)
 
 
 def spent(error: budgets.Spent, job: FetchJob, now: datetime) -> Result:
@@ -176,22 +178,22 @@ def refused_to_renew(error: Exception, job: FetchJob, now: datetime) -> Result:
 
 def our_credentials(error: Exception, job: FetchJob, now: datetime) -> Result:
     """A fault of the registration. No customer can mend it, so none is asked to; the open circuit holds the job."""
-    words = gettext_noop(
+    told = gettext_noop(
         "The utility does not accept our own credentials. Our staff have to mend this; your data will follow."
     )
     reason = getattr(error, "reason", "") or str(error)
     circuits.misconfigured(job.application_information, Circuit.Cause.CREDENTIALS, reason, now=now)
-    return Result(State.DUE, words, now, is_counted=False)
+    return Result(State.DUE, told, now, is_counted=False)
 
 
 def unproven(error: Exception, job: FetchJob, now: datetime) -> Result:
     """A certificate or a network that is not the utility's. Mostly ours to configure; the job waits for staff."""
-    words = gettext_noop(
+    told = gettext_noop(
         "We could not prove that we had reached the utility, so nothing was sent. Our staff have to mend this."
     )
     reason = getattr(error, "reason", "") or str(error)
     circuits.misconfigured(job.application_information, Circuit.Cause.UNPROVEN, reason, now=now)
-    return Result(State.DUE, f"{words} ({reason})", now, is_counted=False)
+    return Result(State.DUE, f"{told} ({reason})", now, is_counted=False)
 
 
 def not_yet(error: standing.NotYet, job: FetchJob, now: datetime) -> Result:
@@ -202,11 +204,12 @@ def not_yet(error: standing.NotYet, job: FetchJob, now: datetime) -> Result:
     return Result(State.FAILED, error.reason)
 
 
-def failed(words: str) -> Callable[[Exception, FetchJob, datetime], Result]:
-    """A judge for errors that trying again does not heal; `{}` stands for the error's own reason."""
+def failed(told: str, *, tells_why: bool = False) -> Callable[[Exception, FetchJob, datetime], Result]:
+    """A judge for errors that trying again does not heal; `tells_why`: the error's own reason is worth telling."""
 
     def judge(error: Exception, job: FetchJob, now: datetime) -> Result:
-        return Result(State.FAILED, words.format(getattr(error, "reason", "") or str(error)).strip())
+        why = getattr(error, "reason", "") or str(error) if tells_why else ""
+        return Result(State.FAILED, f"{told} {why}".strip())
 
     return judge
 
@@ -220,9 +223,9 @@ def refused(error: client.Refused, job: FetchJob, now: datetime) -> Result:
     if is_asked_for_anew(job):
         return Result(State.SUPERSEDED, gettext_noop("The file was no longer there; its period is asked for again."))
     if is_pending_there(job, now):
-        words = gettext_noop("The utility is still preparing what we asked for, and will tell us when it is ready.")
-        return Result(State.AWAITING_NOTIFICATION, words, now + ANNOUNCED_WITHIN, accepted_at=job.accepted_at)
-    return Result(State.FAILED, f"The utility refused the request. {error.reason}")
+        told = gettext_noop("The utility is still preparing what we asked for, and will tell us when it is ready.")
+        return Result(State.AWAITING_NOTIFICATION, told, now + ANNOUNCED_WITHIN, accepted_at=job.accepted_at)
+    return Result(State.FAILED, f"{REFUSED} {error.reason}")
 
 
 def is_pending_there(job: FetchJob, now: datetime) -> bool:
@@ -278,7 +281,7 @@ def our_machine(error: OSError, job: FetchJob, now: datetime) -> Result:
     log.error("job %s met trouble of our machine: %s", job.pk, type(error).__name__, exc_info=error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return held_up(job, gettext_noop("We have no room for the file at the moment; we keep trying."), now)
-    return later(job, f"A fault of ours ({type(error).__name__}); we try again.", now)
+    return later(job, words.OUR_FAULT.format(kind=type(error).__name__), now)
 
 
 JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]], ...] = (
@@ -295,9 +298,9 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (session.AddressRefused, unproven),
     (session.CertificateUnusable, our_credentials),
     (atom.CutOff, incomplete),
-    (atom.DocumentRefused, failed(gettext_noop("The file could not be used. {}"))),
+    (atom.DocumentRefused, failed(gettext_noop("The file could not be used."), tells_why=True)),
     (standing.NotYet, not_yet),
-    (standing.NotAnAuthorization, failed("{}")),
+    (standing.NotAnAuthorization, failed("", tells_why=True)),
     (tokens.NotAllowed, ended),
     (oauth.InvalidClient, our_credentials),
     (oauth.TokenRefused, refused_to_renew),
@@ -308,8 +311,8 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (budgets.AskedToWait, asked_to_wait),
     (budgets.Spent, spent),
     (oauth.UnprovenServer, unproven),
-    (oauth.UntrustedAddress, failed(gettext_noop("The address is not one of this utility's. {}"))),
+    (oauth.UntrustedAddress, failed(gettext_noop("The address is not one of this utility's."), tells_why=True)),
     (oauth.TokenError, not_understood),
-    (RevocationRefused, failed(gettext_noop("We could not end the sharing on the utility's side. {}"))),
+    (RevocationRefused, failed(gettext_noop("We could not end the sharing on the utility's side."), tells_why=True)),
     (OSError, our_machine),
 )

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 from espi import atom, client, contents, ingest
 from espi.contents import Content
 from espi.models import ApplicationInformation, Authorization, Document, FetchJob, MeterReading
+from portal import words
 from portal.flows import continuity, tokens
 from portal.flows.fetch.announced import is_guess
 from portal.flows.fetch.asking import enqueue_planned
@@ -135,13 +136,13 @@ def store_part(
 
 def in_words(stored: int, errors: Sequence[Exception], unknown: set[str]) -> str:
     """What became of a file of many customers."""
-    words = [f"Read for {stored} of the {stored + len(errors) + len(unknown)} connections it names."]
+    told = [f"Read for {stored} of the {stored + len(errors) + len(unknown)} connections it names."]
     if errors:
-        words.append(f"Not for {len(errors)}: {'; '.join(sorted({str(error) for error in errors}))}")
+        told.append(f"Not for {len(errors)}: {'; '.join(sorted({str(error) for error in errors}))}")
     if unknown:
         names = ", ".join(sorted(unknown)[:MOST_NAMED]) + (", …" if len(unknown) > MOST_NAMED else "")
-        words.append(f"Of {len(unknown)} nothing was kept, as nobody shares them with us: {names}.")
-    return " ".join(words)
+        told.append(f"Of {len(unknown)} nothing was kept, as nobody shares them with us: {names}.")
+    return " ".join(told)
 
 
 def waits_for_first_data(authorization: Authorization) -> bool:
@@ -170,7 +171,7 @@ def standing_authorization(authorization: Authorization) -> Authorization:
     # The subscription is read after the lock: one joined to the row would be the one before, if we had to wait for it.
     row = Authorization.objects.select_for_update(no_key=True).get(pk=authorization.pk)
     if not tokens.is_active(row) or row.subscription is None:
-        raise tokens.NotAllowed(f"Sharing ended before the data arrived. {row.status_reason}".strip())
+        raise tokens.NotAllowed(f"{words.ENDED_BEFORE} {row.status_reason}".strip())
     return row
 
 
