@@ -23,8 +23,10 @@ from espi.models import (
     Succession,
     UsagePoint,
 )
-from portal.admin import RegistrationForm, StaffModelAdmin, masked, standing
+from portal.admin.base import StaffModelAdmin
+from portal.admin.registrations import RegistrationForm, standing
 from portal.flows import looking
+from portal.flows.staffing.masking import masked
 from portal.models import Consent, User, UtilityVisit
 from tests.portal.people import mailbox, person, sign_in, staff, totp_code
 

@@ -10,7 +10,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import action
 
 from portal import letters
-from portal.admin import ReadOnly
+from portal.admin.base import ReadOnly
 from portal.letters import KINDS, LETTERS, TOPICS
 from portal.models import ConsentEvent, Departure, Export, Letter
 from portal.views.connect import see_other

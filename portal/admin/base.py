@@ -1,0 +1,115 @@
+"""What all its tables share: filters, what may be seen, a reason before a customer's row."""
+
+from functools import reduce
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_permission_codename
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+
+from espi.fields import EncryptedTextField
+from portal.flows import looking
+from portal.flows.staffing.masking import masked_email
+from portal.models import StaffAccess, User
+from portal.views.connect import see_other
+from portal.views.staff.pages import member, reason_address
+
+DATE_PARTS = {"year": range(1990, 2101), "month": range(1, 13), "day": range(1, 32)}
+FILTER_KINDS = ("", "exact", "id__exact", "isnull")
+
+
+class StaffModelAdmin(ModelAdmin):
+    """Filters only by what its page offers: any other lookup would tell a hidden field's letters one by one.
+
+    `owner`: the way from a row to the customer whose data it holds ("subscription__retail_customer"; "self": the row is
+    the customer). Such a row is shown only after a reason was given, and each look is written down.
+    """
+
+    owner: ClassVar[str] = ""
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        """The row's page."""
+        return self.first_a_reason(request, object_id) or super().changeform_view(request, object_id, *args, **kwargs)
+
+    def history_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
+        """What staff did with the row."""
+        return self.first_a_reason(request, object_id) or super().history_view(request, object_id, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """The list. Looking through customers' rows is written down, too."""
+        if self.owner and self.has_view_permission(request):
+            what = f"list of {self.opts.label_lower}"
+            looking.note(StaffAccess.Kind.LOOK, what, staff=member(request), now=timezone.now())
+        return super().changelist_view(request, *args, **kwargs)
+
+    def first_a_reason(self, request: HttpRequest, object_id: str | None) -> HttpResponse | None:
+        """Writes the look down; or to the page that asks for the reason. None: the page may be shown, or is refused."""
+        row = self.get_object(request, unquote(object_id)) if self.owner and object_id else None
+        if row is None or not self.has_view_permission(request, row):
+            return None
+        customer = row if self.owner == "self" else reduce(getattr, self.owner.split("__"), row)
+        if not isinstance(customer, User):
+            return None
+        try:
+            what = f"{self.opts.label_lower} {row.pk}"
+            looking.look(staff=member(request), customer=customer, what=what, now=timezone.now())
+        except looking.NoReason:
+            return see_other(reason_address(customer.pk, request.path))
+        return None
+
+    @admin.display(description="Customer")
+    def customer(self, row: Any) -> str:
+        """Whose it is, masked."""
+        return masked_email(str(row.retail_customer)) if row.retail_customer else "-"
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """The page's filters, whole dates of its date hierarchy, and the row's number."""
+        name, _, kind = lookup.partition("__")
+        if self.date_hierarchy and name == self.date_hierarchy:
+            return kind in DATE_PARTS and value.isdecimal() and len(value) <= 4 and int(value) in DATE_PARTS[kind]
+        if name in ("pk", self.model._meta.pk.name):
+            return kind in ("", "exact")
+        return name in self.list_filter and kind in FILTER_KINDS
+
+
+class ReadOnly(StaffModelAdmin):
+    """Rows to look at. Encrypted fields, and those named in `hidden`, are left out whatever the model gains."""
+
+    hidden: ClassVar[tuple[str, ...]] = ()
+    more: ClassVar[tuple[str, ...]] = ()
+    list_per_page = 50
+    show_full_result_count = False
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Every field that may be seen, then the computed ones."""
+        shown = [field.name for field in self.model._meta.fields if not isinstance(field, EncryptedTextField)]
+        return [name for name in shown if name not in self.hidden] + list(self.more)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """All of them."""
+        return self.get_fields(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody."""
+        return False
+
+
+class Operated(ReadOnly):
+    """Rows whose work staff may set going or end, through flows; the row's history says who did."""
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Staff who may change such rows, and superusers."""
+        options = self.model._meta
+        return request.user.has_perm(f"{options.app_label}.{get_permission_codename('change', options)}")
