@@ -39,6 +39,7 @@ class Channel:
 
     row: models.MeterReading
     zone: ZoneInfo
+    is_coarsest: bool = False  # tried: what is stored has digits that a larger multiplier would lose
 
     @property
     def multiplier(self) -> int:
@@ -189,21 +190,32 @@ class Channels:
         self._namesakes.clear()
 
     def fit(self, channel: Channel, values: Sequence[int | Decimal], multiplier: int) -> Sequence[int]:
-        """The values as integers at the channel's multiplier, which is made finer if it has to be.
+        """The values as integers at the channel's multiplier, which is made finer, or coarser, if it has to be.
 
-        Raises TooFine where some of the values ask for more than that, and NotStorable.
+        Raises TooFine where some of the values ask for more than that, and NotStorable. What is too large all the same
+        is among the values.
         """
         found = packing.scaled(values, multiplier - channel.multiplier)
         if found is None:
             if any(map(packing.is_too_fine, values)):
                 raise TooFine(_TOO_FINE)
             self._write_waiting()
-            finer = min(channel.multiplier, packing.fitting_multiplier(values, multiplier))
-            merging.refine(channel.row, finer)
-            found = packing.scaled(values, multiplier - channel.multiplier)
+            merging.refine(channel.row, min(channel.multiplier, packing.fitting_multiplier(values, multiplier)))
+        elif packing.fit(found) or channel.is_coarsest:
+            return found
+        else:
+            self._coarsen(channel, packing.coarser_multiplier(found, channel.multiplier))
+        found = packing.scaled(values, multiplier - channel.multiplier)
         if found is None:
             raise NotStorable(_TOO_FINE)
         return found
+
+    def _coarsen(self, channel: Channel, multiplier: int) -> None:
+        """A first ReadingType of 10^-12 leaves no room for usual values: their last digits are zeros then."""
+        if multiplier > channel.multiplier:
+            self._write_waiting()
+            merging.coarsen(channel.row, multiplier)
+            channel.is_coarsest = channel.multiplier < multiplier
 
     def _kept_zone(self, usage_point_id: str) -> str | None:
         row = self._find(self._row_id(usage_point_id))

@@ -6,7 +6,7 @@ left for a second reading of the same bytes, so memory stays bounded whatever th
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime
@@ -516,7 +516,7 @@ class _Ingest:
         except TooFine as error:
             return self._scaled(self._without_fine(columns, str(error)), channel, multiplier)
         columns = columns if values is columns.values else replace(columns, values=list(values))
-        if _fit(columns.values) and _fit(columns.costs or ()):
+        if packing.fit(columns.values) and packing.fit(columns.costs or ()):
             return columns
         return self._without_giants(columns)
 
@@ -618,11 +618,6 @@ def _step(starts: list[int]) -> int:
     steps = {later - earlier for earlier, later in itertools.pairwise(ordered)}
     least = min(steps, default=0)
     return least if least and all(step % least == 0 for step in steps) else 0
-
-
-def _fit(column: Sequence[int | None]) -> bool:
-    known = [each for each in column if each is not None] if None in column else column
-    return not known or (max(known) <= packing.LARGEST and min(known) >= -packing.LARGEST)  # type: ignore[type-var, operator]
 
 
 def _picked(columns: resources.Columns, keep: list[int]) -> resources.Columns:

@@ -1,29 +1,38 @@
 """Two channels that turn out to be one: readings, ids and audit trail of both in one row, at one multiplier."""
 
 import itertools
-from contextlib import suppress
+from collections.abc import Iterator
 from typing import Any
 
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, connection, transaction
+from django.db.models import UniqueConstraint
 
 from espi import models, numbers, packing, storage, successions
 
 _ROWS_AT_ONCE = 200
 _SMALLEST_MULTIPLIER = -18
 _RESCALED = (
-    """UPDATE espi_intervalblock SET total = total * %(by)s, "values" = ARRAY(
-        SELECT value * %(by)s FROM unnest("values") WITH ORDINALITY AS each (value, place) ORDER BY place
+    """UPDATE espi_intervalblock SET total = total * %(by)s / %(over)s, "values" = ARRAY(
+        SELECT value * %(by)s / %(over)s FROM unnest("values") WITH ORDINALITY AS each (value, place) ORDER BY place
     ) WHERE meter_reading_id = %(id)s""",
-    "UPDATE espi_intervalreading SET value = value * %(by)s WHERE meter_reading_id = %(id)s",
+    "UPDATE espi_intervalreading SET value = value * %(by)s / %(over)s WHERE meter_reading_id = %(id)s",
 )
 # Of values between two powers of the factor: none becomes what another of them is, which the table would not have.
 _RESCALED_REVISIONS = """
-    UPDATE espi_intervalrevision SET old_value = old_value * %(by)s, new_value = new_value * %(by)s
+    UPDATE espi_intervalrevision
+    SET old_value = old_value * %(by)s / %(over)s, new_value = new_value * %(by)s / %(over)s
     WHERE meter_reading_id = %(id)s AND abs(old_value) >= %(low)s AND abs(old_value) < %(high)s"""
 _HAS_GIANTS = """
     SELECT EXISTS (SELECT FROM espi_intervalblock WHERE meter_reading_id = %(id)s
             AND (%(most)s < ANY ("values") OR -%(most)s > ANY ("values")))
         OR EXISTS (SELECT FROM espi_intervalreading WHERE meter_reading_id = %(id)s AND abs(value) > %(most)s)"""
+_ZEROS = """
+    SELECT min(length(digits) - length(rtrim(digits, '0'))) FROM (
+        SELECT unnest("values") FROM espi_intervalblock WHERE meter_reading_id = %(id)s
+        UNION ALL SELECT value FROM espi_intervalreading WHERE meter_reading_id = %(id)s
+        UNION ALL SELECT old_value FROM espi_intervalrevision WHERE meter_reading_id = %(id)s
+        UNION ALL SELECT new_value FROM espi_intervalrevision WHERE meter_reading_id = %(id)s
+    ) AS held (value), CAST(value AS text) AS digits WHERE value <> 0"""
 _TOO_FINE_BESIDE = "a value with more digits than can be stored beside the ones that are here"
 
 
@@ -38,12 +47,9 @@ def refine(row: models.MeterReading, multiplier: int) -> None:
     """
     if multiplier < _SMALLEST_MULTIPLIER:
         raise NotStorable("a value with more digits than can be stored exactly")
-    by = 10 ** (row.power_of_ten_multiplier - multiplier)
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            for statement in _RESCALED:
-                cursor.execute(statement, {"by": by, "id": row.pk})
-            _rescale_revisions(cursor, row, by)
+            _rescale(cursor, row, by=10 ** (row.power_of_ten_multiplier - multiplier))
             cursor.execute(_HAS_GIANTS, {"id": row.pk, "most": packing.LARGEST})
             if cursor.fetchone()[0]:
                 raise NotStorable(_TOO_FINE_BESIDE)
@@ -53,13 +59,33 @@ def refine(row: models.MeterReading, multiplier: int) -> None:
     row.save(update_fields=["power_of_ten_multiplier"])
 
 
-def _rescale_revisions(cursor: Any, row: models.MeterReading, by: int) -> None:
-    """The largest first: each takes a place that is free by then."""
+def coarsen(row: models.MeterReading, multiplier: int) -> None:
+    """Bring all that is stored of a channel to a larger power of ten, or as near to it as no digit is lost."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ZEROS, {"id": row.pk})
+        zeros = cursor.fetchone()[0]
+        raised = min(multiplier - row.power_of_ten_multiplier, numbers.DIGITS if zeros is None else zeros)
+        if raised > 0:
+            _rescale(cursor, row, over=10**raised)
+            row.power_of_ten_multiplier += raised
+            row.save(update_fields=["power_of_ten_multiplier"])
+
+
+def _rescale(cursor: Any, row: models.MeterReading, *, by: int = 1, over: int = 1) -> None:
+    factors = {"by": by, "over": over, "id": row.pk}
+    for statement in _RESCALED:
+        cursor.execute(statement, factors)
+    for low, high in _ranges(by, over):
+        cursor.execute(_RESCALED_REVISIONS, factors | {"low": low, "high": high})
+
+
+def _ranges(by: int, over: int) -> Iterator[tuple[int, int]]:
+    """Of values, in an order in which each takes a place that is free by then: the largest first where they grow."""
     powers = [0, 1]
-    while by > 1 and powers[-1] <= numbers.INT64.stop:
-        powers.append(powers[-1] * by)
-    for low, high in reversed([*itertools.pairwise(powers)]):
-        cursor.execute(_RESCALED_REVISIONS, {"by": by, "id": row.pk, "low": low, "high": high})
+    while by != over and powers[-1] <= numbers.INT64.stop:
+        powers.append(powers[-1] * max(by, over))
+    found = [*itertools.pairwise(powers)]
+    return reversed(found) if by > over else iter(found)
 
 
 def merge(target: models.MeterReading, channel: models.MeterReading) -> None:
@@ -103,22 +129,42 @@ def _merge_readings(target: models.MeterReading, channel: models.MeterReading) -
 
 
 def move_rows(model: Any, source: Any, target: Any) -> None:
-    """Let every row that belongs to `source` belong to `target`; one that is there already in the same form stays behind."""
-    for relation in model._meta.related_objects:
-        rows = relation.related_model._base_manager.filter(**{relation.field.name: source})
-        try:
-            with transaction.atomic():
-                rows.update(**{relation.field.name: target})
-        except IntegrityError:
-            for row in rows:
-                _move_one(relation, row, target)
+    """Let every row that belongs to `source` belong to `target`. Of two with one key the later published one does.
+
+    The other, and of two of which neither tells when, the one of `source`, stays behind.
+    """
+    with connection.cursor() as cursor:
+        for relation in model._meta.related_objects:
+            for statement in _moving(relation.related_model, relation.field):
+                cursor.execute(statement, {"source": source.pk, "target": target.pk})
 
 
-def _move_one(relation: Any, row: Any, target: Any) -> None:
-    """Of two rows of one name, such as two bills of one period, the one that was published later stays."""
-    rows = relation.related_model._base_manager
-    published_at, start = getattr(row, "published_at", None), getattr(row, "start", None)
-    with suppress(IntegrityError), transaction.atomic():
-        if published_at is not None and start is not None:
-            rows.filter(**{relation.field.name: target}, start=start, published_at__lt=published_at).delete()
-        rows.filter(pk=row.pk).update(**{relation.field.name: target})
+def _moving(model: Any, field: Any) -> Iterator[str]:
+    """The statements that move rows of a model, all at once."""
+    quoted = connection.ops.quote_name
+    table, owner = quoted(model._meta.db_table), quoted(field.column)
+    alike = [_alike(constraint, model, field) for constraint in _keys_with(model, field)]
+    if any(each.name == "published_at" for each in model._meta.fields):
+        earlier = "coalesce(theirs.published_at, '-infinity') < coalesce(mine.published_at, '-infinity')"
+        for same in alike:
+            yield f"""DELETE FROM {table} AS theirs USING {table} AS mine
+                WHERE mine.{owner} = %(source)s AND theirs.{owner} = %(target)s AND {same} AND {earlier}"""  # noqa: S608
+    taken = "".join(
+        f" AND NOT EXISTS (SELECT FROM {table} AS theirs WHERE theirs.{owner} = %(target)s AND {same})"
+        for same in alike
+    )
+    yield f"UPDATE {table} AS mine SET {owner} = %(target)s WHERE mine.{owner} = %(source)s{taken}"  # noqa: S608
+
+
+def _keys_with(model: Any, field: Any) -> Iterator[UniqueConstraint]:
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, UniqueConstraint) and field.name in constraint.fields:
+            yield constraint
+
+
+def _alike(constraint: UniqueConstraint, model: Any, field: Any) -> str:
+    """What two rows have in common that one key keeps from having the same owner."""
+    equals = "IS NOT DISTINCT FROM" if constraint.nulls_distinct is False else "="
+    columns = [connection.ops.quote_name(model._meta.get_field(name).column) for name in constraint.fields]
+    others = [each for each in columns if each != connection.ops.quote_name(field.column)]
+    return " AND ".join(f"theirs.{each} {equals} mine.{each}" for each in others)

@@ -14,6 +14,7 @@ INT16 = range(-(2**15), 2**15)
 EARLIEST = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp())
 LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
 LONGEST = 5 * 366 * 86400
+DIGITS = 19  # that a stored value can have
 LONGEST_TIME = 64  # characters of a written time: what is remembered must not grow with what a document says
 MULTIPLIERS = range(
     -18, 13

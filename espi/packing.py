@@ -417,7 +417,24 @@ def quantity(value: int | Decimal, multiplier: int) -> Decimal:
 def fitting_multiplier(values: Sequence[int | Decimal], multiplier: int) -> int:
     """A multiplier at which every value is an integer; with digits to spare where there are decimals."""
     digits = [_digits(value) for value in values if isinstance(value, Decimal)]
-    return multiplier - max(_SPARE_DIGITS, *digits) if digits else multiplier
+    return multiplier - max(_SPARE_DIGITS, *digits) if digits else coarser_multiplier(values, multiplier)
+
+
+def coarser_multiplier(values: Sequence[int | Decimal], multiplier: int) -> int:
+    """Without the zeros at the end of all these integers, as far as a multiplier is finer than usual values need."""
+    zeros = min((_zeros(value) for value in values if value), default=numbers.DIGITS)
+    return max(multiplier, min(multiplier + zeros, -_SPARE_DIGITS))
+
+
+def _zeros(value: int | Decimal) -> int:
+    digits = str(value)
+    return len(digits) - len(digits.rstrip("0"))
+
+
+def fit(column: Sequence[int | None]) -> bool:
+    """Whether no value is too large to be stored."""
+    known = [each for each in column if each is not None] if None in column else column
+    return not known or (max(known) <= LARGEST and min(known) >= -LARGEST)  # type: ignore[type-var, operator]
 
 
 def is_too_fine(value: int | Decimal) -> bool:

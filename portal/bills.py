@@ -12,12 +12,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from espi import enums, models, usage
-from espi.usage import Channel, DayTotal
+from espi.usage import Channel, DayTotal, day_start
 from portal import charts, writing
 from portal.charts import Slot, Value
 from portal.flows import overview
 from portal.pairs import Pair, pairs
-from portal.periods import EARLIEST, LATEST, instant
+from portal.periods import EARLIEST, LATEST
 
 CLOCKS = 7200  # seconds; a period of whole times 86400 s ends an hour off midnight when clocks change within it
 MOST = 60  # bills on a page: five years
@@ -300,8 +300,8 @@ def slot(bill: Bill, zone: ZoneInfo) -> Slot:
     """A bill in its place on the time axis."""
     last = bill.last or bill.first
     return Slot(
-        instant(bill.first, zone),
-        instant(last + timedelta(days=1), zone),
+        day_start(bill.first, zone),
+        day_start(last + timedelta(days=1), zone),
         bill.period,
         writing.short_month(bill.first + (last - bill.first) / 2),
         delivered=Value(bill.amount or Decimal(0)),

@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from espi import enums, marks, models, usage
-from espi.usage import Channel
+from espi.usage import Channel, day_start
 from portal import charts, writing
 from portal.charts import Value
-from portal.periods import Period, instant
+from portal.periods import Period
 
 Known = Mapping[models.UsagePoint, Sequence[Channel]]
 Places = dict[tuple[int, int], Value]
@@ -108,7 +108,7 @@ def zones_of(known: Known) -> dict[int, ZoneInfo]:
 
 def month_of(first: date, zone: ZoneInfo) -> tuple[int, int]:
     """The local month that begins on `first`."""
-    return instant(first, zone), instant((first + timedelta(days=31)).replace(day=1), zone)
+    return day_start(first, zone), day_start((first + timedelta(days=31)).replace(day=1), zone)
 
 
 def value_of(channel: Channel, raw: int, cost: int | None, **marks: bool) -> Value:

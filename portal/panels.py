@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 
 from espi import models
-from espi.usage import Channel
+from espi.usage import Channel, day_start
 from portal import charts, writing
 from portal.charts import Slot, Value
 from portal.measured import COMPARED, Measured, month_of
 from portal.pairs import Pair, pairs, shows_net, title_of
-from portal.periods import Period, instant, same_day
+from portal.periods import Period, same_day
 
 SHORTEST_GAP = 60  # seconds; PG&E's gas days begin at 00:00:01 (contract §9.3)
 MOST_ROWS = 40  # a month, or a day with a few gaps
@@ -235,7 +235,7 @@ def order(each: Panel) -> int:
 
 def span_of(period: Period, zone: ZoneInfo) -> tuple[int, int]:
     """Epoch seconds."""
-    return instant(period.first, zone), instant(period.end, zone)
+    return day_start(period.first, zone), day_start(period.end, zone)
 
 
 def day_grid(pair: Pair, measured: Measured, period: Period, zone: ZoneInfo) -> list[Slot]:
@@ -279,7 +279,7 @@ def calendar_grid(period: Period, zone: ZoneInfo) -> list[Slot]:
     else:
         spans = [(day, day + one, writing.day_of_year(day), str(day.day)) for day in period.days]
     return [
-        Slot(instant(first, zone), instant(end, zone), label, short, link=link_to(DETAIL[period.name], first))
+        Slot(day_start(first, zone), day_start(end, zone), label, short, link=link_to(DETAIL[period.name], first))
         for first, end, label, short in spans
     ]
 
@@ -298,9 +298,9 @@ def known_from_to(pair: Pair, measured: Measured, zone: ZoneInfo) -> tuple[int, 
     last = max((channel.last_date for channel in pair.channels if channel.last_date), default=date.min)
     if first > last:
         return 0, 0
-    opens, closes = instant(last, zone), instant(last + timedelta(days=1), zone)
+    opens, closes = day_start(last, zone), day_start(last + timedelta(days=1), zone)
     ends = [end for channel in pair.channels for start, end in measured.get(channel, ()) if opens <= start < closes]
-    return instant(first, zone), max(ends, default=closes)
+    return day_start(first, zone), max(ends, default=closes)
 
 
 def filled(slot: Slot, pair: Pair, measured: Measured, known: tuple[int, int]) -> Slot:
@@ -317,7 +317,7 @@ def with_year_before(slot: Slot, pair: Pair, measured: Measured, period: Period,
     if (day.month, day.day) == (2, 29):
         return slot
     first = same_day(day, day.year - 1)
-    one = (instant(first, zone), instant(first + timedelta(days=1), zone))
+    one = (day_start(first, zone), day_start(first + timedelta(days=1), zone))
     place = month_of(first, zone) if period.name == "year" else one
     before, received = (in_place(channels, measured, place) for channels in (pair.delivered, pair.received))
     return replace(slot, before=before, before_received=received)

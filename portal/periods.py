@@ -7,11 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
-from espi.usage import day_start
 from portal import writing
 
 NAMES = ("day", "week", "month", "year")
@@ -110,8 +108,3 @@ def one_of(names: Sequence[str], period: Period) -> Period:
     if period.name not in names:
         raise BadPeriod(_("This page shows a week, a month or a year."))
     return period
-
-
-def instant(day: date, zone: ZoneInfo) -> int:
-    """Epoch seconds of the first instant of a local day; days of 23 and 25 hours come out right."""
-    return day_start(day, zone)

@@ -82,6 +82,7 @@ urlpatterns = [
     path("dashboard", dashboard.dashboard, name="dashboard"),
     path("data/<uuid:public_id>/delete", dashboard.delete_data, name="delete-data"),
     path("download", download.download, name="download"),
+    path("download/customer-data", download.customer_data, name="download-customer-data"),
     path("download/everything", download.everything, name="download-everything"),
     path("download/prepared/<uuid:public_id>", download.prepared, name="prepared"),
     path("help", pages.help_page, name="help"),

@@ -19,7 +19,7 @@ from django.utils.formats import date_format
 
 from espi import temporary
 from espi.export import Days
-from espi.models import IntervalBlock
+from espi.models import IntervalBlock, IntervalReading
 from portal import limits
 from portal.flows import bundle, exports, mailing
 from portal.flows.fetch.waking import HOUSEKEEPING, publish
@@ -77,11 +77,11 @@ def _ask(user: User, kind: Export.Kind, wanted: dict[str, Any], now: datetime) -
 
 def is_large(public_ids: list[UUID], days: Days) -> bool:
     """Whether there are more readings than are written while they are sent."""
-    blocks = IntervalBlock.objects.filter(meter_reading__usage_point__public_id__in=public_ids)
-    within = Q(local_date__gte=days.first) if days.first else Q()
-    within &= Q(local_date__lt=days.end) if days.end else Q()
-    found = blocks.filter(within).aggregate(readings=Sum("count"))["readings"] or 0
-    return found > LARGE
+    wanted = Q(meter_reading__usage_point__public_id__in=public_ids)
+    wanted &= Q(local_date__gte=days.first) if days.first else Q()
+    wanted &= Q(local_date__lt=days.end) if days.end else Q()
+    on_grids = IntervalBlock.objects.filter(wanted).aggregate(readings=Sum("count"))["readings"] or 0
+    return on_grids + IntervalReading.objects.filter(wanted).count() > LARGE
 
 
 def of(user: User, *, now: datetime) -> QuerySet[Export]:

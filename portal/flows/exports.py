@@ -23,7 +23,7 @@ from portal.models import User
 log = structlog.get_logger(__name__)
 
 READINGS, BILLS, GREEN_BUTTON = "readings", "bills", "green-button"
-REVISIONS, CUSTOMER = "corrections", "customer-data"
+REVISIONS = "corrections"
 OF_READINGS = (READINGS, GREEN_BUTTON)  # these can be large
 _CSV = ("text/csv; charset=utf-8; header=present", "csv")
 RESOURCES = "/espi/1_1/resource"  # where a data custodian has its resources; ours exist only as links in a file
@@ -31,7 +31,6 @@ _TYPES = {
     READINGS: _CSV,
     BILLS: _CSV,
     REVISIONS: _CSV,
-    CUSTOMER: _CSV,
     GREEN_BUTTON: ("application/atom+xml; charset=utf-8", "xml"),
 }
 
@@ -91,7 +90,6 @@ def check(user: User, public_ids: Iterable[UUID], kind: str, days: Days) -> list
     if not all(each in known for each in wanted):
         raise NotHis
     meters = [Meter(known[each].meter.usage_point, known[each].name) for each in wanted]
-    days = Days() if kind == CUSTOMER else days
     _require_something(meters, kind, days)
     return meters
 
@@ -111,22 +109,22 @@ def _content(meters: list[Meter], kind: str, days: Days, now: datetime) -> Itera
         return tables.of_bills(meters, days)
     if kind == REVISIONS:
         return tables.of_revisions(meters, days)
-    if kind == CUSTOMER:
-        return tables.of_customers([(overview.name_of(each), each) for each in _connections(meters)])
     base = f"{settings.PORTAL_BASE_URL.rstrip('/')}{RESOURCES}"
     return feed.of(meters, days, base=base, title=f"{settings.PORTAL_NAME}: usage and bills", now=now)
 
 
-def _connections(meters: list[Meter]) -> list[Subscription]:
-    """Those that the meters belong to, each once."""
-    return list({each.usage_point.subscription_id: each.usage_point.subscription for each in meters}.values())
+def customer_data(user: User) -> File:
+    """What utilities told of the customer himself, of all his connections, as a table. Raises Nothing."""
+    held = list(Subscription.objects.filter(retail_customer=user).order_by("-created_at"))
+    if not any(next(customers.each(each), None) for each in held):
+        raise Nothing(_("Your utilities have told us nothing about your account."))
+    log.info("data exported", user=user.pk, kind="customer-data", connections=len(held))
+    content_type, ending = _CSV
+    name = f"{slugify(f'{settings.PORTAL_NAME} customer-data')}.{ending}"
+    return File(name, content_type, tables.of_customers([(overview.name_of(each), each) for each in held]))
 
 
 def _require_something(meters: list[Meter], kind: str, days: Days) -> None:
-    if kind == CUSTOMER:
-        if not any(next(customers.each(each), None) for each in _connections(meters)):
-            raise Nothing(_("We hold no customer data of what you chose."))
-        return
     points = [meter.usage_point for meter in meters]
     if kind == REVISIONS and not any(_has_revisions(point, days) for point in points):
         raise Nothing(_("No reading of what you chose was told otherwise on those days."))

@@ -13,7 +13,16 @@ from django.utils.translation import gettext_noop, ngettext
 
 import utilities
 from espi import usage
-from espi.models import Authorization, Document, FetchJob, IntervalBlock, Subscription, UsagePoint, UsageSummary
+from espi.models import (
+    Authorization,
+    Document,
+    FetchJob,
+    IntervalBlock,
+    IntervalReading,
+    Subscription,
+    UsagePoint,
+    UsageSummary,
+)
 from portal import writing
 from portal.flows import circuits
 from portal.models import Circuit, FetchPlan, User
@@ -171,11 +180,13 @@ def _jobs(authorizations: Iterable[Authorization]) -> dict[int, list[FetchJob]]:
 
 def meters_of(subscriptions: Iterable[Subscription]) -> dict[int, list[Meter]]:
     """The meters of each subscription, by its primary key; several of one kind are numbered."""
+    of_point = {"meter_reading__usage_point": OuterRef("pk")}
+    singles = IntervalReading.objects.filter(duration__lte=usage.LONGEST_DAY, **of_point)
     points = list(
         UsagePoint.objects.filter(subscription__in=list(subscriptions))
         .annotate(
             has_bills=Exists(UsageSummary.objects.filter(usage_point=OuterRef("pk"))),
-            has_days=Exists(IntervalBlock.objects.filter(meter_reading__usage_point=OuterRef("pk"))),
+            has_days=Exists(IntervalBlock.objects.filter(**of_point)) | Exists(singles),
         )
         .order_by("service_kind", "resource_id")
     )

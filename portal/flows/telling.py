@@ -16,7 +16,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 
 import utilities
-from espi.models import Authorization, UsagePoint
+from espi.models import Authorization, IntervalBlock, IntervalReading, UsageSummary
 from portal.flows import consents, mailing
 from portal.models import Consent, Letter, User
 from utilities.base import Utility
@@ -142,10 +142,11 @@ def letters_about(kind: str) -> QuerySet[Letter]:
 def with_first_data(now: datetime) -> QuerySet[Authorization]:
     """New connections that have brought something, on accounts that had not been connected before."""
     earlier = Authorization.objects.filter(subscription=OuterRef("subscription"), pk__lt=OuterRef("pk"))
-    points = UsagePoint.objects.filter(subscription=OuterRef("subscription"))
-    something = points.filter(Q(meter_readings__interval_blocks__isnull=False) | Q(usage_summaries__isnull=False))
+    of_meter = {"meter_reading__usage_point__subscription": OuterRef("subscription")}
+    readings = Exists(IntervalBlock.objects.filter(**of_meter)) | Exists(IntervalReading.objects.filter(**of_meter))
+    bills = Exists(UsageSummary.objects.filter(usage_point__subscription=OuterRef("subscription")))
     return connections(status=Status.ACTIVE, created_at__gte=now - RECENTLY).filter(
-        ~Exists(earlier), ~Exists(letters_about("first_data")), Exists(something)
+        readings | bills, ~Exists(earlier), ~Exists(letters_about("first_data"))
     )
 
 

@@ -73,10 +73,6 @@ class DownloadForm(forms.Form):
                 exports.REVISIONS,
                 gettext_lazy("Corrected readings: what was said first and what was said later, as a table (CSV)"),
             ),
-            (
-                exports.CUSTOMER,
-                gettext_lazy("Your account, addresses and agreements as the utility told them, as a table (CSV)"),
-            ),
             (exports.GREEN_BUTTON, gettext_lazy("Readings and bills, for other energy programs (Green Button XML)")),
         ],
         initial=exports.READINGS,
@@ -176,9 +172,29 @@ def _file(request: HttpRequest, form: DownloadForm) -> HttpResponseBase:
     ids = [UUID(each) for each in cleaned["meter"]]
     file = exports.write(user, ids, cleaned["kind"], form.days(), now=timezone.now())
     limits.one_export(user.pk)
+    return _sent(file)
+
+
+def _sent(file: exports.File) -> HttpResponseBase:
     response = StreamingHttpResponse(file.content, content_type=file.content_type)
     response["Content-Disposition"] = f'attachment; filename="{file.name}"'
     return response
+
+
+@require_POST
+@never_cache
+@login_required
+def customer_data(request: HttpRequest) -> HttpResponseBase:
+    """What utilities told of the customer himself. 429 after EXPORTS_AN_HOUR."""
+    try:
+        file = exports.customer_data(customer(request))
+        limits.one_export(customer(request).pk)
+    except exports.Nothing as error:
+        messages.info(request, str(error))
+        return see_other(reverse("download"))
+    except limits.TooMany as error:
+        return too_many_requests(request, retry_after=error.retry_after)
+    return _sent(file)
 
 
 @require_POST

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from espi import ingest, joining, models, successions, usage
+from espi import ingest, joining, merging, models, successions, usage
 from espi.dialect import Dialect
 from portal.models import User
 from tests.espi import documents
@@ -194,6 +194,36 @@ def test_a_bill_told_again_without_its_money_under_the_new_id_keeps_it_and_is_on
     join()
     kept = models.UsageSummary.objects.get()
     assert (kept.bill_last_period, kept.consumption, kept.start) == (13127000, 500, start - shift)
+
+
+def quality_summaries(point, starts, day):
+    """Rows of power quality, published on a day of February."""
+    at = datetime(2026, 2, day, tzinfo=UTC)
+    models.ElectricPowerQualitySummary.objects.bulk_create(
+        models.ElectricPowerQualitySummary(usage_point=point, resource_id=str(start), start=start, published_at=at)
+        for start in starts
+    )
+
+
+def test_of_rows_with_one_key_the_later_published_moves_or_stays_in_as_many_statements_however_many(
+    subscription, django_assert_max_num_queries
+):
+    kept, joined = (subscription.usage_points.create(resource_id=name) for name in ("U1", "U2"))
+    quality_summaries(kept, range(20), 5)
+    quality_summaries(joined, range(10, 15), 4)
+    quality_summaries(joined, range(15, 30), 6)
+    models.Succession.objects.bulk_create(
+        models.Succession(usage_point=point, earlier_id=str(number), later_id="x", at=point.pk, reason=Reason.MAYBE)
+        for point, numbers in ((kept, range(20)), (joined, range(10, 30)))
+        for number in numbers
+    )
+    with django_assert_max_num_queries(15):
+        merging.move_rows(models.UsagePoint, joined, kept)
+    held = kept.quality_summaries.order_by("start").values_list("start", "published_at__day")
+    assert list(held) == [*((start, 5) for start in range(15)), *((start, 6) for start in range(15, 30))]
+    assert list(joined.quality_summaries.order_by("start").values_list("start", flat=True)) == [*range(10, 15)]
+    told = {int(each.earlier_id): each.at for each in kept.successions.all()}
+    assert told == {number: kept.pk if number < 20 else joined.pk for number in range(30)}
 
 
 def test_two_meters_of_one_service_find_their_own_histories_under_the_new_id(subscription):

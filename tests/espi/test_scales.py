@@ -4,6 +4,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from espi import models, usage
 from tests.espi import documents
@@ -105,3 +106,55 @@ def test_what_was_said_before_is_rescaled_too_also_where_one_value_is_ten_times_
 def test_a_register_beside_the_deltas_is_flagged_by_its_accumulation(subscription):
     store(subscription, documents.feed(documents.hours(2), accumulationBehaviour=3))
     assert [row.is_register for row in channels().values()] == [True]
+
+
+# --- Multipliers finer than the values --------------------------------------------------------------------------------
+
+
+def told(value, start=MIDNIGHT, length=3600, published="2026-02-01T00:00:00Z", **codes):
+    return documents.feed(block([reading(start, value, length)]), updated=published, **codes)
+
+
+def quantities():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT quantity FROM espi_reading ORDER BY start")
+        return [quantity for (quantity,) in cursor.fetchall()]
+
+
+@pytest.mark.parametrize("length", [3600, 7200])
+def test_a_first_multiplier_that_is_finer_than_its_values_refuses_no_usual_value_later(subscription, length):
+    first = store(subscription, told(500 * 10**12, length=length, powerOfTenMultiplier=-12))
+    later = store(subscription, told(12_345_678, MIDNIGHT + 7200, length))
+    assert (first.summary["refused"], later.summary["refused"]) == ([], [])
+    assert quantities() == [500, 12_345_678]
+
+
+def test_values_that_are_too_large_for_their_own_multiplier_only_are_stored(subscription):
+    document = store(subscription, told(500_000 * 10**12, powerOfTenMultiplier=-12))
+    assert (quantities(), document.summary["refused"]) == ([500_000], [])
+
+
+def test_usual_values_stay_beside_one_whose_multiplier_is_finer_than_it_is(subscription):
+    store(subscription, told(12_345_678))
+    document = store(subscription, told(1_500_000_000_000, MIDNIGHT + 3600, powerOfTenMultiplier=-12))
+    assert ([*map(float, quantities())], document.summary["refused"]) == ([12_345_678, 1.5], [])
+
+
+def test_no_digit_is_lost_to_make_room_and_what_finds_none_is_refused(subscription):
+    store(subscription, told(500 * 10**12 + 1, powerOfTenMultiplier=-12))
+    document = store(subscription, told(12_345_678, MIDNIGHT + 7200))
+    assert quantities() == [Decimal("500.000000000001")]
+    assert document.summary["refused"] == [
+        {"what": "reading", "why": "a value or cost too large to be stored", "count": 1}
+    ]
+
+
+def test_what_was_said_before_keeps_its_digits_when_the_multiplier_becomes_coarser(subscription):
+    for day, value in enumerate((10, 1, 100, 0, -10, -1000), 1):
+        store(subscription, told(value * 10**11, published=f"2026-02-0{day}T00:00:00Z", powerOfTenMultiplier=-12))
+    store(subscription, told(12_345_678, MIDNIGHT + 7200))
+    (row,) = channels().values()
+    found = models.IntervalRevision.objects.order_by("pk").values_list("old_value", flat=True)
+    scale = Decimal(10) ** row.power_of_ten_multiplier
+    assert [value * scale * 10 for value in found] == [10, 1, 100, 0, -10]
+    assert quantities() == [-100, 12_345_678]

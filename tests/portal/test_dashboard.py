@@ -171,13 +171,16 @@ def test_a_utility_that_sends_nothing_newer_is_late_after_five_days(held):
     assert "Your utility has sent nothing newer for 6 days. We keep asking." in words
 
 
-def test_a_meter_that_is_read_by_the_month_is_not_late_within_one(held):
+@pytest.mark.parametrize(("days", "state"), [(30, "Up to date"), (1, "Late")])
+def test_a_meter_that_is_read_by_the_month_is_not_late_within_one_and_one_that_is_read_by_the_day_is(held, days, state):
+    """Days in one reading that begin beside midnight fit no grid, and months do not either."""
     day, end = lately(40)
+    begins = int(end.timestamp()) - days * 86400 + 1
     IntervalReading.objects.create(
-        meter_reading=meter(held), start=int(end.timestamp()) - 86400, duration=86400, local_date=day, value=1
+        meter_reading=meter(held), start=begins, duration=days * 86400, local_date=day, value=1
     )
     Subscription.objects.filter(pk=held.subscription_id).update(complete_to=end)
-    assert card(held)[0] == "Up to date"
+    assert card(held)[0] == state
 
 
 @pytest.mark.parametrize(

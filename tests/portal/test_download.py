@@ -270,7 +270,7 @@ def test_the_page_of_a_meter_leads_to_its_download_and_the_dashboard_to_all(clie
 def test_somebody_without_data_is_told_how_to_get_some():
     page = html.fromstring(signed_in(User.objects.create_user("new@example.com")).get("/download").content)
     assert "We hold no data of yours yet." in page.text_content()
-    assert page.xpath("//main//form/@action") == ["/download/everything"]
+    assert page.xpath("//main//form/@action") == ["/download/customer-data", "/download/everything"]
     assert page.xpath("//main//a[@href='/upload']")
 
 
@@ -289,15 +289,34 @@ def test_the_years_offered_are_those_of_the_data():
 # --- Corrections and customer data ------------------------------------------------------------------------------------
 
 
-def test_corrections_and_customer_data_are_files_too_or_said_not_to_be_there(client, held):
-    for kind, words in (("corrections", "told otherwise"), ("customer-data", "no customer data")):
-        answer = client.post("/download", form(point(), kind=kind))
-        assert (answer.status_code, words in answer.content.decode()) == (422, True)
-    CustomerAccount.objects.create(subscription=held.subscription, said={"accountId": "7011"})
+def test_corrections_are_a_file_too_or_said_not_to_be_there(client):
+    answer = client.post("/download", form(point(), kind="corrections"))
+    assert (answer.status_code, "told otherwise" in answer.content.decode()) == (422, True)
     IntervalRevision.objects.create(
         meter_reading=point().meter_readings.get(), start=WINTER, duration=3600, old_value=1400, new_value=1500
     )
-    (account,) = table(client.post("/download", form(point(), kind="customer-data")))
-    assert (account["element"], account["value"]) == ("accountId", "7011")
     (corrected,) = table(client.post("/download", form(point(), kind="corrections")))
     assert (corrected["old_value"], corrected["new_value"]) == ("1.4", "1.5")
+
+
+def test_customer_data_are_a_file_also_of_a_connection_without_meters(client, held):
+    answer = client.post("/download/customer-data", follow=True)
+    assert "Your utilities have told us nothing about your account." in answer.content.decode()
+    UsagePoint.objects.all().delete()
+    CustomerAccount.objects.create(subscription=held.subscription, said={"accountId": "7011"})
+    others = rows.customer("eve@example.com").subscriptions.create(utility="pge")
+    CustomerAccount.objects.create(subscription=others, said={"accountId": "9022"})
+    page = html.fromstring(client.get("/download").content)
+    assert "/download/customer-data" in page.xpath("//main//form/@action")
+    (account,) = table(client.post("/download/customer-data"))
+    assert (account["element"], account["value"]) == ("accountId", "7011")
+    assert account["connection_id"] == str(held.subscription.public_id)
+
+
+def test_customer_data_count_among_the_files_of_an_hour(client, held, monkeypatch):
+    CustomerAccount.objects.create(subscription=held.subscription, said={"accountId": "7011"})
+    monkeypatch.setattr(limits, "EXPORTS_AN_HOUR", 1)
+    assert client.post("/download/customer-data").status_code == 200
+    answer = client.post("/download/customer-data")
+    assert (answer.status_code, "Retry-After" in answer) == (429, True)
+    assert client.get("/download/customer-data").status_code == 405

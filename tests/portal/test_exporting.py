@@ -4,14 +4,15 @@ import csv
 import io
 import json
 import zipfile
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from espi.models import Authorization
+from espi.export import Days
+from espi.models import Authorization, IntervalReading
 from espi.models.customer import Customer
 from portal import limits
 from portal.flows import bundle, deletion, exporting, mailing
@@ -173,6 +174,23 @@ def test_a_very_large_file_of_readings_is_prepared_too(client, ann, monkeypatch)
     answer = client.get(f"/download/prepared/{export.public_id}")
     assert len(list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode())))) == 25
     assert answer["Content-Length"] == str(export.size)
+
+
+def test_readings_that_fit_no_grid_make_a_file_large_too(ann, monkeypatch):
+    monkeypatch.setattr(exporting, "LARGE", 30)
+    (point,) = ann.subscriptions.get(usage_points__isnull=False).usage_points.all()
+    days = Days(date(2026, 1, 1), date(2026, 2, 1))
+    for number in range(1, 31):
+        IntervalReading.objects.create(
+            meter_reading=point.meter_readings.first(),
+            start=number,
+            duration=1,
+            local_date=date(2026, 1, number),
+            value=1,
+        )
+    assert exporting.is_large([point.public_id], Days())
+    assert not exporting.is_large([point.public_id], Days(end=date(2025, 1, 1)))
+    assert not exporting.is_large([point.public_id], Days(date(2026, 1, 30), days.end))
 
 
 @pytest.fixture

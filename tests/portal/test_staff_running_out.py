@@ -1,12 +1,13 @@
 """What ends soon and what is idle; and how complete a meter's data are, day by day."""
 
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
 from lxml import html
 
-from espi.models import Document, FetchJob, IntervalRevision
+from espi.models import Document, FetchJob, IntervalReading, IntervalRevision
 from portal.flows import looking
 from portal.flows.staffing import completeness
 from portal.models import FetchPlan, StaffAccess
@@ -96,6 +97,29 @@ def test_each_day_is_told_as_whole_part_or_missing_by_the_meters_own_clock(point
     march = calendar.months[-1][1]
     assert march[6:11] == ["all", "all", "part", "none", "none"]
     assert calendar.months[-2][1][27:] == ["none", "", "", ""]  # February has 28 days
+
+
+def single(channel, start, hours, day):
+    begins = int(datetime.fromisoformat(start).replace(tzinfo=ZoneInfo("America/New_York")).timestamp())
+    IntervalReading.objects.create(
+        meter_reading=channel, start=begins, duration=hours * 3600, local_date=date.fromisoformat(day), value=1
+    )
+
+
+def test_days_and_months_told_in_one_reading_are_whole(point):
+    gas, water = rows.channel(point, "gas"), rows.channel(point, "water")
+    single(gas, "2026-03-06T00:00:01", 24, "2026-03-06")
+    single(gas, "2026-03-08T00:00:00", 24, "2026-03-08")  # clocks go forward
+    single(gas, "2026-03-09T00:30:00", 12, "2026-03-09")
+    single(water, "2026-01-20T12:00:00", 24 * 30, "2026-01-20")
+    first, second = completeness.calendars(point, date(2026, 3, 1))
+    assert first.months[-1][1][5:9] == ["all", "none", "all", "part"]
+    (_, january), (_, february), (_, march) = second.months[-3:]
+    assert january[18:31] == ["none", "part", *["all"] * 11]
+    assert february[:20] == [*["all"] * 18, "part", "none"]
+    assert set(march) == {"none"}
+    (calendar,) = [each for each in completeness.calendars(point, date(2027, 1, 1)) if each.channel == water]
+    assert calendar.months[0][1][:20] == [*["all"] * 18, "part", "none"]  # a year that begins within the reading
 
 
 def test_the_page_wants_a_reason_and_tells_what_was_refused_and_revised(client, point, django_assert_max_num_queries):

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.core import mail
 
-from espi.models import Authorization
+from espi.models import Authorization, IntervalReading
 from portal.flows import mailing, telling
 from portal.models import Letter, User
 from tests.portal import rows
@@ -125,3 +125,12 @@ def test_words_are_in_the_customers_language(held):
     telling.remind(days_on(28))
     letter = Letter.objects.get()
     assert (letter.language, letter.values["ends"]) == ("fr-ca", "1 mai 2026")
+
+
+def test_the_first_data_are_told_also_where_they_fit_no_grid(held):
+    channel = rows.channel(held.subscription.usage_points.create(resource_id="1"))
+    telling.tell(days_on(1))
+    assert not Letter.objects.filter(kind="first_data").exists()
+    IntervalReading.objects.create(meter_reading=channel, start=1, duration=7, local_date=date(2026, 3, 18), value=5)
+    telling.tell(days_on(1))
+    assert Letter.objects.filter(kind="first_data").count() == 1

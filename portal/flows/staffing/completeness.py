@@ -2,12 +2,14 @@
 
 from calendar import monthrange
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from itertools import chain
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Max
+from django.db.models import Count, F, Max, Sum
 
 from espi import usage
 from espi.models import Document, IntervalBlock, IntervalReading, IntervalRevision, MeterReading, UsagePoint
@@ -16,6 +18,7 @@ from portal.models import DataGap, User
 
 ALL, PART, NONE, NO_DAY = "all", "part", "none", ""
 MONTHS = 12
+A_DAY = 86_400  # seconds that a day told in one reading has, also where clocks change
 MOST_DOCUMENTS = 200  # looked through for what was refused, the newest
 
 
@@ -78,16 +81,39 @@ def _month(month: date, held: dict[date, str]) -> tuple[date, list[str]]:
 def days_held(point: UsagePoint, span: tuple[date, date]) -> dict[int, dict[date, str]]:
     """What each local day has, by channel; a day with 23 or 25 hours is judged by its own length."""
     zone = ZoneInfo(point.time_zone)
-    blocks = IntervalBlock.objects.filter(meter_reading__usage_point=point, local_date__range=span)
     found: dict[int, dict[date, str]] = defaultdict(dict)
-    singles = IntervalReading.objects.filter(meter_reading__usage_point=point, local_date__range=span)
-    for channel, day in singles.order_by().values_list("meter_reading", "local_date").distinct():
-        found[channel][day] = PART
-    for channel, day, length, count in blocks.values_list("meter_reading", "local_date", "interval_length", "count"):
-        if count:
-            whole = count * length >= usage.day_length(day, zone)
-            found[channel][day] = ALL if whole or found[channel].get(day) == ALL else PART
+    for channel, day, is_whole in chain(_on_grids(point, span, zone), _on_no_grid(point, span, zone)):
+        found[channel][day] = ALL if is_whole or found[channel].get(day) == ALL else PART
     return found
+
+
+def _on_grids(point: UsagePoint, span: tuple[date, date], zone: ZoneInfo) -> Iterator[tuple[int, date, bool]]:
+    blocks = IntervalBlock.objects.filter(meter_reading__usage_point=point, local_date__range=span, count__gt=0)
+    for channel, day, length, count in blocks.values_list("meter_reading", "local_date", "interval_length", "count"):
+        yield channel, day, count * length >= usage.day_length(day, zone)
+
+
+def _on_no_grid(point: UsagePoint, span: tuple[date, date], zone: ZoneInfo) -> Iterator[tuple[int, date, bool]]:
+    """Readings that begin beside the grid are counted to the day they begin on; months, to all days they reach into."""
+    singles = IntervalReading.objects.filter(meter_reading__usage_point=point)
+    short = singles.filter(local_date__range=span, duration__lte=usage.LONGEST_DAY).values(
+        "meter_reading", "local_date"
+    )
+    told = short.annotate(covered=Sum("duration"), number=Count("start")).order_by()
+    for channel, day, covered, number in told.values_list("meter_reading", "local_date", "covered", "number"):
+        length = usage.day_length(day, zone)
+        yield channel, day, covered >= (min(length, A_DAY) if number == 1 else length)
+    long = singles.filter(local_date__lte=span[1], duration__gt=usage.LONGEST_DAY)
+    reaching = long.filter(start__gt=usage.day_start(span[0], zone) - F("duration"))
+    for channel, start, duration in reaching.values_list("meter_reading", "start", "duration"):
+        first, last = (datetime.fromtimestamp(at, zone).date() for at in (start, start + duration - 1))
+        for day in _days(max(first, span[0]), min(last, span[1])):
+            after = usage.day_start(day + timedelta(days=1), zone)
+            yield channel, day, start <= usage.day_start(day, zone) and after <= start + duration
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    return (first + timedelta(days=number) for number in range((last - first).days + 1))
 
 
 def revisions(point: UsagePoint) -> dict[int, tuple[int, datetime | None]]:
