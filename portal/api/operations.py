@@ -1,7 +1,7 @@
 """The API's operations. Each takes a token's owner and gives what is his."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from itertools import islice
 from typing import Annotated, Any, TypeVar
@@ -168,10 +168,7 @@ def revisions_of(
 )
 def daily(request: HttpRequest, usage_point: UUID, start: First = None, end: End = None) -> list[dict[str, Any]]:
     """Sums per local day of the channels that can be added, three years at most; without “start” the last ones."""
-    point = _point(request, usage_point)
-    known = usage.channels(point)
-    span = _span(usage.coverage(point, known=known), start, end, LONGEST_OF_DAYS)
-    found = usage.daily_totals(point, *span, known=known) if span else {}
+    found = _totals(usage.daily_totals, _point(request, usage_point), start, end, LONGEST_OF_DAYS)
     return [
         {"channel": answers.channel(channel), "days": [answers.day(each, channel) for each in days]}
         for channel, days in found.items()
@@ -185,10 +182,7 @@ def daily(request: HttpRequest, usage_point: UUID, start: First = None, end: End
 )
 def monthly(request: HttpRequest, usage_point: UUID, start: First = None, end: End = None) -> list[dict[str, Any]]:
     """Sums per local calendar month of the channels that can be added, of the days asked for."""
-    point = _point(request, usage_point)
-    known = usage.channels(point)
-    span = _span(usage.coverage(point, known=known), start, end, LONGEST_OF_MONTHS)
-    found = usage.monthly_totals(point, *span, known=known) if span else {}
+    found = _totals(usage.monthly_totals, _point(request, usage_point), start, end, LONGEST_OF_MONTHS)
     return [
         {"channel": answers.channel(channel), "months": [answers.month(each, channel) for each in months]}
         for channel, months in found.items()
@@ -234,6 +228,19 @@ def _address_since(former: UUID, point: models.UsagePoint, request: HttpRequest)
     since = {str(usage.channel_id(former, each.id)): each.public_id for each in usage.channels(point)}
     ids = {name: since.get(str(value), value) for name, value in here.kwargs.items()} | {"usage_point": point.public_id}
     return reverse(here.view_name, kwargs=ids, query=request.GET)
+
+
+def _totals(
+    of: Callable[..., dict[usage.Channel, list[_T]]],
+    point: models.UsagePoint,
+    start: date | None,
+    end: date | None,
+    longest: int,
+) -> dict[usage.Channel, list[_T]]:
+    """Sums of the days asked for, so many at most. Raises BadRange."""
+    known = usage.channels(point)
+    span = _span(usage.coverage(point, known=known), start, end, longest)
+    return of(point, *span, known=known) if span else {}
 
 
 def _channel(point: models.UsagePoint, public_id: UUID) -> usage.Channel:

@@ -23,11 +23,10 @@ def fetch(server, path="/resource?correlationID=canary-query", **options):
     return answer, into.getvalue()
 
 
-def refused(said, kind, **options):
+def raised(said, **options):
     """The error that an answer raises; nothing secret is in it."""
-    with raw_server(said) as server, pytest.raises(kind) as caught:
+    with raw_server(said) as server, pytest.raises((session.TryLater, session.NeedsAttention)) as caught:
         fetch(server, **options)
-    assert type(caught.value) is kind
     for text in (str(caught.value), repr(caught.value), repr(caught.value.__cause__)):
         assert "canary" not in text
     return caught.value
@@ -113,20 +112,20 @@ def test_d04_no_content_is_an_answer(said):
     ],
 )
 def test_a_202_says_how_long_to_wait(header, seconds):
-    error = refused(
-        response(b"", "Content-Length: 0", "x-transaction-id: t-1", *header, status="202 Accepted"), client.NotReady
-    )
-    assert (error.retry_after, error.transaction) == (seconds, "t-1")
+    error = raised(response(b"", "Content-Length: 0", "x-transaction-id: t-1", *header, status="202 Accepted"))
+    assert (type(error), error.retry_after, error.transaction) == (client.NotReady, seconds, "t-1")
 
 
 def test_f29_a_429_says_how_long_to_wait_whatever_its_body():
     said = sized(b"<html>slow down</html>", "Retry-After: 7", status="429 Too Many Requests")
-    assert refused(said, client.Throttled).retry_after == 7
+    error = raised(said)
+    assert (type(error), error.retry_after) == (client.Throttled, 7)
 
 
 @pytest.mark.parametrize("status", ["500 Oops", "502 Bad", "503 Down", "504 Late", "408 Late"])
 def test_f30_a_fault_of_the_server_is_tried_again(status):
-    error = refused(sized(b"<html>", "Retry-After: 30", status=status), client.Unavailable)
+    error = raised(sized(b"<html>", "Retry-After: 30", status=status))
+    assert type(error) is client.Unavailable
     assert (error.status, error.retry_after) == (int(status[:3]), 30)
 
 
@@ -138,7 +137,7 @@ def test_no_connection_is_tried_again():
 
 
 def test_a_connection_closed_without_a_word_is_tried_again():
-    refused(b"", client.Unavailable)
+    assert type(raised(b"")) is client.Unavailable
 
 
 @pytest.mark.parametrize(
@@ -163,22 +162,25 @@ def test_a_connection_closed_without_a_word_is_tried_again():
     ],
 )
 def test_d03_an_answer_that_ends_early_is_incomplete(said):
-    refused(said, client.Incomplete)
+    assert type(raised(said)) is client.Incomplete
 
 
 def test_d02_one_byte_at_a_time_meets_the_deadline():
     began = time.monotonic()
-    refused(trickles(sized(FEED * 100), 0.02), client.Incomplete, deadline_seconds=0.5)
+    assert type(raised(trickles(sized(FEED * 100), 0.02), deadline_seconds=0.5)) is client.Incomplete
     assert time.monotonic() - began < 3
 
 
 def test_d02_the_deadline_also_ends_an_answer_without_a_length():
-    refused(trickles(response(b"plain text and no end of it " * 50), 0.02), client.Incomplete, deadline_seconds=0.6)
+    assert (
+        type(raised(trickles(response(b"plain text and no end of it " * 50), 0.02), deadline_seconds=0.6))
+        is client.Incomplete
+    )
 
 
 def test_an_answer_slower_than_ten_kibibytes_a_second_is_given_up(monkeypatch):
     monkeypatch.setattr(client, "PACE_SECONDS", 0.2)
-    refused(trickles(sized(FEED * 100), 0.02), client.Incomplete)
+    assert type(raised(trickles(sized(FEED * 100), 0.02))) is client.Incomplete
 
 
 # --- Needs attention ---
@@ -196,7 +198,8 @@ def test_an_answer_slower_than_ten_kibibytes_a_second_is_given_up(monkeypatch):
     ],
 )
 def test_a_refusal_is_named_by_its_status(status, kind):
-    error = refused(sized(b'"Invalid Certificate"', status=status), kind)
+    error = raised(sized(b'"Invalid Certificate"', status=status))
+    assert type(error) is kind
     assert error.status == int(status[:3])
     assert "Invalid Certificate" in error.reason
 
@@ -205,31 +208,40 @@ def test_e02_what_a_refusal_repeats_of_our_request_is_left_out():
     body = (
         b"Bearer canary-token, canary-token, canary-key, correlationID=canary-query, canary-query: client credentials"
     )
-    assert "client credentials" in refused(sized(body, status="400 Bad"), client.Refused).reason
+    error = raised(sized(body, status="400 Bad"))
+    assert type(error) is client.Refused
+    assert "client credentials" in error.reason
 
 
 def test_a_refusal_of_any_length_and_content_is_cut_and_escaped():
-    error = refused(sized(b"line\r\nline\x00\xff<b>" + b"a" * 100_000, status="400 Bad"), client.Refused)
+    error = raised(sized(b"line\r\nline\x00\xff<b>" + b"a" * 100_000, status="400 Bad"))
+    assert type(error) is client.Refused
     assert len(error.reason) <= 200
     assert error.reason.isprintable()
 
 
 def test_c09_a_redirect_is_refused():
     said = response(b"", "Location: http://localhost:1/?token=canary", "Content-Length: 0", status="302 Found")
-    assert "redirect" in refused(said, client.Refused).reason
+    error = raised(said)
+    assert type(error) is client.Refused
+    assert "redirect" in error.reason
 
 
 def test_d01_a_gzip_bomb_is_stopped_at_the_ratio():
     bomb = gzip.compress(b"\0" * 60_000_000)
     assert len(bomb) < 100_000
-    error = refused(sized(bomb, "Content-Encoding: gzip"), client.TooLarge)
+    error = raised(sized(bomb, "Content-Encoding: gzip"))
+    assert type(error) is client.TooLarge
     assert "200 times" in str(error)
 
 
 def test_d01_an_answer_over_the_limit_is_stopped_inflated_or_not():
-    refused(sized(b"a" * 5000), client.TooLarge, max_bytes=4999)
-    refused(sized(b"a" * 5000), client.TooLarge, max_wire_bytes=4999)
-    refused(sized(gzip.compress(b"abcdefgh" * 1000), "Content-Encoding: gzip"), client.TooLarge, max_bytes=7999)
+    assert type(raised(sized(b"a" * 5000), max_bytes=4999)) is client.TooLarge
+    assert type(raised(sized(b"a" * 5000), max_wire_bytes=4999)) is client.TooLarge
+    assert (
+        type(raised(sized(gzip.compress(b"abcdefgh" * 1000), "Content-Encoding: gzip"), max_bytes=7999))
+        is client.TooLarge
+    )
 
 
 @pytest.mark.parametrize(
@@ -243,7 +255,7 @@ def test_d01_an_answer_over_the_limit_is_stopped_inflated_or_not():
     ids=["gzip that is none", "stacked", "deflate", "brotli"],
 )
 def test_d01_an_encoding_we_did_not_ask_for_is_refused(said):
-    refused(said, client.Refused)
+    assert type(raised(said)) is client.Refused
 
 
 def test_d12_a_certificate_nobody_vouches_for_needs_attention(tmp_path):

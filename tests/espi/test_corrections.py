@@ -9,7 +9,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from espi import models, parse
+from espi import ingest, models, parse
 from tests.espi import documents
 from tests.espi.documents import MIDNIGHT, block, reading
 from tests.espi.storing import NOW, V1, history, rows, store
@@ -141,6 +141,22 @@ def test_the_same_bytes_are_read_again_where_a_utility_is_known_better(subscript
     first = store(subscription, content, dialect=V1)
     assert store(subscription, content, dialect=V1) == first
     assert store(subscription, content, dialect=replace(V1, **change)) != first
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"must_name": True},
+        {"others": "skip"},
+        {"expected_subscription_id": None},
+        {"accepts": frozenset({ingest.USAGE})},
+    ],
+)
+def test_the_same_bytes_are_read_again_where_other_rules_tell_whose_they_are(subscription, change):
+    content, rules = documents.feed(documents.hours(1)), {"expected_subscription_id": "976"}
+    first = store(subscription, content, **rules)
+    assert store(subscription, content, **rules) == first
+    assert store(subscription, content, **(rules | change)) != first
 
 
 def test_the_same_bytes_change_nothing_at_all(subscription):

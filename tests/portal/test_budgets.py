@@ -6,7 +6,6 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from django.db import connection
 
-from espi import session
 from espi.models import ApplicationInformation, Authorization, FetchJob
 from portal.flows import budgets, fetch, purge
 from portal.models import UtilityCall
@@ -22,15 +21,9 @@ A_DAY = Budget(20_000, 86_400, resets_at=time(17), time_zone="America/Los_Angele
 
 
 @pytest.fixture
-def utility():
-    stand_in = standin.StandIn()
-    stand_in.says("/oauth/", standin.token())
-    stand_in.says("/Batch", (200, standin.feed(), {}))
-    with (
-        session.mounted("http://localhost:8001", stand_in.adapter),
-        session.mounted("https://localhost:8002", stand_in.adapter),
-    ):
-        yield stand_in
+def utility(utility):
+    utility.says("/Batch", (200, standin.feed(), {}))
+    return utility
 
 
 @pytest.fixture

@@ -21,12 +21,9 @@ DOWN, OK = (503, b"", {}), (200, standin.feed(), {})
 
 
 @pytest.fixture
-def utility():
-    stand_in = standin.StandIn()
-    stand_in.says("/oauth/", standin.token())
-    stand_in.says("/Batch", OK)
-    with session.mounted("http://localhost:8001", stand_in.adapter):
-        yield stand_in
+def utility(utility):
+    utility.says("/Batch", OK)
+    return utility
 
 
 @pytest.fixture

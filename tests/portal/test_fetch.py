@@ -11,7 +11,7 @@ import requests
 from django.db import connection, transaction
 
 import utilities
-from espi import atom, client, ingest, session
+from espi import atom, client, ingest
 from espi.models import Authorization, Document, FetchJob, IntervalBlock
 from portal.flows import continuity, fetch, withdraw
 from portal.flows.fetch import asking, calling, claiming
@@ -27,17 +27,6 @@ FILE = f"{V1}/Batch/Download?requestId=1&responseId=2&subscriptionId=976"
 Priority = FetchJob.Priority
 HOUR, SECOND, MIB = timedelta(hours=1), timedelta(seconds=1), 1024 * 1024
 OK = (200, standin.feed(), {})
-
-
-@pytest.fixture
-def utility():
-    stand_in = standin.StandIn()
-    stand_in.says("/oauth/", standin.token())
-    with (
-        session.mounted("http://localhost:8001", stand_in.adapter),
-        session.mounted("https://localhost:8002", stand_in.adapter),
-    ):
-        yield stand_in
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from espi import session
 from espi.models import Document, FetchJob, Notification, UsagePoint
 from portal.flows import fetch
 from tests.espi import documents
@@ -13,14 +12,6 @@ from tests.portal.rows import NOW, V1
 
 pytestmark = pytest.mark.django_db
 NOBODYS = f"{V1}/Batch/Download?requestId=1&responseId=2"
-
-
-@pytest.fixture
-def utility():
-    stand_in = standin.StandIn()
-    stand_in.says("/oauth/", standin.token())
-    with session.mounted("http://localhost:8001", stand_in.adapter):
-        yield stand_in
 
 
 @pytest.fixture

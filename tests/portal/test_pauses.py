@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from espi import session
 from espi.models import FetchJob
 from portal.flows import circuits, fetch, overview
 from portal.models import Circuit
@@ -19,17 +18,6 @@ WAIT = "The utility asked us to wait."
 
 def throttled(retry_after=None):
     return 429, b"<html>slow down</html>", {} if retry_after is None else {"Retry-After": str(retry_after)}
-
-
-@pytest.fixture
-def utility():
-    stand_in = standin.StandIn()
-    stand_in.says("/oauth/", standin.token())
-    with (
-        session.mounted("http://localhost:8001", stand_in.adapter),
-        session.mounted("https://localhost:8002", stand_in.adapter),
-    ):
-        yield stand_in
 
 
 def run(job, now=NOW):

@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from espi import session
 from espi.models import Authorization, Document, FetchJob, IntervalReading, UsagePoint
 from portal.flows import deletion, fetch
 from portal.flows.fetch import announced
@@ -22,17 +21,6 @@ DAY, HOUR, MINUTE, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(min
 MIDNIGHT = datetime(2026, 3, 20, 4, tzinfo=UTC)  # in New York, of NOW's day
 NEW_YORK, PACIFIC = ZoneInfo("America/New_York"), ZoneInfo("America/Los_Angeles")
 State, Priority = FetchJob.State, FetchJob.Priority
-
-
-@pytest.fixture
-def utility():
-    stand_in = standin.StandIn()
-    stand_in.says("/oauth/", standin.token())
-    with (
-        session.mounted("http://localhost:8001", stand_in.adapter),
-        session.mounted("https://localhost:8002", stand_in.adapter),
-    ):
-        yield stand_in
 
 
 @pytest.fixture

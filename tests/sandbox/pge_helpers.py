@@ -6,12 +6,13 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.sandbox.answers import redirected
 from utilities.sandbox import people
 from utilities.sandbox.app import Config, create_app, register_forms
 from utilities.sandbox.context import Sandbox
@@ -25,7 +26,6 @@ API = "https://localhost:8002/api.pge.com"
 ESPI = f"{API}/GreenButtonConnect/espi/1_1/resource"
 PAGE = "/sharemydata.pge.com/myAuthorization"
 PKI = Path(tempfile.mkdtemp(prefix="sandbox-pki-"))
-NS = {"a": "http://www.w3.org/2005/Atom", "e": "http://naesb.org/espi", "c": "http://naesb.org/espi/customer"}
 
 
 @dataclass
@@ -121,20 +121,4 @@ class World:
 
 
 def back(answer: TestResponse) -> dict[str, str]:
-    """The query the third party's redirect address is called with."""
-    assert answer.status_code == 302, answer.text
-    assert answer.headers["Location"].startswith(REDIRECT)
-    return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
-
-
-def xml(answer: TestResponse) -> ElementTree.Element:
-    assert answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}"
-    return ElementTree.fromstring(answer.data)
-
-
-def texts(root: ElementTree.Element, name: str) -> list[str]:
-    return [one.text or "" for one in root.iter(f"{{http://naesb.org/espi}}{name}")]
-
-
-def selves(root: ElementTree.Element) -> list[str]:
-    return [link.get("href", "") for link in root.findall("a:entry/*[@rel='self']", NS)]
+    return redirected(answer, REDIRECT)

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.sandbox.pge_helpers import ESPI, NOW, NS, World, selves, texts, xml
+from tests.sandbox.answers import NS, selves, texts, xml
+from tests.sandbox.pge_helpers import ESPI, NOW, World
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.sandbox.utilityapi_helpers import ESPI, NOW, NS, PORTAL, World, back, resources, selves, texts, xml
+from tests.sandbox.answers import NS, selves, texts, xml
+from tests.sandbox.utilityapi_helpers import ESPI, NOW, PORTAL, World, back, resources
 from utilities.sandbox import utilityapi_events
 
 

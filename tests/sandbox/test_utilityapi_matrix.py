@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.sandbox.utilityapi_helpers import PORTAL, REDIRECT, RESIDENTIAL, World, back, selves, xml
+from tests.sandbox.answers import selves, xml
+from tests.sandbox.utilityapi_helpers import PORTAL, REDIRECT, RESIDENTIAL, World, back
 from utilities.sandbox import utilityapi_utilities as utilities
 
 ESSEX = utilities.BY_SLUG["essex"]

@@ -4,12 +4,13 @@ import base64
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.sandbox.answers import redirected, texts, xml
 from utilities.sandbox import utilityapi_utilities as utilities
 from utilities.sandbox.app import Config, create_app, register_forms
 from utilities.sandbox.context import Sandbox
@@ -22,7 +23,6 @@ PLATFORM = "http://localhost:8001/utilityapi.com"
 ESPI = f"{PLATFORM}/DataCustodian/espi/1_1/resource"
 SCOPE = "FB=4_16_39_51;HistoryLength=63072000"
 RESIDENTIAL = {"action": "lastbill", "account": "111111111-1", "amount": "100.0", "date": "2023-07-01"}
-NS = {"a": "http://www.w3.org/2005/Atom", "e": "http://naesb.org/espi", "c": "http://naesb.org/espi/customer"}
 
 
 @dataclass
@@ -135,23 +135,7 @@ class World:
 
 
 def back(answer: TestResponse) -> dict[str, str]:
-    """The query the third party's redirect address is called with."""
-    assert answer.status_code == 302, answer.text
-    assert answer.headers["Location"].startswith(REDIRECT)
-    return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
-
-
-def xml(answer: TestResponse) -> ElementTree.Element:
-    assert answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}"
-    return ElementTree.fromstring(answer.data)
-
-
-def texts(root: ElementTree.Element, name: str) -> list[str]:
-    return [one.text or "" for one in root.iter(f"{{http://naesb.org/espi}}{name}")]
-
-
-def selves(root: ElementTree.Element) -> list[str]:
-    return [link.get("href", "") for link in root.findall("a:entry/*[@rel='self']", NS)]
+    return redirected(answer, REDIRECT)
 
 
 def resources(notification: tuple[str, bytes, dict[str, str]]) -> list[str]:

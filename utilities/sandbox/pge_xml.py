@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.sax.saxutils import escape, quoteattr
 
+from utilities.sandbox.elements import nested
+
 ATOM = "http://www.w3.org/2005/Atom"
 ESPI = "http://naesb.org/espi"
 CUSTOMER = "http://naesb.org/espi/customer"
@@ -312,16 +314,7 @@ def customer_entry(title: str, href: str, content: str, published: float) -> str
 
 def customer_element(name: str, body: Sequence[tuple[str, object]]) -> str:
     """An element of the customer schema; a value that is itself a list becomes nested elements, None is left out."""
-    return f"<{name}>{_nested(body)}</{name}>"
-
-
-def _nested(body: Sequence[tuple[str, object]]) -> str:
-    parts = []
-    for tag, value in body:
-        if value is None:
-            continue
-        parts.append(f"<{tag}>{_nested(value) if isinstance(value, list) else escape(str(value))}</{tag}>")
-    return "".join(parts)
+    return f"<{name}>{nested(body)}</{name}>"
 
 
 def response_xml(fields: Iterable[tuple[str, object]]) -> str:

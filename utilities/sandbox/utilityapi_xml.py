@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
+
+from utilities.sandbox.elements import nested
 
 ATOM = "http://www.w3.org/2005/Atom"
 ESPI = "http://naesb.org/espi"
@@ -90,16 +92,7 @@ def feed(title: str, self_href: str, kind: str, entries: Iterable[str], updated:
 
 
 def _element(name: str, namespace: str, body: Sequence[tuple[str, object]]) -> str:
-    return f'<{name} xmlns="{namespace}">{_nested(body)}</{name}>' if body else f'<{name} xmlns="{namespace}"/>'
-
-
-def _nested(body: Sequence[tuple[str, object]]) -> str:
-    parts = []
-    for tag, value in body:
-        if value is None:
-            continue
-        parts.append(f"<{tag}>{_nested(value) if isinstance(value, list) else escape(str(value))}</{tag}>")
-    return "".join(parts)
+    return f'<{name} xmlns="{namespace}">{nested(body)}</{name}>' if body else f'<{name} xmlns="{namespace}"/>'
 
 
 def espi(name: str, body: Sequence[tuple[str, object]]) -> str:
