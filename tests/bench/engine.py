@@ -9,6 +9,7 @@ from pathlib import Path
 from portal.local import servers
 from tests.bench.figures import Figure, at_least, at_most
 from tests.bench.harness import Bench
+from tests.bench.workers_work import ANSWERS_AFTER
 
 IDLE, DUE = 1_000_000, 1_000
 POSTED, AT_ONCE = 5_000, 50
@@ -26,6 +27,8 @@ def figures(bench: Bench) -> Iterator[Figure]:
         yield from _claiming(bench, small)
         yield from _dispatching(bench, small)
         yield from _news(bench, small)
+        if not bench.quick:  # the fault experiments of the suite start the same programs
+            yield from _workers(bench)
         yield from _storm(bench, small)
 
 
@@ -81,6 +84,13 @@ def _news(bench: Bench, small: int) -> Iterator[Figure]:
     found = bench.stored("engine_work:a_days_news", count=CONNECTIONS // small)
     note = f"{found.told['a_second']:.0f} connections a second in one process, a utility that answers at once"
     yield at_most("a day's news: statements per connection", found.told["statements"], "SQL", 40, note)
+
+
+def _workers(bench: Bench) -> Iterator[Figure]:
+    count = CONNECTIONS if bench.full else CONNECTIONS // 10
+    told = bench.fresh("workers_work:compared", count=count).told
+    note = f"{told['one']:.1f} s / {told['two']:.1f} s for {count} connections, answers after {ANSWERS_AFTER} s"
+    yield at_least("a day's news: two workers / one", told["one"] / told["two"], "x", 1.7, note)
 
 
 def _storm(bench: Bench, small: int) -> Iterator[Figure]:

@@ -1,5 +1,6 @@
 """Posting as many utilities at once would: connections that stay open, one request at a time on each, raw sockets."""
 
+import re
 import selectors
 import socket
 import time
@@ -46,16 +47,28 @@ class Line:
         self.there.sendall(request)
 
     def is_answered(self) -> bool:
-        """Read what there is; a server that closed the connection is asked again on another one."""
+        """Read what there is. Raises ConnectionResetError when the server closed the connection."""
         more = self.there.recv(65536)
         if not more:
             raise ConnectionResetError("the server closed the connection")
         self.received += more
-        return END_OF_HEAD in self.received
+        return is_whole(self.received)
+
+
+def is_whole(answer: bytes) -> bool:
+    """Whether nothing of an answer is still to come: its head, and the body that the head announces."""
+    head, end, body = answer.partition(END_OF_HEAD)
+    if not end:
+        return False
+    said = head.lower()
+    if b"transfer-encoding: chunked" in said:
+        return body.endswith(b"0\r\n\r\n")
+    length = re.search(rb"content-length: ([0-9]+)", said)
+    return len(body) >= int(length[1] if length else 0)
 
 
 def post(port: int, path: str, body: Callable[[int], bytes], *, count: int, at_once: int) -> Posted:
-    """Post so many bodies, so many at once. Answers are expected without a body."""
+    """Post so many bodies, so many at once."""
     with selectors.DefaultSelector() as selector:
         lines = [Line(port) for _ in range(at_once)]
         number, found, refused = 0, [], 0

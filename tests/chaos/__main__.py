@@ -1,6 +1,6 @@
 """Run fault experiments: python -m tests.chaos [F01 F02 workers ... | smoke] [--output FILE].
 
-Each group runs in a process of its own, on a world of its own. Results go to var/chaos.json, by id, beside those of
+Each group runs in a process of its own, on a world of its own, two groups side by side. Results go to var/chaos.json, by id, beside those of
 experiments that were not run this time. The exit code is 1 when one of those that ran did not pass.
 """
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,19 @@ from tests.chaos import experiments
 from tests.chaos.experiments import Experiment
 
 OUTPUT = ROOT / "var" / "chaos.json"
+AT_ONCE = 2
+LONGEST_FIRST = ("clock", "workers", "tokens", "broker", "resources")  # so that no group begins when others end
 
 
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("only", nargs="*", help="ids, groups, or smoke; nothing: all of them")
     parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="groups side by side")
     parser.add_argument("--here", action="store_true", help="in this process, on one world")
     options = parser.parse_args(words)
     wanted = chosen(options.only)
-    found = perform(wanted, options.output) if options.here else in_groups(wanted, options.output)
+    found = perform(wanted, options.output) if options.here else in_groups(wanted, options)
     failed = [each for each in found if not each["passed"]]
     if not options.here:
         print(f"{len(found) - len(failed)} of {len(found)} passed; {options.output}", flush=True)
@@ -49,23 +53,31 @@ def chosen(words: list[str]) -> list[Experiment]:
     return list(found.values())
 
 
-def in_groups(wanted: list[Experiment], output: Path) -> list[dict[str, Any]]:
-    """Each group in a process of its own; the results together, as they come, in `output`."""
+def in_groups(wanted: list[Experiment], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Each group in a process of its own; the results together, as they come, in the output."""
+    groups = {group: [each for each in wanted if each.group == group] for group in experiments.GROUPS}
+    ordered = sorted((group for group in groups if groups[group]), key=_place)
     found: list[dict[str, Any]] = []
-    for group in experiments.GROUPS:
-        ids = [each.id for each in wanted if each.group == group]
-        if not ids:
-            continue
-        with tempfile.TemporaryDirectory(prefix="portal-chaos-") as folder:
-            part = Path(folder) / "results.json"
-            command = [sys.executable, "-m", "tests.chaos", *ids, "--here", "--output", str(part)]
-            subprocess.run(command, cwd=ROOT, check=False)
-            results = json.loads(part.read_text()) if part.exists() else []
-        broken = {each["id"] for each in results}
-        results += [unfinished(each) for each in wanted if each.group == group and each.id not in broken]
-        found += results
-        keep(results, output)
+    with ThreadPoolExecutor(max(1, options.at_once)) as together:
+        for results in together.map(of_group, map(groups.__getitem__, ordered)):
+            found += results
+            keep(results, options.output)
     return found
+
+
+def _place(group: str) -> int:
+    return LONGEST_FIRST.index(group) if group in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
+def of_group(some: list[Experiment]) -> list[dict[str, Any]]:
+    """What became of experiments of one group; those that their process did not come to have not passed."""
+    with tempfile.TemporaryDirectory(prefix="portal-chaos-") as folder:
+        part = Path(folder) / "results.json"
+        command = [sys.executable, "-m", "tests.chaos", *(each.id for each in some), "--here", "--output", str(part)]
+        subprocess.run(command, cwd=ROOT, check=False)
+        results = json.loads(part.read_text()) if part.exists() else []
+    ended = {each["id"] for each in results}
+    return results + [unfinished(each) for each in some if each.id not in ended]
 
 
 def unfinished(each: Experiment) -> dict[str, Any]:

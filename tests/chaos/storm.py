@@ -76,10 +76,15 @@ def copy(world: World, first: Any, number: int) -> Any:
 
 def copy_there(world: World, first: Any, number: int) -> dict[str, Any]:
     """Another permission like this one at the utility, for another of its customers."""
-    store = world.store
+    from utilities.sandbox import people
+
+    store, username = world.store, f"load{7000 + number}@example.com"
+    person = people.find("cecony", username, int(store.meta("born", "0")))
+    assert person is not None
     original = store.get("authorizations", id=next(iter(invariants.numbers(world, first.subscription))))
     columns = {name: value for name, value in original.items() if name != "id"}
-    id_ = store.insert("authorizations", **columns | {"username": f"load{7000 + number}@example.com"})
+    own = {"username": username, "account": person.accounts[0].number}
+    id_ = store.insert("authorizations", **columns | own)
     subscription = 970_000 + id_ * 7
     store.update("authorizations", {"id": id_}, subscription=subscription)
     tokens = {}

@@ -34,6 +34,7 @@ class Wire:
     def __init__(self, port: int, target: int) -> None:
         self.target = target
         self.rules: list[Rule] = []
+        self.late = 0.0  # seconds that every request is on its way
         self.spoiled: list[str] = []  # targets of requests whose answers were spoiled
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", port), backlog=100)
@@ -63,6 +64,7 @@ class Wire:
             head, body = read_message(client)
             if not head:
                 return
+            time.sleep(self.late)
             with socket.create_connection(("127.0.0.1", self.target)) as server:
                 server.sendall(closing(head) + body)
                 rule = self._rule(head)

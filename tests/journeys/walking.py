@@ -5,6 +5,7 @@ The fixtures are known to every journey by conftest.py.
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -80,8 +81,8 @@ class System:
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` neighbouring ports nobody uses."""
-    for first in range(18_000, 19_000, count):
+    """The first of `count` neighbouring ports nobody uses; anywhere, as other processes of the tests look for some too."""
+    for first in random.sample(range(18_000, 30_000, count), 100):
         try:
             for port in range(first, first + count):
                 with socket.socket() as probe:

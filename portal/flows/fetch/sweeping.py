@@ -24,19 +24,20 @@ SHARE_OF_RETRIES = 10  # one retry for ten fresh jobs, while calls fail here and
 
 Job = tuple[int, int]  # its id and its priority
 
-# Few rows are open, and of those few are due: both parts read nothing but a small index (FetchJob.Meta).
+# Few rows are open, and of those few are due: what is due is found in a small index (FetchJob.Meta). The rows are locked,
+# so they are marked where they stand (ctid), without looking for their ids among all jobs.
 # Its values: registration, now, when an earlier wake-up counts as lost, retries (twice), the most,
 # now.
 DUE = """
     WITH chosen AS (
-        SELECT id FROM espi_fetchjob
+        SELECT ctid FROM espi_fetchjob
         WHERE application_information_id = %s AND state IN ('due', 'awaiting_notification') AND not_before <= %s
             AND (woken_at IS NULL OR woken_at <= %s)
             AND (%s::boolean IS NULL OR (attempts > 0 OR held_up_since IS NOT NULL) = %s)
         ORDER BY priority, not_before, id LIMIT %s
         FOR UPDATE SKIP LOCKED
     )
-    UPDATE espi_fetchjob AS job SET woken_at = %s FROM chosen WHERE job.id = chosen.id
+    UPDATE espi_fetchjob AS job SET woken_at = %s FROM chosen WHERE job.ctid = chosen.ctid
     RETURNING job.id, job.priority
 """
 
