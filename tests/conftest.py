@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from portal.local import servers
+from tests import template
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 HERE = Path(tempfile.mkdtemp(prefix="portal-tests-"))
@@ -26,6 +27,8 @@ def start_servers() -> None:
         if not servers.given(name):
             started = server(HERE / server.name, durable=False)
             STARTED.append(started)
+            if isinstance(started, servers.Postgres):
+                template.seeded(started)
             started.start()
             os.environ[name] = started.url
 
@@ -50,6 +53,8 @@ def configure_django() -> None:
 
     # Hashed names need `collectstatic` first; what a page links to is tested where a browser loads it.
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    if any(isinstance(each, servers.Postgres) for each in STARTED):
+        settings.DATABASES["default"].setdefault("TEST", {})["TEMPLATE"] = servers.DATABASE
     django.setup()
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from portal.local import servers
+from tests import template
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def server(directory: Path) -> Iterator[str]:
     directory.mkdir(parents=True, exist_ok=True)
     ours = servers.Postgres(Path(tempfile.mkdtemp(prefix="postgres-", dir=directory)))
     try:
-        ours.start()
+        template.seeded(ours).start()
         yield ours.url
     finally:
         ours.stop()
@@ -30,10 +31,11 @@ def server(directory: Path) -> Iterator[str]:
 
 @contextmanager
 def opened(address: str) -> Iterator[str]:
-    """The address of a new, empty database on that server; it is dropped at the end."""
+    """The address of a new database without any row on that server; it is dropped at the end."""
     name = f"bench_{secrets.token_hex(4)}"
     with connect(address) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        tables = "" if servers.given("DATABASE_URL") else f" TEMPLATE {servers.DATABASE}"
+        connection.execute(f'CREATE DATABASE "{name}"{tables}')
     try:
         yield urlunsplit(urlsplit(address)._replace(path=f"/{name}"))
     finally:

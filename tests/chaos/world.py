@@ -24,6 +24,7 @@ from requests.adapters import HTTPAdapter
 
 from portal.local import commands, keys, servers
 from portal.local.place import ROOT, Place
+from tests import template
 from tests.chaos.processes import Memory, Program, frozen
 from tests.chaos.wire import Wire
 from tests.journeys.browser import Browser
@@ -133,7 +134,7 @@ class World:
 
     def start(self) -> "World":
         """Servers, tables, the onboarding exchange, then every program; returns when the pages answer."""
-        self.postgres.start()
+        template.seeded(self.postgres).start()
         self.valkey.start()
         self._prepare()
         for name in self.kinds:
