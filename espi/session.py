@@ -142,6 +142,11 @@ class Reach:
     networks: tuple[Network, ...] = ()
     loopback: bool = False
 
+    @classmethod
+    def of(cls, networks: Sequence[str], *, loopback: bool = False) -> Self:
+        """Networks as they stand in the settings (CIDR)."""
+        return cls(tuple(ipaddress.ip_network(network, strict=False) for network in networks), loopback)
+
     def permits(self, address: str) -> bool:
         """Judge one numeric address."""
         ip = _unmapped(ipaddress.ip_address(address.partition("%")[0]))
@@ -184,13 +189,9 @@ class _Connection(HTTPConnection):
 
     def _permitted(self) -> Sequence[tuple[int, Any]]:
         try:
-            found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+            return _looked_up(self._dns_host, self.port, self.reach)
         except (socket.gaierror, UnicodeError) as error:
             raise NameResolutionError(self.host, self, socket.gaierror(str(error))) from error
-        permitted = [(family, address) for family, _, _, _, address in found if self.reach.permits(str(address[0]))]
-        if found and not permitted:
-            raise AddressRefused(f"{self.host} leads to an address that is not on the public internet")
-        return permitted
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         _watch(self.sock)  # a connection kept from an earlier exchange comes under this one's deadline
@@ -199,6 +200,26 @@ class _Connection(HTTPConnection):
 
 class _TLSConnection(_Connection, HTTPSConnection):
     pass
+
+
+def _looked_up(host: str, port: int | None, reach: Reach) -> Sequence[tuple[int, Any]]:
+    """The addresses of a name that may be reached. Raises AddressRefused where there are others only."""
+    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    permitted = [(family, address) for family, _, _, _, address in found if reach.permits(str(address[0]))]
+    if found and not permitted:
+        raise AddressRefused(f"{host} leads to an address that is not on the public internet")
+    return permitted
+
+
+def connect(host: str, port: int, reach: Reach, *, seconds: float) -> socket.socket:
+    """A socket alone, for whoever looks at a handshake; judged as those of a session. Raises AddressRefused, OSError."""
+    failure = OSError("the name has no address")
+    for family, address in _looked_up(host, port, reach):
+        try:
+            return _open(family, address, seconds)
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 def _open(family: int, address: Any, timeout: Any) -> socket.socket:
@@ -406,8 +427,8 @@ def build(
     if verify is False:
         raise ValueError("Verification of certificates cannot be turned off.")
     files = (certifi.where() if verify is True else verify, extra_ca, *(certificate or ("", "")))
-    networks = tuple(ipaddress.ip_network(network, strict=False) for network in allowed_networks)
-    adapter = _Adapter(Reach(networks, allow_loopback), _context(*map(_stamp, files)))
+    reach = Reach.of(allowed_networks, loopback=allow_loopback)
+    adapter = _Adapter(reach, _context(*map(_stamp, files)))
     session = Session()
     session.trust_env = False
     session.cert = certificate  # for adapters of `mounted`; ours holds it in its context

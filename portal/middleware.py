@@ -97,7 +97,9 @@ def session_limits(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if not request.user.is_authenticated:
-            return get_response(request)
+            response = get_response(request)
+            _begin(request)
+            return response
         if _is_over(request, now=int(time.time())):
             _sign_out(request)
             return get_response(request) if request.path_info.startswith(FOR_ANYBODY) else _sign_in_page(request)
@@ -139,6 +141,12 @@ def _is_over(request: HttpRequest, *, now: int) -> bool:
     if now - seen >= SEEN_GRAIN:
         session[SEEN_AT] = now
     return False
+
+
+def _begin(request: HttpRequest) -> None:
+    """Somebody signed in by this very request: both limits begin with it, whether or not another one follows."""
+    if request.user.is_authenticated:
+        _is_over(request, now=int(time.time()))
 
 
 def _sign_out(request: HttpRequest) -> None:

@@ -15,6 +15,7 @@ from portal.flows.fetch import probe_credentials, run_fetch_jobs
 from portal.flows.mailing import send_letters
 from portal.flows.notify import resolve_notifications
 from portal.flows.returning import heal
+from portal.flows.staffing import ending
 
 __all__ = [
     "heal",
@@ -51,9 +52,10 @@ def plan(**kwargs: Any) -> None:
 
 @shared_task
 def review(**kwargs: Any) -> None:
-    """Look for connections that lie idle, or end soon, and for customers to remind. Once an hour."""
+    """Look for connections and credentials that lie idle, or end soon, and for customers to remind. Once an hour."""
     now = timezone.now()
     idle.review(now)
+    ending.tell(now)
     telling.remind(now)
     leaving.finish(now)
 

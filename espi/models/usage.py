@@ -75,7 +75,7 @@ class UsagePoint(models.Model):
         constraints = [models.UniqueConstraint(fields=["subscription", "resource_id"], name="one_usage_point_per_id")]
 
     def __str__(self) -> str:
-        return self.resource_id
+        return f"usage point {self.pk}"  # not what its utility calls it: that can be an account number
 
 
 class ReadingType(models.Model):

@@ -1,6 +1,5 @@
 """Connectivity checks: our addresses, the utility's, certificates, clocks, a token, its status and its sample data."""
 
-import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from django.utils import timezone
 import utilities
 from espi import session
 from espi.models import ApplicationInformation
-from espi.session import AddressRefused, CertificateUnusable, Deadline
+from espi.session import AddressRefused, CertificateUnusable, Deadline, Reach
 from portal.acceptance import calling, masking
 from portal.acceptance.platforms import Operation, operations
 from portal.acceptance.turns import Turn
@@ -34,6 +33,14 @@ SECONDS = 10.0
 LEAST_DAYS = 30  # of a certificate
 MOST_OFFSET = 30  # seconds between two clocks
 SANDBOX = ApplicationInformation.Environment.SANDBOX
+HERE = (
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "::1/128",
+    "fc00::/7",
+)  # our own addresses may be
 ONLY_LOOKING = {"Sec-Purpose": "prefetch"}  # our own pages then begin nothing
 
 
@@ -102,7 +109,9 @@ def checks(utility: Utility, app: ApplicationInformation) -> Iterator[Check]:
     """Every check of a registration, in order."""
     ours, days = settings.PORTAL_BASE_URL, f"valid, with {LEAST_DAYS} days left at least"
     yield Check("our-tls", "TLS on our own addresses", "TLS 1.2 or newer, nothing older", lambda: our_tls(app, ours))
-    yield Check("our-certificate", "Certificate of our own addresses", days, lambda: certificate_at(app, ours, ()))
+    yield Check(
+        "our-certificate", "Certificate of our own addresses", days, lambda: certificate_at(app, ours, Reach.of(HERE))
+    )
     for key, title, url, status in our_addresses(utility, app):
         yield Check(key, title, f"{status}: reachable, and refuses an empty visit", reachable(url, status))
     places = dict.fromkeys(urlsplit(url).netloc for url in (utility.token_url(app), utility.resource_base(app)))
@@ -142,9 +151,8 @@ def reachable(url: str, status: int) -> Callable[[], Finding]:
     """Visit one of our own addresses, as a stranger would."""
 
     def look() -> Finding:
-        here = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
         try:
-            with Deadline(SECONDS), session.build(allowed_networks=here) as http:
+            with Deadline(SECONDS), session.build(allowed_networks=HERE) as http:
                 got = http.get(url, headers=ONLY_LOOKING, timeout=SECONDS).status_code
         except (requests.RequestException, AddressRefused) as error:
             words = f"{masking.address(url)} cannot be reached ({type(error).__name__})."
@@ -165,22 +173,22 @@ def our_tls(app: ApplicationInformation, url: str) -> Finding:
         if app.environment == SANDBOX:
             return not_needed("The sandbox calls us over plain HTTP on this machine. A utility wants TLS.")
         return failed(f"{url} is not https.", "Give PORTAL_BASE_URL an https address; utilities refuse others.")
-    newest = handshake(parts.hostname or "", parts.port or 443)
+    newest = handshake(parts.hostname or "", parts.port or 443, Reach.of(HERE))
     if isinstance(newest, str):
         return failed(newest, "Check the certificate and that port 443 is open to the internet.")
-    if old := takes_old_tls(parts.hostname or "", parts.port or 443):
+    if old := takes_old_tls(parts.hostname or "", parts.port or 443, Reach.of(HERE)):
         return failed(f"{newest.version}, but also {old}", "Switch everything before TLS 1.2 off in the proxy.")
     return passed(newest.version)
 
 
-def certificate_at(app: ApplicationInformation, url: str, authorities: tuple[str, ...]) -> Finding:
+def certificate_at(app: ApplicationInformation, url: str, reach: Reach, authorities: tuple[str, ...] = ()) -> Finding:
     """The chain and the days left of the certificate at an https address."""
     parts = urlsplit(url)
     if parts.scheme != "https":
         if app.environment == SANDBOX:
             return not_needed("There is none: the sandbox calls us over plain HTTP on this machine.")
         return failed("There is none.", "Set up TLS with a certificate of a public authority.")
-    found = handshake(parts.hostname or "", parts.port or 443, authorities)
+    found = handshake(parts.hostname or "", parts.port or 443, reach, authorities)
     if isinstance(found, str):
         return failed(found, "Serve the whole chain, for this very name, from an authority that browsers trust.")
     return by_days(found.certificate, f"{found.version}; ")
@@ -194,26 +202,28 @@ class Handshake:
     certificate: x509.Certificate
 
 
-def handshake(host: str, port: int, authorities: tuple[str, ...] = ()) -> Handshake | str:
-    """Connect, with the chain and the name checked; a sentence says why it did not work."""
+def handshake(host: str, port: int, reach: Reach, authorities: tuple[str, ...] = ()) -> Handshake | str:
+    """Connect within `reach`, with the chain and the name checked; a sentence says why it did not work."""
     context = ssl.create_default_context(cafile=certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         for file in authorities:
             context.load_verify_locations(file)
         with (
-            socket.create_connection((host, port), timeout=SECONDS) as plain,
+            session.connect(host, port, reach, seconds=SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=host) as connected,
         ):
             certificate = x509.load_der_x509_certificate(connected.getpeercert(binary_form=True) or b"")
             return Handshake(connected.version() or "", certificate)
     except ssl.SSLCertVerificationError as error:
         return f"The certificate of {host} is not accepted: {error.verify_message}."
+    except AddressRefused as error:
+        return f"{error}."
     except (OSError, ValueError) as error:
         return f"No TLS connection to {host} ({type(error).__name__})."
 
 
-def takes_old_tls(host: str, port: int) -> str:
+def takes_old_tls(host: str, port: int, reach: Reach) -> str:
     """The newest version before TLS 1.2 that a host still takes; empty for none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -222,11 +232,11 @@ def takes_old_tls(host: str, port: int) -> str:
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
         with (
-            socket.create_connection((host, port), timeout=SECONDS) as plain,
+            session.connect(host, port, reach, seconds=SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=host) as connected,
         ):
             return connected.version() or ""
-    except (OSError, ValueError):
+    except (OSError, ValueError, AddressRefused):
         return ""
 
 
@@ -255,7 +265,8 @@ def their_tls(app: ApplicationInformation, place: str) -> Finding:
     url = next(each for each in (utility.token_url(app), utility.resource_base(app)) if urlsplit(each).netloc == place)
     if urlsplit(url).scheme != "https":
         return not_needed("The sandbox plays this host over plain HTTP on this machine.")
-    return certificate_at(app, url, (app.ca_bundle_path,) if app.ca_bundle_path else ())
+    reach = Reach.of(settings.OUTBOUND_ALLOWED_NETWORKS, loopback=app.environment == SANDBOX)
+    return certificate_at(app, url, reach, (app.ca_bundle_path,) if app.ca_bundle_path else ())
 
 
 def own_certificate(utility: Utility, app: ApplicationInformation) -> Finding:

@@ -1,15 +1,17 @@
 """What all its tables share: filters, what may be seen, a reason before a customer's row."""
 
+from datetime import timedelta
 from functools import reduce
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_permission_codename
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
 
 from espi.fields import EncryptedTextField
 from portal.flows import looking
@@ -18,18 +20,53 @@ from portal.models import StaffAccess, User
 from portal.views.connect import see_other
 from portal.views.staff.pages import member, reason_address
 
-DATE_PARTS = {"year": range(1990, 2101), "month": range(1, 13), "day": range(1, 32)}
 FILTER_KINDS = ("", "exact", "id__exact", "isnull")
+SINCE = {1: "The last 24 hours", 7: "The last 7 days", 30: "The last 30 days", 365: "The last year"}
+
+
+class Since(admin.SimpleListFilter):
+    """Rows of the last days, by the moment that `newest_by` of the table's class names.
+
+    Not by Django's date hierarchy, which reads the whole table for the years that it offers.
+    """
+
+    title = "when"
+    parameter_name = "since"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Days, in words."""
+        return [(str(days), words) for days, words in SINCE.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those, or all."""
+        days = next((each for each in SINCE if str(each) == self.value()), None)
+        if days is None:
+            return queryset
+        return queryset.filter(**{f"{self.newest_by}__gte": timezone.now() - timedelta(days=days)})
+
+    newest_by = "created_at"
+
+
+def since(field: str) -> type[Since]:
+    """The filter, by this field."""
+    return type("Since", (Since,), {"newest_by": field})
 
 
 class StaffModelAdmin(ModelAdmin):
-    """Filters only by what its page offers: any other lookup would tell a hidden field's letters one by one.
+    """Lists are never counted: page by page, back and forth. Filters only by what its page offers: any other lookup would tell a hidden field's letters one by one.
 
     `owner`: the way from a row to the customer whose data it holds ("subscription__retail_customer"; "self": the row is
     the customer). Such a row is shown only after a reason was given, and each look is written down.
+    `is_work`: operators, who see no customer, open it without a reason; that they looked is written down all the same.
     """
 
     owner: ClassVar[str] = ""
+    is_work: ClassVar[bool] = False
+    paginator = InfinitePaginator
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_disable_select_all = True
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
         """The row's page."""
@@ -51,12 +88,15 @@ class StaffModelAdmin(ModelAdmin):
         row = self.get_object(request, unquote(object_id)) if self.owner and object_id else None
         if row is None or not self.has_view_permission(request, row):
             return None
-        customer = row if self.owner == "self" else reduce(getattr, self.owner.split("__"), row)
+        customer = row if self.owner == "self" else reduce(_of, self.owner.split("__"), row)
         if not isinstance(customer, User):
             return None
+        what, now = f"{self.opts.label_lower} {row.pk}", timezone.now()
+        if self.is_work and not looking.may_look(member(request)):
+            looking.note(StaffAccess.Kind.LOOK, what, staff=member(request), customer=customer, now=now)
+            return None
         try:
-            what = f"{self.opts.label_lower} {row.pk}"
-            looking.look(staff=member(request), customer=customer, what=what, now=timezone.now())
+            looking.look(staff=member(request), customer=customer, what=what, now=now)
         except looking.NoReason:
             return see_other(reason_address(customer.pk, request.path))
         return None
@@ -67,22 +107,33 @@ class StaffModelAdmin(ModelAdmin):
         return masked_email(str(row.retail_customer)) if row.retail_customer else "-"
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """The page's filters, whole dates of its date hierarchy, and the row's number."""
+        """The page's filters, and the row's number."""
         name, _, kind = lookup.partition("__")
-        if self.date_hierarchy and name == self.date_hierarchy:
-            return kind in DATE_PARTS and value.isdecimal() and len(value) <= 4 and int(value) in DATE_PARTS[kind]
+        if lookup in {each.parameter_name for each in self.list_filter if hasattr(each, "parameter_name")}:
+            return True
         if name in ("pk", self.model._meta.pk.name):
             return kind in ("", "exact")
         return name in self.list_filter and kind in FILTER_KINDS
 
 
+def _of(row: Any, name: str) -> Any:
+    """What a row leads to by this name; None for none."""
+    return None if row is None else getattr(row, name)
+
+
 class ReadOnly(StaffModelAdmin):
-    """Rows to look at. Encrypted fields, and those named in `hidden`, are left out whatever the model gains."""
+    """Rows to look at. Encrypted fields, and those named in `hidden`, are left out whatever the model gains.
+
+    `deferred`: fields too long to be read for a list.
+    """
 
     hidden: ClassVar[tuple[str, ...]] = ()
     more: ClassVar[tuple[str, ...]] = ()
-    list_per_page = 50
-    show_full_result_count = False
+    deferred: ClassVar[tuple[str, ...]] = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Without what is read only for a row's own page."""
+        return super().get_queryset(request).defer(*self.deferred)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         """Every field that may be seen, then the computed ones."""

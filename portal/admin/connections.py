@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.db.models import CharField
 from django.http import HttpRequest
+from django.utils import timezone
 
 from espi import customers
 from espi.models import (
@@ -15,7 +16,8 @@ from espi.models import (
     UsagePoint,
 )
 from espi.models.customer import CustomerResource
-from portal.admin.base import ReadOnly
+from portal.admin.base import ReadOnly, since
+from portal.flows.staffing import work
 from portal.flows.staffing.masking import masked
 from portal.models import Consent, UtilityVisit
 
@@ -25,11 +27,16 @@ class AuthorizationAdmin(ReadOnly):
     """How each connection stands. Tokens appear as dates only."""
 
     owner = "retail_customer"
-    list_display = ("application_information", "customer", "account_hint", "status", "created_at", "ended_at")
-    list_filter = ("status", "application_information")
+    list_display = ("application_information", "customer", "account_hint", "status", "paused", "created_at", "ended_at")
+    list_filter = ("status", "application_information", since("created_at"))
     search_fields = ("public_id", "account_hint", "retail_customer__email", "utility_subscription_id")
-    list_select_related = ("application_information", "retail_customer")
-    date_hierarchy = "created_at"
+    list_select_related = ("application_information__circuit", "retail_customer")
+
+    @admin.display(description="Paused until")
+    def paused(self, authorization: Authorization) -> str:
+        """Until when its utility asked all of us to wait."""
+        until = work.paused_until(authorization, timezone.now())
+        return f"{until:%Y-%m-%d %H:%M}" if until else "-"
 
 
 @admin.register(AuthorizationRequest)
@@ -39,10 +46,9 @@ class AuthorizationRequestAdmin(ReadOnly):
     owner = "retail_customer"
     hidden = ("browser_hash", "state_hash", "code_hash")
     list_display = ("application_information", "customer", "status", "reason", "created_at", "returned_at")
-    list_filter = ("status", "application_information")
+    list_filter = ("status", "application_information", since("created_at"))
     search_fields = ("public_id", "retail_customer__email")
     list_select_related = ("application_information", "retail_customer")
-    date_hierarchy = "created_at"
 
 
 @admin.register(Subscription)
@@ -61,11 +67,17 @@ class UsagePointAdmin(ReadOnly):
     """Meters as a utility names them. Titles can hold a street address and are not shown."""
 
     owner = "subscription__retail_customer"
-    hidden = ("title", "said_at")
-    list_display = ("resource_id", "subscription", "service_kind", "time_zone", "created_at")
+    hidden = ("title", "said_at", "resource_id")
+    more = ("number",)
+    list_display = ("number", "subscription", "service_kind", "time_zone", "created_at")
     list_filter = ("service_kind",)
     search_fields = ("public_id", "subscription__retail_customer__email")
     list_select_related = ("subscription",)
+
+    @admin.display(description="Number of the utility")
+    def number(self, point: UsagePoint) -> str:
+        """Masked: it can be the number of the account."""
+        return masked(point.resource_id)
 
 
 @admin.register(ElectricPowerQualitySummary)

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from portal.admin.base import ReadOnly
+from portal.admin.base import ReadOnly, since
 from portal.models import Circuit, DataGap, FetchPlan, Heartbeat, StaffAlert
 
 
@@ -18,6 +18,8 @@ class CircuitAdmin(ReadOnly):
 class FetchPlanAdmin(ReadOnly):
     """What is asked for again and again, when next, and how far it is complete."""
 
+    owner = "authorization__retail_customer"
+    is_work = True
     list_display = ("authorization", "part", "next_at", "asked_to", "answered_at", "complete_to")
     list_filter = ("part", "application_information")
     list_select_related = ("authorization__application_information", "application_information")
@@ -27,6 +29,8 @@ class FetchPlanAdmin(ReadOnly):
 class DataGapAdmin(ReadOnly):
     """Days without readings between others, and how often they were asked for again."""
 
+    owner = "meter_reading__usage_point__subscription__retail_customer"
+    is_work = True
     list_display = ("meter_reading", "first_day", "last_day", "times_asked", "asked_at", "filled_at")
 
 
@@ -35,8 +39,7 @@ class StaffAlertAdmin(ReadOnly):
     """What staff must look at, or had to."""
 
     list_display = ("subject", "opened_at", "closed_at", "mailed_at")
-    list_filter = ("application_information",)
-    date_hierarchy = "opened_at"
+    list_filter = ("application_information", since("opened_at"))
 
 
 @admin.register(Heartbeat)

@@ -1,10 +1,13 @@
 """The exchange with the utilities: jobs, notifications, documents."""
 
+from uuid import UUID
+
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html_join
 
 from espi import archive
@@ -14,8 +17,8 @@ from espi.models import (
     Notification,
 )
 from portal.acceptance import masking
-from portal.admin.base import Operated, ReadOnly
-from portal.flows.staffing import work
+from portal.admin.base import Operated, ReadOnly, since
+from portal.flows.staffing import completeness, work
 from portal.flows.staffing.masking import masked
 from portal.views.staff.pages import tell_acted
 
@@ -27,13 +30,29 @@ MOST_LINKS = 200
 class FetchJobAdmin(Operated):
     """Work that waits, runs or ended, and why."""
 
+    owner = "authorization__retail_customer"
+    is_work = True
     hidden = ("url", "claim", "reason")
     actions = ("retry", "cancel", "ask_again")
-    more = ("address", "why", "documents")
-    list_display = ("kind", "application_information", "state", "why", "attempts", "not_before", "finished_at")
-    list_filter = ("state", "kind", "application_information")
-    list_select_related = ("application_information",)
-    date_hierarchy = "created_at"
+    more = ("paused", "address", "why", "documents")
+    list_display = (
+        "kind",
+        "application_information",
+        "state",
+        "why",
+        "attempts",
+        "not_before",
+        "paused",
+        "finished_at",
+    )
+    list_filter = ("state", "kind", "application_information", since("created_at"))
+    list_select_related = ("application_information__circuit",)
+
+    @admin.display(description="Paused until")
+    def paused(self, job: FetchJob) -> str:
+        """Until when its utility asked all of us to wait; for work that is not over."""
+        until = work.paused_until(job, timezone.now()) if job.state in FetchJob.OPEN else None
+        return f"{until:%Y-%m-%d %H:%M}" if until else "-"
 
     @admin.display(description="Reason")
     def why(self, job: FetchJob) -> str:
@@ -43,7 +62,7 @@ class FetchJobAdmin(Operated):
     @admin.display(description="Documents")
     def documents(self, job: FetchJob) -> str:
         """What it brought, or was sent and refused."""
-        found = job.documents.order_by("pk")
+        found = job.documents.order_by("pk")[:MOST_LINKS]
         rows = ((reverse("admin:espi_document_change", args=[each.pk]), each) for each in found)
         return format_html_join("\n", '<div><a href="{}">{}</a></div>', rows) or "None"
 
@@ -55,17 +74,17 @@ class FetchJobAdmin(Operated):
     @admin.action(description="Try again now", permissions=["operate"])
     def retry(self, request: HttpRequest, jobs: QuerySet[FetchJob]) -> None:
         """What failed or waits, as if it had just been asked for."""
-        tell_acted(request, work.RETRY, list(jobs))
+        tell_acted(request, work.RETRY, list(jobs[: work.AT_ONCE]))
 
     @admin.action(description="Cancel", permissions=["operate"])
     def cancel(self, request: HttpRequest, jobs: QuerySet[FetchJob]) -> None:
         """What has not ended yet."""
-        tell_acted(request, work.CANCEL, list(jobs))
+        tell_acted(request, work.CANCEL, list(jobs[: work.AT_ONCE]))
 
     @admin.action(description="Ask again", permissions=["operate"])
     def ask_again(self, request: HttpRequest, jobs: QuerySet[FetchJob]) -> None:
         """The same once more, for what has ended."""
-        tell_acted(request, work.ASK_AGAIN, list(jobs))
+        tell_acted(request, work.ASK_AGAIN, list(jobs[: work.AT_ONCE]))
 
 
 @admin.register(Notification)
@@ -73,18 +92,17 @@ class NotificationAdmin(Operated):
     """What was posted to us, masked."""
 
     hidden = ("body", "refused_urls")
+    deferred = ("body",)
     actions = ("replay",)
     more = ("beginning", "refused", "jobs")
     list_display = ("application_information", "state", "reason", "received_at", "source_address")
-    list_filter = ("state", "application_information")
+    list_filter = ("state", "application_information", since("received_at"))
     list_select_related = ("application_information",)
-    date_hierarchy = "received_at"
 
     @admin.display(description="Body")
     def beginning(self, notification: Notification) -> str:
-        """The first characters, as text."""
-        text = bytes(notification.body[: LONGEST_BODY * 4]).decode("utf-8", errors="replace")
-        return masked(text[:LONGEST_BODY])
+        """Its elements or fields, without what they say of a customer."""
+        return masked(masking.body(bytes(notification.body[:LONGEST_BODY]), notification.content_type))
 
     @admin.display(description="Refused URLs")
     def refused(self, notification: Notification) -> str:
@@ -102,7 +120,7 @@ class NotificationAdmin(Operated):
     @admin.action(description="Replay", permissions=["operate"])
     def replay(self, request: HttpRequest, notifications: QuerySet[Notification]) -> None:
         """What was set aside, or led to less than it named, is looked at again."""
-        tell_acted(request, work.REPLAY, list(notifications))
+        tell_acted(request, work.REPLAY, list(notifications[: work.AT_ONCE]))
 
 
 @admin.register(Document)
@@ -112,9 +130,11 @@ class DocumentAdmin(ReadOnly):
     What a customer called his file may be his name or street.
     """
 
+    owner = "subscription__retail_customer"
+    is_work = True
     hidden = ("url", "refusal", "file_name")
     actions = ("download",)
-    more = ("address", "refused", "left_out", "contradictions", "beginning")
+    more = ("address", "readings", "refused", "left_out", "contradictions", "beginning")
     list_display = (
         "received_at",
         "application_information",
@@ -124,15 +144,38 @@ class DocumentAdmin(ReadOnly):
         "left_out",
         "contradictions",
     )
-    list_filter = ("application_information",)
+    list_filter = ("application_information", since("received_at"))
     search_fields = ("public_id", "sha256")
+    search_help_text = "A document's reference or SHA-256, whole."
     list_select_related = ("application_information", "subscription")
-    date_hierarchy = "received_at"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Document], search_term: str
+    ) -> tuple[QuerySet[Document], bool]:
+        """By its reference or its digest, each whole: both have an index, which a part of one could not use."""
+        words = search_term.strip().lower()
+        if not words:
+            return queryset, False
+        try:
+            return queryset.filter(public_id=UUID(words)), False
+        except ValueError:
+            return queryset.filter(sha256=words.replace("\0", "")), False
 
     @admin.display(description="Address")
     def address(self, document: Document) -> str:
         """Where it came from, without the query."""
         return masked(document.url) or "-"
+
+    @admin.display(description="Its readings that hold")
+    def readings(self, document: Document) -> str:
+        """Each channel's days, with a link to the meter's page at that month."""
+        rows = (
+            (reverse("staff:meter", args=[each.meter], query={"month": f"{each.last:%Y-%m}"}), each.words)
+            for each in completeness.stored(document)
+        )
+        return (
+            format_html_join("\n", '<div><a href="{}">{}</a></div>', rows) or "None: refused, known before, or replaced"
+        )
 
     @admin.display(description="Why it was refused")
     def refused(self, document: Document) -> str:
@@ -168,6 +211,8 @@ class DocumentAdmin(ReadOnly):
         if document is None or documents.count() > 1:
             self.message_user(request, "Choose one document that was refused.", messages.WARNING)
             return None
+        if asked := self.first_a_reason(request, str(document.pk)):
+            return asked
         self.log_change(request, document, "Downloaded.")
         headers = {
             "Content-Disposition": f'attachment; filename="{document.public_id}.bin"',

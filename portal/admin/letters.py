@@ -10,7 +10,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import action
 
 from portal import letters
-from portal.admin.base import ReadOnly
+from portal.admin.base import ReadOnly, since
 from portal.letters import KINDS, LETTERS, TOPICS
 from portal.models import ConsentEvent, Departure, Export, Letter
 from portal.views.connect import see_other
@@ -25,10 +25,9 @@ class LetterAdmin(ReadOnly):
     owner = "retail_customer"
     hidden = ("key",)
     list_display = ("kind", "customer", "language", "state", "reason", "created_at", "sent_at")
-    list_filter = ("kind", "state", "language")
+    list_filter = ("kind", "state", "language", since("created_at"))
     search_fields = ("public_id", "retail_customer__email")
     list_select_related = ("retail_customer",)
-    date_hierarchy = "created_at"
     actions_list: ClassVar[list[str]] = ["all_letters"]
 
     @action(description="Read every letter there is", url_path="all-letters", permissions=["view"])
@@ -80,10 +79,9 @@ class ConsentEventAdmin(ReadOnly):
 
     owner = "consent__retail_customer"
     list_display = ("consent", "kind", "at", "text_version", "language")
-    list_filter = ("kind",)
+    list_filter = ("kind", since("at"))
     search_fields = ("consent__reference",)
     list_select_related = ("consent",)
-    date_hierarchy = "at"
 
 
 @admin.register(Export)

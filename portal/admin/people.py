@@ -1,5 +1,6 @@
 """People, and what staff may do for them."""
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -10,6 +11,8 @@ from portal.flows import looking, mailing
 from portal.flows.staffing.masking import masked_email
 from portal.models import StaffAccess, User
 from portal.views.staff.pages import member
+
+RIGHTS = ("is_active", "is_staff", "is_superuser")
 
 
 @admin.register(User)
@@ -32,7 +35,15 @@ class UserAdmin(StaffModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Addresses change only by their owner; rights only by a superuser."""
         fixed = ("email", "date_joined", "last_login")
-        return fixed if request.user.is_superuser else (*fixed, "is_active", "is_staff", "is_superuser")
+        return fixed if request.user.is_superuser else (*fixed, *RIGHTS)
+
+    def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:
+        """Each right that changed is a line of the audit trail."""
+        super().save_model(request, obj, form, change)
+        rights = [f"{name} {'on' if getattr(obj, name) else 'off'}" for name in RIGHTS if name in form.changed_data]
+        if rights:
+            what = f"portal.user {obj.pk}: {', '.join(rights)}"
+            looking.note(StaffAccess.Kind.ROLE, what, staff=member(request), customer=obj, now=timezone.now())
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """People register themselves."""

@@ -14,7 +14,7 @@ from tests.bench import figures
 from tests.bench.harness import ROOT, Bench, Failed
 
 # One module per group, each with `figures(bench) -> Iterator[Figure]`; in this order.
-GROUPS = ("parsing", "loading", "memory", "reading", "growth", "engine", "pages")
+GROUPS = ("parsing", "loading", "memory", "reading", "growth", "engine", "pages", "staff")
 PACKAGES = ("lxml", "django", "psycopg")
 
 

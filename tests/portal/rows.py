@@ -3,6 +3,8 @@
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from django.db import connection
+
 from espi.models import (
     ApplicationInformation,
     Authorization,
@@ -116,3 +118,15 @@ def day(meter_reading, local_date, values, *, length=3600, **more):
         count=len(known),
         **more,
     )
+
+
+def copies(row, source, **other):
+    """As many more rows like this one as `source` has; `other`: what differs, in SQL."""
+    table = row._meta.db_table
+    columns = [field.column for field in row._meta.concrete_fields if not field.primary_key]
+    values = [other.get(column, f"like_this.{column}") for column in columns]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table} AS like_this, {source}"
+            f" WHERE like_this.id = {row.pk}"
+        )

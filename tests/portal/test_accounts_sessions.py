@@ -46,6 +46,14 @@ def test_a_customer_is_signed_out_after_half_an_hour_without_a_request(client):
         assert b"You were signed out because some time had passed." in client.get(answer["Location"]).content
 
 
+def test_who_opens_no_page_after_the_sign_in_is_signed_out_all_the_same(client):
+    with time_machine.travel(START, tick=False) as clock:
+        person()
+        sign_in(client)
+        clock.shift(31 * 60)
+        assert not is_in(client)
+
+
 @pytest.mark.parametrize("query", ["code=s3cret&state=s3cret", "error=access_denied&state=s3cret"])
 def test_an_answer_of_a_utility_that_comes_after_the_session_ended_goes_into_no_other_address(client, query):
     with time_machine.travel(START, tick=False) as clock:

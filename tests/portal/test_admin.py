@@ -1,9 +1,13 @@
 """The staff site: who gets in, what is never shown, and what a registration says of itself."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from lxml import html
 
@@ -27,7 +31,8 @@ from portal.admin.base import StaffModelAdmin
 from portal.admin.registrations import RegistrationForm, standing
 from portal.flows import looking
 from portal.flows.staffing.masking import masked
-from portal.models import Consent, User, UtilityVisit
+from portal.models import Consent, StaffAccess, User, UtilityVisit
+from tests.portal import rows
 from tests.portal.people import mailbox, person, sign_in, staff, totp_code
 
 pytestmark = pytest.mark.django_db
@@ -441,13 +446,21 @@ def test_b12_a_notification_is_shown_as_text_and_masked(client, boss, everything
     row = next(row for row in everything if isinstance(row, Notification))
     answer = client.get(change_page(row))
     assert b"<script>alert(1)" not in answer.content
-    assert "<script>alert(1)</script> •••789" in words(answer)
-    assert "https://api.pge.com/x?[removed]" in words(answer)
-    assert "another host" in words(answer)
+    assert "<script>••••</script>" in words(answer)
+    assert "789" not in words(answer)
+    assert "https://evil.example/?[removed]: another host" in words(answer)
 
 
 def test_a_long_number_keeps_only_its_last_three_digits():
     assert masked("account 9876543210, page 12345") == "account •••210, page 12345"
+
+
+def test_the_utilitys_number_of_a_meter_is_masked_in_the_list_and_on_its_page(client, boss):
+    point = rows.usage_point(person(), resource_id="4125178001")
+    for page in ("/staff/espi/usagepoint/", change_page(point)):
+        answer = client.get(page).content.decode()
+        assert "•••001" in answer
+        assert "4125178001" not in answer
 
 
 # --- People -------------------------------------------------------------------------------------------------------
@@ -464,6 +477,17 @@ def test_e09_staff_cannot_set_a_password_and_can_ask_for_a_new_one(client, boss)
     assert "http://localhost:8000/account/password/reset/" in message.body
     ann.refresh_from_db()
     assert ann.check_password("three quiet words")
+
+
+def test_a_right_that_is_given_or_taken_is_in_the_audit_trail(client, boss):
+    ann = person()
+    for rights in ({"is_staff": "on", "is_superuser": "on"}, {"is_active": "on"}):
+        assert client.post(change_page(ann), rights).status_code in (302, 303)
+    told = StaffAccess.objects.filter(kind="role").order_by("pk").values_list("what", "staff", "customer")
+    assert [(what.partition(": ")[2], *people) for what, *people in told] == [
+        ("is_active off, is_staff on, is_superuser on", boss.pk, ann.pk),
+        ("is_active on, is_staff off, is_superuser off", boss.pk, ann.pk),
+    ]
 
 
 def test_a_superuser_can_switch_an_account_off(client, boss):
@@ -518,13 +542,33 @@ def test_the_filters_that_a_page_offers_work(client, boss, everything):
     for row in [*everything, boss]:
         listing = change_page(row).partition(f"{row.pk}/change")[0]
         links = html.fromstring(client.get(listing).content).xpath("//a/@href")
-        offered = {link for link in links if link.startswith("?") and "__" in link}
+        offered = {link for link in links if link.startswith("?") and ("__" in link or "since=" in link)}
         for link in [*offered, f"?pk={row.pk}", f"?id__exact={row.pk}"]:
             assert client.get(listing + link).status_code == 200, (listing, link)
         seen += len(offered)
     assert seen > 20
-    now = {"created_at__year": timezone.now().year, "created_at__month": timezone.now().month}
-    assert client.get("/staff/espi/fetchjob/", now).status_code == 200
+
+
+def test_lists_are_of_the_last_days_where_asked_and_never_counted(client, boss):
+    held = rows.authorization(rows.registration())
+    old, new = rows.job(held, "https://utility.example/1"), rows.job(held, "https://utility.example/2")
+    FetchJob.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=8))
+    with CaptureQueriesContext(connection) as asked:
+        page = client.get("/staff/espi/fetchjob/?since=7").content.decode()
+    assert f"fetchjob/{new.pk}/" in page
+    assert f"fetchjob/{old.pk}/" not in page
+    assert not [each["sql"] for each in asked if "COUNT(" in each["sql"]]
+    for odd in ("x", "²", "-7", "8"):
+        assert f"fetchjob/{old.pk}/" in client.get(f"/staff/espi/fetchjob/?since={odd}").content.decode()
+
+
+def test_a_document_is_found_by_its_whole_reference_or_digest(client, boss):
+    one, other = (Document.objects.create(sha256=each * 64, size=1, received_at=timezone.now()) for each in "ab")
+    for asked in (str(one.public_id), one.sha256, f" {one.sha256.upper()}"):
+        page = client.get("/staff/espi/document/", {"q": asked}).content.decode()
+        assert f"document/{one.pk}/" in page
+        assert f"document/{other.pk}/" not in page
+    assert f"document/{one.pk}/" not in client.get("/staff/espi/document/", {"q": "aaaa"}).content.decode()
 
 
 def test_the_schedule_of_the_settings_cannot_be_changed_on_the_staff_site(client, boss):

@@ -12,22 +12,10 @@ from portal.flows import alerts, circuits, fetch, notify, returning
 from portal.flows.fetch import planning, sweeping
 from portal.models import FetchPlan
 from tests.portal import rows
-from tests.portal.rows import NOW
+from tests.portal.rows import NOW, copies
 
 pytestmark = pytest.mark.django_db
 MANY = 20_000
-
-
-def copies(row, source, **other):
-    """MANY more rows like this one; `other`: what differs, in SQL."""
-    table = row._meta.db_table
-    columns = [field.column for field in row._meta.concrete_fields if not field.primary_key]
-    values = [other.get(column, f"like_this.{column}") for column in columns]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table} AS like_this, {source}"
-            f" WHERE like_this.id = {row.pk}"
-        )
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from django.utils import timezone
 from portal.models import FetchPlan
 from tests.portal import rows
 from tests.portal.people import staff
-from tests.portal.test_at_a_million import MANY, copies, scanned
+from tests.portal.rows import copies
+from tests.portal.test_at_a_million import MANY, scanned
 from tests.portal.test_staff_pages import MOST_STATEMENTS
 
 pytestmark = pytest.mark.django_db

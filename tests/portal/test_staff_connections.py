@@ -8,7 +8,7 @@ from lxml import html
 
 from espi.models import Document
 from portal.flows import consents, looking
-from portal.models import Consent, ConsentEvent, StaffAccess
+from portal.models import Consent, ConsentEvent, FetchPlan, StaffAccess
 from tests.portal import rows
 from tests.portal.people import staff
 from tests.portal.rows import NOW
@@ -54,6 +54,33 @@ def consent(held, reference="ABCD-EFGH"):
     )
     ConsentEvent.objects.create(consent=made, kind="connected", at=NOW, text_version=consents.TEXT_VERSION)
     return made
+
+
+def work_of(held):
+    """A row of each table of work that is of this customer."""
+    job = rows.job(held, FILE)
+    paper = Document.objects.create(
+        application_information=held.application_information, subscription=held.subscription, fetch_job=job,
+        sha256="0", size=1, received_at=NOW,
+    )  # fmt: skip
+    plan = FetchPlan.objects.create(
+        application_information=held.application_information, authorization=held, part="usage", next_at=NOW
+    )
+    return [f"/staff/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/change/" for row in (job, paper, plan)]
+
+
+def test_e10_work_of_a_customer_is_shown_to_support_for_a_reason_and_to_operators_without_one(client, held):
+    helper, operator, pages = member("support"), member("operator"), work_of(held)
+    for page in pages:
+        client.force_login(helper)
+        assert client.get(page)["Location"].startswith(f"/staff/reason/{held.retail_customer_id}/")
+        client.force_login(operator)
+        assert client.get(page).status_code == 200
+    client.force_login(helper)
+    give(client, held)
+    assert {client.get(page).status_code for page in pages[1:]} == {200}
+    lines = StaffAccess.objects.filter(kind="look", customer=held.retail_customer).values_list("staff", "reason")
+    assert sorted(lines) == sorted([(operator.pk, "")] * 3 + [(helper.pk, WHY)] * 2)
 
 
 # --- Search -----------------------------------------------------------------------------------------------------------

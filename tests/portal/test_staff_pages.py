@@ -77,6 +77,24 @@ def test_health_tells_how_each_registration_stands(client, operator, held):
     assert "Something to look at" in words
 
 
+def test_lists_of_jobs_and_connections_say_until_when_a_utility_asked_us_to_wait(client, held):
+    client.force_login(staff())
+    until = timezone.now() + timedelta(hours=2)
+    circuit = Circuit.objects.create(application_information=held.application_information, paused_until=until)
+    rows.job(held, FILE)
+    pages = ("/staff/work/due/", "/staff/espi/fetchjob/", "/staff/espi/authorization/")
+
+    def told():
+        found = [client.get(page).content.decode() for page in pages]
+        found.append(client.post("/staff/connections/", {"asked": str(held.public_id)}).content.decode())
+        return [f"{until:%Y-%m-%d %H:%M}" in page for page in found]
+
+    assert told() == [True] * 4
+    circuit.is_pause_of_tokens = True
+    circuit.save()
+    assert told() == [False] * 4
+
+
 def test_health_says_when_nobody_works(client, operator):
     words = said(client.get("/staff/health/"))
     assert "No worker has shown" in words

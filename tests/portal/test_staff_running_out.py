@@ -4,13 +4,14 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.core import mail
 from django.utils import timezone
 from lxml import html
 
 from espi.models import Document, FetchJob, IntervalReading, IntervalRevision
-from portal.flows import looking
-from portal.flows.staffing import completeness
-from portal.models import FetchPlan, StaffAccess
+from portal.flows import alerts, looking
+from portal.flows.staffing import completeness, ending
+from portal.models import FetchPlan, StaffAccess, StaffAlert
 from tests.portal import rows
 from tests.portal.test_roles import WHY, member
 from tests.portal.test_staff_actions import FILE
@@ -74,6 +75,34 @@ def test_files_idle_connections_and_stale_tokens_are_listed(client, operator):
     assert f"Connection {used.pk}, " not in words
 
 
+def test_staff_are_mailed_once_at_thirty_seven_and_one_day_before_a_secret_ends(settings):
+    settings.ADMINS = [("Staff", "staff@example.com")]
+    now = timezone.now()
+    app = rows.registration(secret_ends_on=now.date() + timedelta(days=40))
+    told = []
+    for days in (0, 10, 11, 33, 34, 39, 40, 41):
+        ending.tell(now + timedelta(days=days))
+        alerts.send_mails(now + timedelta(days=days))
+        told.append(len(mail.outbox))
+    assert told == [0, 1, 1, 2, 2, 3, 3, 3]
+    assert [message.subject.partition(": ")[2] for message in mail.outbox] == [
+        f"client secret ends within {words}" for words in ("30 days", "7 days", "1 day")
+    ]
+    assert StaffAlert.objects.get(closed_at=None).application_information == app
+
+
+def test_a_certificate_that_was_renewed_is_no_alert_any_more_and_the_next_one_is_told_anew():
+    now = timezone.now()
+    app = rows.registration(client_secret="", client_certificate_path="/nowhere/at/all.pem")
+    ending.tell(now)
+    assert StaffAlert.objects.get().subject == f"{app}: client certificate ends within 1 day"
+    app.client_certificate_path, app.client_secret, app.secret_ends_on = "", "s", now.date() + timedelta(days=90)
+    app.save()
+    ending.tell(now)
+    assert StaffAlert.objects.get(closed_at=now).subject.endswith("1 day")
+    assert not StaffAlert.objects.filter(closed_at=None).exists()
+
+
 # --- Completeness ---------------------------------------------------------------------------------------------------------
 
 
@@ -123,9 +152,10 @@ def test_days_and_months_told_in_one_reading_are_whole(point):
 
 
 def test_the_page_wants_a_reason_and_tells_what_was_refused_and_revised(client, point, django_assert_max_num_queries):
-    kwh = rows.channel(point)
+    kwh = rows.channel(point, multiplier=-3)
     rows.day(kwh, "2026-03-07", [1] * 24)
-    IntervalRevision.objects.create(meter_reading=kwh, start=1, duration=3600, old_value=1, new_value=2)
+    otherwise = {"old_value": 1, "new_value": 2, "old_quality": 17, "new_quality": 19}
+    IntervalRevision.objects.create(meter_reading=kwh, start=1, duration=3600, **otherwise)
     refused = {"refused": [{"what": "IntervalReading", "why": "its duration is zero", "count": 7}]}
     for number in range(2):
         Document.objects.create(
@@ -139,10 +169,32 @@ def test_the_page_wants_a_reason_and_tells_what_was_refused_and_revised(client, 
         answer = client.get(page_of(point))
     words = said(answer)
     assert "1 readings were said otherwise" in words
+    assert f"1969-12-31 19:00 {kwh.pk} 0.001 Wh, quality 17 0.002 Wh, quality 19 20" in words
     assert "IntervalReading: its duration is zero (14 times)" in words
     cells = html.fromstring(answer.content.decode()).xpath("//tr[th='2026-03']/td/span/text()")
     assert cells[5:8] == ["none", "all", "none"]
     assert StaffAccess.objects.get(kind="look").what == f"espi.usagepoint {point.pk}"
+
+
+def test_a_document_leads_to_its_readings_and_a_meter_to_its_documents(client, point):
+    helper, owner = member("support"), point.subscription.retail_customer
+    client.force_login(helper)
+    looking.give_reason(staff=helper, customer=owner, reason=WHY, now=timezone.now())
+    paper, empty = (
+        Document.objects.create(subscription=point.subscription, sha256=each, size=1, received_at=rows.NOW)
+        for each in "ab"
+    )
+    kwh = rows.channel(point)
+    rows.day(kwh, "2026-03-07", [1] * 24, document=paper)
+    rows.day(kwh, "2026-03-08", [1] * 23, document=paper)
+    page = html.fromstring(client.get(f"/staff/espi/document/{paper.pk}/change/").content.decode())
+    (link,) = page.xpath("//a[contains(@href, '/staff/meters/')]")
+    assert link.text == f"Meter {point.pk}, channel {kwh.pk}: 2026-03-07 to 2026-03-08, 47 readings"
+    assert link.get("href") == f"{page_of(point)}?month=2026-03"
+    back = html.fromstring(client.get(page_of(point)).content.decode()).xpath("//section[h2[@id='sources']]//a/@href")
+    assert back == [f"/staff/espi/document/{paper.pk}/change/"]
+    nothing = client.get(f"/staff/espi/document/{empty.pk}/change/").content.decode()
+    assert "None: refused, known before, or replaced" in nothing
 
 
 @pytest.mark.parametrize("month", ["x", "0000-00", "9999-12", "0001-01", "2026-13", "%00", "1" * 500])

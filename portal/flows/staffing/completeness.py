@@ -5,13 +5,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import chain
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, F, Max, Sum
+from django.db.models import Count, F, Max, Min, Sum
 
-from espi import usage
+from espi import usage, words
 from espi.models import Document, IntervalBlock, IntervalReading, IntervalRevision, MeterReading, UsagePoint
 from portal.flows import looking
 from portal.models import DataGap, User
@@ -20,6 +21,8 @@ ALL, PART, NONE, NO_DAY = "all", "part", "none", ""
 MONTHS = 12
 A_DAY = 86_400  # seconds that a day told in one reading has, also where clocks change
 MOST_DOCUMENTS = 200  # looked through for what was refused, the newest
+MOST_REVISED = 100  # shown with what was said before, the newest
+MOST_SOURCES = 20
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,30 @@ class Refused:
     what: str
     why: str
     count: int
+
+
+@dataclass(frozen=True)
+class Revised:
+    """A reading that a document said and another one says otherwise; `before` and `after` in words, with the unit.
+
+    `start`: by the meter's own clock.
+    """
+
+    channel: int
+    start: str
+    before: str
+    after: str
+    at: datetime
+    document: int | None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What holds of a document in one channel: the meter (its public id), and in words the days and how many readings."""
+
+    meter: UUID
+    last: date
+    words: str
 
 
 def look(public_id: UUID, *, staff: User, now: datetime) -> UsagePoint:
@@ -121,6 +148,56 @@ def revisions(point: UsagePoint) -> dict[int, tuple[int, datetime | None]]:
     rows = IntervalRevision.objects.filter(meter_reading__usage_point=point).order_by().values_list("meter_reading")
     counted = rows.annotate(number=Count("pk"), newest=Max("revised_at"))
     return {channel: (number, newest) for channel, number, newest in counted}
+
+
+def revised(point: UsagePoint) -> list[Revised]:
+    """The newest readings that were said otherwise, with what was said before and what held when that was noticed."""
+    rows = IntervalRevision.objects.filter(meter_reading__usage_point=point).order_by("-revised_at", "-pk")
+    zone = ZoneInfo(point.time_zone)
+    return [
+        Revised(
+            row.meter_reading_id,
+            f"{datetime.fromtimestamp(row.start, zone):%Y-%m-%d %H:%M}",
+            _said(row, "old"),
+            _said(row, "new"),
+            row.revised_at,
+            row.new_document_id,
+        )
+        for row in rows.select_related("meter_reading__reading_type")[:MOST_REVISED]
+    ]
+
+
+def _said(row: IntervalRevision, side: str) -> str:
+    """One side of a revision: the value, and of what else was said whatever the other side says otherwise."""
+    channel = row.meter_reading
+    amount = Decimal(getattr(row, f"{side}_value")).scaleb(channel.power_of_ten_multiplier)
+    told = [f"{amount:f} {words.unit(channel.reading_type.uom)}".strip()]
+    for name in ("cost", "quality", "tou", "tier", "cpp"):
+        if getattr(row, f"old_{name}") != getattr(row, f"new_{name}"):
+            value = getattr(row, f"{side}_{name}")
+            told.append(f"{name} {'none' if value is None else value}")
+    return ", ".join(told)
+
+
+def stored(document: Document) -> list[Stored]:
+    """What holds of a document now, channel by channel; [] when all of it was refused, known before, or replaced."""
+    found: list[Stored] = []
+    for model, count in ((IntervalBlock, Sum("count")), (IntervalReading, Count("pk"))):
+        rows = model._default_manager.filter(document=document).order_by()
+        by_channel = rows.values_list(
+            "meter_reading", "meter_reading__usage_point", "meter_reading__usage_point__public_id"
+        )
+        told = by_channel.annotate(number=count, first=Min("local_date"), last=Max("local_date"))
+        for channel, meter, public_id, number, first, last in told.order_by("meter_reading"):
+            said = f"Meter {meter}, channel {channel}: {first} to {last}, {number:,} readings"
+            found.append(Stored(public_id, last, said))
+    return found
+
+
+def sources(point: UsagePoint) -> list[int]:
+    """The newest documents that readings of this meter hold from, by number."""
+    held = IntervalBlock.objects.filter(meter_reading__usage_point=point).exclude(document=None)
+    return list(held.order_by("-document").values_list("document", flat=True).distinct()[:MOST_SOURCES])
 
 
 def refused(point: UsagePoint) -> list[Refused]:

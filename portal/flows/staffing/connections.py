@@ -36,7 +36,7 @@ def find(asked: str) -> QuerySet[Authorization]:
     At most MOST_FOUND; none for what is none of these.
     """
     words = asked.strip()
-    found = Authorization.objects.select_related("application_information").order_by("-pk")
+    found = Authorization.objects.select_related("application_information__circuit").order_by("-pk")
     if consent := Consent.objects.filter(reference=words.upper()).exclude(authorization=None).first():
         return found.filter(consent=consent)
     try:
@@ -50,7 +50,7 @@ def find(asked: str) -> QuerySet[Authorization]:
 
 def look(public_id: UUID, *, staff: User, now: datetime) -> Authorization:
     """The connection, once the look is written down. Raises NoReason, Authorization.DoesNotExist."""
-    found = Authorization.objects.select_related("application_information", "subscription", "retail_customer")
+    found = Authorization.objects.select_related("application_information__circuit", "subscription", "retail_customer")
     authorization = found.get(public_id=public_id)
     what = f"espi.authorization {authorization.pk}"
     looking.look(staff=staff, customer=authorization.retail_customer, what=what, now=now)

@@ -8,11 +8,14 @@ from pathlib import Path
 from django.db.models import Max, QuerySet
 
 from espi.models import ApplicationInformation, Authorization, FetchJob
-from portal.flows import idle
+from portal.flows import alerts, idle
 from portal.flows.staffing.health import FILE_LIVES, URGENT
 from portal.metrics import days_left
+from portal.models import StaffAlert
 
 LEVELS = (7, 30, 60)  # days
+ALERT = "ends "  # how its alerts' keys begin
+MAILED = (1, 7, 30)  # days: at each of them staff are mailed once
 MOST = 50
 
 
@@ -51,6 +54,29 @@ def _of(app: ApplicationInformation, now: datetime) -> Iterable[Ending]:
         yield Ending(app, "client certificate", int(days_left(Path(app.client_certificate_path), now) // 1))
     if app.client_secret:
         yield Ending(app, "client secret", (app.secret_ends_on - now.date()).days if app.secret_ends_on else None)
+
+
+def tell(now: datetime) -> None:
+    """One alert, and so one mail, when a certificate or secret comes to each of MAILED; over once it is renewed."""
+    reached = {f"{ALERT}{each.app.pk} {each.what} {days}": (each, days) for each, days in _reached(now)}
+    was_open = StaffAlert.objects.filter(key__startswith=ALERT, closed_at=None).values_list("key", flat=True)
+    for key in set(was_open) - reached.keys():
+        alerts.end(key, now=now)
+    for key, (each, days) in reached.items():
+        subject = f"{each.app}: {each.what} ends within {days} day{'s' if days > 1 else ''}"
+        words = (
+            f"The {each.what} of {each.app}: {each.words.rstrip('.')}. Renew it, save the new one on the registration's page, and tell "
+            "the utility where it wants to know."
+        )
+        alerts.begin(key, subject, words, now=now, app=each.app)
+
+
+def _reached(now: datetime) -> Iterable[tuple[Ending, int]]:
+    """What is near its end, with the nearest of MAILED."""
+    for each in credentials(now):
+        days = next((days for days in MAILED if each.days is not None and each.days <= days), None)
+        if days is not None:
+            yield each, days
 
 
 def files(now: datetime) -> list[tuple[FetchJob, datetime]]:

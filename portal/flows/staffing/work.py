@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from espi.models import FetchJob, Notification
-from portal.flows import fetch, looking, notify
+from portal.flows import circuits, fetch, looking, notify
 from portal.models import StaffAccess, User
 
 AT_ONCE = 50  # rows of a page
@@ -101,8 +101,19 @@ def rows(queue: Queue, *, before: int | None = None, app_id: int | None = None) 
         found = found.filter(pk__lt=before)
     if app_id is not None:
         found = found.filter(application_information=app_id)
-    page = list(found.select_related("application_information").order_by("-pk")[: AT_ONCE + 1])
+    page = list(found.select_related("application_information__circuit").order_by("-pk")[: AT_ONCE + 1])
     return page[:AT_ONCE], page[AT_ONCE - 1].pk if len(page) > AT_ONCE else None
+
+
+def paused_until(row: Model, now: datetime) -> datetime | None:
+    """Until when the utility asked all calls of this row's registration to wait; None: it did not, or that is over.
+
+    Ask for rows with `application_information__circuit`, which costs no statement of its own then.
+    """
+    circuit = getattr(getattr(row, "application_information", None), "circuit", None)
+    if circuit is None or circuit.is_pause_of_tokens or not circuits.is_paused(circuit, now):
+        return None
+    return cast(datetime, circuit.paused_until)
 
 
 def sizes() -> dict[str, str]:

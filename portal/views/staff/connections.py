@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from espi.models import Authorization
 from portal import roles
 from portal.flows import looking
-from portal.flows.staffing import connections
+from portal.flows.staffing import connections, work
 from portal.flows.staffing.masking import masked
 from portal.models import StaffAccess, User
 from portal.views.connect import see_other
@@ -35,7 +35,8 @@ def search(request: HttpRequest) -> HttpResponse:
     if asked:
         what = f"search of connections: {len(found)} found"
         looking.note(StaffAccess.Kind.LOOK, what, staff=member(request), now=timezone.now())
-    return show(request, "connections.html", "Connections", asked=asked, found=found, most=connections.MOST_FOUND)
+    rows = [(each, work.paused_until(each, timezone.now())) for each in found]
+    return show(request, "connections.html", "Connections", asked=asked, found=rows, most=connections.MOST_FOUND)
 
 
 @staff_page(LOOK)
@@ -52,6 +53,7 @@ def connection(request: HttpRequest, public_id: UUID) -> HttpResponse:
     card = connections.seen_by_customer(held)
     context = {
         "held": held,
+        "paused": work.paused_until(held, timezone.now()),
         "card": card,
         "detail": masked(card.detail) if card else "",
         "meters": connections.meters(held),

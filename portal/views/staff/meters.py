@@ -36,6 +36,9 @@ def meter(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "days": range(1, 32),
         "earlier": completeness.shifted(last, -completeness.MONTHS),
         "later": completeness.shifted(last, completeness.MONTHS),
+        "revised": completeness.revised(point),
+        "most_revised": completeness.MOST_REVISED,
+        "sources": completeness.sources(point),
         "refused": completeness.refused(point),
         "gaps": completeness.gaps(point),
     }

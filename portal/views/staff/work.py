@@ -51,7 +51,7 @@ def queue(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "queue": chosen,
         "queues": work.QUEUES.values(),
-        "rows": [(row, masked(row.reason)) for row in rows],
+        "rows": [(row, masked(row.reason), work.paused_until(row, timezone.now())) for row in rows],
         "older": older,
         "acts": acts,
         "registrations": ApplicationInformation.objects.order_by("utility", "edition", "environment"),
