@@ -35,6 +35,9 @@ PROFILES: dict[str, tuple[str, str, Callable[[Visit, str], None]]] = {
     "pge": ("pge", "", pge),
     "essex": ("essex", "", essex),
 }
+# Every utility in a wide window; in a narrow one each platform's pages, once.
+HERE = [("desktop", profile) for profile in PROFILES] + [("phone", "cecony-v1"), ("phone", "pge"), ("phone", "essex")]
+THERE = [("desktop", "cecony"), ("phone", "oru"), ("phone", "pge")]
 CONNECTED = re.compile("You are connected|This account was already connected")
 
 
@@ -63,7 +66,7 @@ def see_usage(visit: Visit, slug: str) -> None:
     assert page.locator("table tbody tr").count() >= 1
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(("visit", "profile"), HERE, indirect=["visit"])
 def test_a_customer_who_starts_here_ends_at_a_chart(visit, profile):
     slug, edition, approve = PROFILES[profile]
     if edition:
@@ -77,7 +80,7 @@ def test_a_customer_who_starts_here_ends_at_a_chart(visit, profile):
     see_usage(visit, slug)
 
 
-@pytest.mark.parametrize("slug", ["cecony", "oru", "pge"])
+@pytest.mark.parametrize(("visit", "slug"), THERE, indirect=["visit"])
 def test_a_customer_who_starts_at_the_utility_registers_on_the_way_and_ends_at_a_chart(visit, slug):
     if slug != "pge":
         visit.system.manage("offer_utility", slug, "sandbox", "v1")

@@ -77,8 +77,8 @@ def test_a_process_killed_in_the_middle_of_a_letter_loses_and_doubles_nothing(se
     assert start(server).wait(60) == 0
     assert server.taken == []  # the claim of the one that died still holds
     Letter.objects.update(not_before=timezone.now())
-    senders = [start(server) for _ in range(3)]
-    assert [each.wait(60) for each in senders] == [0, 0, 0]
+    senders = [start(server) for _ in range(2)]
+    assert [each.wait(60) for each in senders] == [0, 0]
     assert len(server.taken) == 1
     assert Letter.objects.get().state == "sent"
     assert mailing.send_due(timezone.now() + mailing.CLAIM_LASTS) == 0
