@@ -557,7 +557,11 @@ class Utility:
 
     def midnight(self, day: date) -> datetime:
         """The beginning of a local day, as an instant."""
-        return datetime.combine(day, time(), ZoneInfo(self.time_zone)).astimezone(UTC)
+        return self.clock(day, 0)
+
+    def clock(self, day: date, hour: int) -> datetime:
+        """When the utility's clocks show a full hour of a local day, as an instant."""
+        return datetime.combine(day, time(hour), ZoneInfo(self.time_zone)).astimezone(UTC)
 
     def today(self, now: datetime) -> date:
         """The utility's local day."""

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+import utilities
 from espi.models import Authorization, Document, FetchJob, IntervalReading, UsagePoint
 from portal.flows import deletion, fetch
-from portal.flows.fetch import announced
+from portal.flows.fetch import announced, planning, sweeping
 from portal.flows.staffing import completeness
 from portal.models import DataGap, FetchPlan
 from tests.portal import rows, standin
@@ -67,6 +68,29 @@ def test_a_new_connection_is_asked_for_its_history_at_once_and_for_news_from_the
     assert (plan.asked_at, plan.asked_to, plan.complete_to) == (NOW, MIDNIGHT, None)
     assert MIDNIGHT + DAY <= plan.next_at < MIDNIGHT + 2 * DAY
     assert set(held.fetch_plans.values_list("part", flat=True)) == {"usage", "gaps"}
+
+
+@pytest.mark.parametrize("now", [NOW, datetime(2026, 3, 7, 20, tzinfo=UTC), datetime(2026, 10, 31, 20, tzinfo=UTC)])
+def test_pge_is_asked_for_news_in_its_evening_and_night_each_connection_at_its_own_time(now):
+    """Off-peak, from 18 to 6 o'clock in California, also where clocks change meanwhile; no two of a hundred together."""
+    utility = utilities.get("pge")
+    times = [planning.next_time(utility, key, DAY, now) for key in range(100)]
+    hours = {time.astimezone(PACIFIC).hour for time in times}
+    assert hours == {*range(18, 24), *range(6)}, hours
+    assert len(set(times)) == 100
+    assert min(times) > now
+
+
+def test_the_first_data_of_a_new_customer_come_before_the_later_portions_of_an_earlier_ones_history():
+    app = rows.registration("pge", "")
+    earlier = rows.authorization(app, "1", user=rows.customer("early@example.com"), created_at=NOW)
+    later = rows.authorization(app, "2", user=rows.customer("late@example.com"), created_at=NOW)
+    fetch.enqueue_first(earlier, now=NOW - MINUTE)
+    fetch.enqueue_first(later, now=NOW)
+    taken = [job for job, _ in sweeping.take(app.pk, 10_000, now=NOW)]
+    whose = [FetchJob.objects.get(pk=pk).authorization_id for pk in taken]
+    assert len(whose) >= 4
+    assert whose == [earlier.pk, later.pk] * (len(whose) // 2)
 
 
 def test_news_are_asked_for_from_a_week_before_it_is_complete_to_up_to_yesterday(held):

@@ -99,7 +99,7 @@ def next_time(utility: Utility, key: int, every: timedelta, now: datetime) -> da
         return now + every
     day = utility.today(now) + timedelta(days=every.days)
     offset = key * SPREAD % (utility.news_hours * 3600)
-    return utility.midnight(day) + timedelta(hours=utility.news_from_hour, seconds=offset)
+    return utility.clock(day, utility.news_from_hour) + timedelta(seconds=offset)
 
 
 # --- On a schedule ----------------------------------------------------------------------------------------------------
