@@ -21,6 +21,7 @@ _DAYS_COMPARED = 3
 _MOST_NEW_IDS = 10_000  # of MeterReadings with readings, in one document
 _TYPE_FIELDS = [field.name for field in fields(resources.ReadingType) if field.name != "entry"]
 _SELDOM_TOLD = {"interharmonic", "argument", "extra"}
+_BY_ITS_ID = "meter_reading="  # begins the name of a channel whose ReadingType has not come
 _TOO_FINE = "a value with more digits than can be stored exactly"
 _SCALE = {"uom", "poweroftenmultiplier"}  # among the rest of a ReadingType when they could not be read
 
@@ -155,7 +156,7 @@ class Channels:
             kind, said = channel.row.reading_type, points[pk]
             told = enums.service_of(kind.uom, kind.commodity)
             if said is not None and told is not None and said != told:
-                found.add(("ServiceCategory", f"it is {_named(said)}, and has readings of {_named(told)}"))
+                found.add(("ServiceCategory", f"it is {_service(said)}, and has readings of {_service(told)}"))
         return found
 
     def channel(self, source: links.Source, columns: resources.Columns) -> Channel:
@@ -427,7 +428,7 @@ def _new_row(
 def _is_untold(row: models.MeterReading) -> bool:
     """Whether nobody has said what it measures: no ReadingType came, or an empty one, for the one id it has."""
     is_empty = row.channel.partition("#")[0] == links.UNTOLD
-    return row.channel.startswith(_UNTOLD) or (is_empty and row.aliases.count() == 1)
+    return row.channel.startswith(_BY_ITS_ID) or (is_empty and row.aliases.count() == 1)
 
 
 def _explain(row: models.MeterReading, kind: resources.ReadingType) -> None:
@@ -439,16 +440,13 @@ def _explain(row: models.MeterReading, kind: resources.ReadingType) -> None:
     row.save()
 
 
-def _named(service_kind: int) -> str:
+def _service(service_kind: int) -> str:
     return enums.ServiceKind(service_kind).name.lower() if service_kind in set(enums.ServiceKind) else str(service_kind)
-
-
-_UNTOLD = "meter_reading="
 
 
 def _channel_name(source: links.Source, meter_reading_id: str) -> str:
     if source.reading_type is None:
-        return f"{_UNTOLD}{meter_reading_id}"[:250]
+        return f"{_BY_ITS_ID}{meter_reading_id}"[:250]
     return links.identity(source.reading_type)
 
 

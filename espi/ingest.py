@@ -4,16 +4,14 @@ The document is read once, streaming. Blocks that a later entry has yet to expla
 left for a second reading of the same bytes, so memory stays bounded whatever the order of entries.
 """
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
-from urllib.parse import unquote
 
 from django.db import connection, transaction
 
@@ -24,32 +22,20 @@ from espi import (
     gas,
     links,
     models,
-    packing,
-    parse,
     resources,
-    storage,
     temporary,
-    usage,
     zones,
 )
 from espi import describe as description
 from espi.atom import DocumentRefused
-from espi.channels import Channel, Channels, OtherTimeZone, TooFine
-from espi.contents import EVERYBODYS, Content, Whole, owner
+from espi.blocks import Blocks
+from espi.channels import Channels, OtherTimeZone
+from espi.contents import Content, Whole
 from espi.dialect import STANDARD, Dialect
-from espi.enums import (
-    ADDABLE_UNITS,
-    CUBIC_FEET,
-    PROVISIONAL,
-    AccumulationKind,
-    CommodityKind,
-    MeasurementKind,
-    ServiceKind,
-)
-from espi.merging import NotStorable
-from espi.packing import Publication
+from espi.enums import CUBIC_FEET, CommodityKind, ServiceKind
 from espi.particulars import Particulars
 from espi.places import Places
+from espi.rules import Rules
 
 __all__ = [
     "ALL",
@@ -81,8 +67,6 @@ _NO_MONEY: dict[str, Any] = {
 }
 Source = BinaryIO | Path | bytes
 _CHUNK = 1 << 20
-_CELLS_AT_ONCE = 60_000
-_MOST_LONG = 10_000
 _MOST_NAMES = 200
 _MORE = "more"
 _MOST_BESIDE = 16_000_000  # characters, of what a document says beside readings: it waits for the end of the document
@@ -128,7 +112,7 @@ def store(
     """
     is_provisional = bool(dialect.provisional_path) and f"/{dialect.provisional_path}/" in url
     must_name = must_name or others == "skip"
-    rules = _Rules(dialect, accepts, expected_subscription_id, others, must_name, now, is_provisional)
+    rules = Rules(dialect, accepts, expected_subscription_id, others, must_name, now, is_provisional)
     receipt = models.Document(
         subscription=subscription,
         application_information=application_information,
@@ -143,7 +127,7 @@ def store(
         return _stored(receipt, content, rules)
 
 
-def _stored(document: models.Document, content: Content, rules: "_Rules") -> models.Document:
+def _stored(document: models.Document, content: Content, rules: Rules) -> models.Document:
     """The document with all it says; or the one of before, if these bytes were read under the same rules."""
     document.sha256, document.size = content.digest()
     before = models.Document.objects.filter(subscription=document.subscription, sha256=document.sha256)
@@ -188,40 +172,7 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
             yield copy
 
 
-@dataclass(frozen=True)
-class _Rules:
-    dialect: Dialect
-    accepts: frozenset[str]
-    expected_subscription_id: str | None
-    others: Literal["refuse", "skip"]
-    must_name: bool
-    now: datetime
-    is_provisional: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """What decides how bytes are understood: the same bytes under the same rules change nothing."""
-        dialect = self.dialect
-        return {
-            "version": parse.VERSION,
-            "accepts": sorted(self.accepts),
-            "time_zone": dialect.time_zone,
-            "values": dialect.interval_values,
-            "units": _units(dialect),
-            "meters": [dialect.is_per_meter, dialect.usage_points, dialect.agreement_is_usage_point],
-            "currency": dialect.default_currency,
-            "provisional": [self.is_provisional, dialect.provisional_path],
-            "subscription_id": self.expected_subscription_id,
-            "others": [self.others, self.must_name],
-        }
-
-
-def _units(dialect: Dialect) -> list[Any]:
-    """What a custodian declared that its numbers count: documents are read again when that changes."""
-    declared = (dialect.link_units, dialect.gas_units, dialect.gas_bill_units)
-    return [sorted([str(code), *astuple(unit)] for code, unit in units.items()) for units in declared]
-
-
-def _fill(document: models.Document, content: Content, rules: _Rules) -> models.Document:
+def _fill(document: models.Document, content: Content, rules: Rules) -> models.Document:
     """Store what the file says, and with it the document. The bytes are kept unless they hold what is not allowed."""
     try:
         ingest = _Ingest(document, rules)
@@ -241,13 +192,10 @@ def _fill(document: models.Document, content: Content, rules: _Rules) -> models.
 class _Ingest:
     """One document on its way into the rows."""
 
-    def __init__(self, document: models.Document, rules: _Rules) -> None:
+    def __init__(self, document: models.Document, rules: Rules) -> None:
         self.document, self.rules = document, rules
         self.directory = links.Directory(rules.dialect)
         assert document.subscription is not None
-        self.channels = Channels(document.subscription, self.directory, rules.dialect.time_zone, self._write)
-        self.batch = storage.Batch(document.pk)
-        self.written = storage.Written()
         self.counts: Counter[str] = Counter()
         self.particulars = Particulars(document, rules.accepts.__contains__)
         self.places = Places(rules.dialect)
@@ -256,12 +204,10 @@ class _Ingest:
         self.unknown: Counter[str] = Counter()
         self.refused: Counter[tuple[str, str]] = Counter()
         self.remarks: Counter[tuple[str, str]] = Counter()
+        self.blocks = Blocks(document.pk, rules, self.refused, self.remarks)
+        self.channels = Channels(document.subscription, self.directory, rules.dialect.time_zone, self.blocks.write)
         self.bills: list[resources.UsageSummary] = []
-        self.local_times: list[resources.LocalTimeParameters] = []
         self.deferred: set[Any] = set()
-        # Durations of readings longer than a day, by channel and start.
-        self.long: dict[tuple[int, int], int | None] = {}
-        self.steps: dict[tuple[str, str, int], int] = {}  # of series whose readings say to last longer than they do
         self.is_partly_foreign = False
         self.beside = 0
         self.published_at: datetime | None = None
@@ -282,16 +228,16 @@ class _Ingest:
             name: self.counts[name] for name in ("usage_points", "meter_readings", "blocks", "readings", "summaries")
         }
         outcome = {
-            "stored": self.written.stored,
-            "unchanged": self.written.unchanged,
-            "revised": self.written.revised,
+            "stored": self.blocks.written.stored,
+            "unchanged": self.blocks.written.unchanged,
+            "revised": self.blocks.written.revised,
         }
         told = {"refused": _listed(self.refused), "remarks": _listed(self.remarks)}
         by_name = {"resources": self.resources, "other": self.other, "unknown": self.unknown}
         return counts | outcome | told | {name: dict(sorted(found.items())) for name, found in by_name.items()}
 
     def _is_ours(self, resource: resources.Resource) -> bool:
-        if _belongs(resource, self.rules):
+        if self.rules.let_in(resource):
             return True
         if self.rules.others == "refuse":
             raise OtherSubscription("The file belongs to another subscription than the one that asked for it.")
@@ -304,20 +250,13 @@ class _Ingest:
         self._weigh(resource)
         match resource:
             case resources.UsagePoint():
-                self.counts["usage_points"] += 1
                 self._take_usage_point(resource)
             case resources.MeterReading():
                 self.counts["meter_readings"] += 1
-            case resources.ReadingType():
-                self.resources["ReadingType"] += 1
-            case resources.LocalTimeParameters():
-                self.resources["LocalTimeParameters"] += 1
-                self.local_times.append(resource)
-                self.particulars.local_time(resource, self._publication(resource.entry))
             case resources.Refused():
                 self.refused[resource.what, resource.why] += 1
             case resources.Unknown():
-                self._take_unknown(resource)
+                _note(self.unknown, resource.path, _MORE)
             case resources.CustomerResource():
                 self._take_customer(resource)
             case resources.Other():
@@ -328,13 +267,16 @@ class _Ingest:
                 self._take_block(resource)
             case resources.ElectricPowerQualitySummary():
                 self._take_quality(resource)
-            case resources.ProgramIdMappings():
-                self.resources["ProgramIdMappings"] += 1
-                self.particulars.program_ids(resource, self._publication(resource.entry))
-            case resources.ServiceStatus() | resources.BatchList():
-                self.resources[type(resource).__name__] += 1
-            case resources.Authorization() | resources.ApplicationInformation():
-                self.resources[type(resource).__name__] += 1
+            case _:
+                self._take_named(resource)
+
+    def _take_named(self, said: resources.Resource) -> None:
+        """Counted by its name; two of them are kept as they are said."""
+        self.resources[type(said).__name__] += 1
+        if isinstance(said, resources.LocalTimeParameters):
+            self.particulars.local_time(said, self.rules.publication(said.entry))
+        elif isinstance(said, resources.ProgramIdMappings):
+            self.particulars.program_ids(said, self.rules.publication(said.entry))
 
     def _weigh(self, resource: resources.Resource) -> None:
         """Raises DocumentRefused when too much waits for the end of the document."""
@@ -345,8 +287,9 @@ class _Ingest:
             raise DocumentRefused(words)
 
     def _take_usage_point(self, said: resources.UsagePoint) -> None:
+        self.counts["usage_points"] += 1
         key = self.directory.written_usage_point(said.entry)
-        self.particulars.usage_point(said, key, self._publication(said.entry))
+        self.particulars.usage_point(said, key, self.rules.publication(said.entry))
 
     def _take_quality(self, said: resources.ElectricPowerQualitySummary) -> None:
         if not self.rules.accepts & {USAGE, QUALITY}:
@@ -355,7 +298,7 @@ class _Ingest:
             self.refused[QUALITY, "an interval without a start between 1990 and 2100"] += 1
         else:
             self.resources[QUALITY] += 1
-            self.particulars.quality(said, self._publication(said.entry))
+            self.particulars.quality(said, self.rules.publication(said.entry))
 
     def _note_time(self, entry: resources.Entry) -> None:
         if entry.published_at and (self.published_at is None or entry.published_at > self.published_at):
@@ -367,7 +310,7 @@ class _Ingest:
             self._refuse_kind(said.noun)
         if allowed is None:
             return
-        if self.particulars.customers.take(allowed, self._publication(said.entry)):
+        if self.particulars.customers.take(allowed, self.rules.publication(said.entry)):
             self.resources[said.noun] += 1
             self.places.learn(allowed)
         else:
@@ -378,9 +321,6 @@ class _Ingest:
             self._refuse_kind(resource.name)
         else:
             _note(self.other, resource.name, _MORE)
-
-    def _take_unknown(self, resource: resources.Unknown) -> None:
-        _note(self.unknown, resource.path, _MORE)
 
     def _take_bill(self, bill: resources.UsageSummary) -> None:
         self.counts["summaries"] += 1
@@ -436,115 +376,11 @@ class _Ingest:
         if source is None or self.channels.zone_name(source.usage_point_id, is_final=is_final) is None:
             return False
         if block.columns.starts:
-            try:
-                self._store_block(block, source)
-            except NotStorable as error:
-                self.refused["reading", str(error)] += len(block.columns.starts)
+            self.blocks.take(block, source, self.channels)
         return True
 
-    def _store_block(self, block: resources.IntervalBlock, source: links.Source) -> None:
-        kind = source.reading_type
-        columns = self._marked(block.entry, self._with_durations(block.columns, source))
-        channel = self.channels.channel(source, columns)
-        self._note_long(channel, columns)
-        # Blocks may come without their ReadingType (bulk files; PG&E's FB 19): what was said of the channel holds.
-        multiplier = (kind or channel.row.reading_type).power_of_ten_multiplier or 0
-        columns = self._scaled(columns, channel, multiplier)
-        pieces = packing.cut(
-            columns,
-            meter_reading_id=channel.row.pk,
-            zone=channel.zone,
-            publication=self._publication(block.entry),
-            document_id=self.document.pk,
-        )
-        for days, singles, changes in pieces:
-            self.batch.add(days, singles, changes)
-            if self.batch.size > _CELLS_AT_ONCE:
-                self._write()
-
-    def _with_durations(self, columns: resources.Columns, source: links.Source) -> resources.Columns:
-        """A reading that does not say how long it is is as long as its ReadingType says; of no length if nobody does.
-
-        Amounts that follow each other faster than they say to last (duration 86400 with hourly starts) last until the
-        next one: an hour is not counted in two readings.
-        """
-        kind, durations = source.reading_type, columns.durations
-        if None in durations:
-            length = (kind.interval_length if kind else None) or 0
-            durations = [length if each is None else each for each in durations]
-        longest = durations[0] or 0
-        if kind and _is_delta(kind) and durations.count(longest) == len(durations):
-            step = self._true_step(columns.starts, longest, (source.usage_point_id, source.meter_reading_id, longest))
-            if step:
-                why = "it lasts longer than until the next one (that time was taken)"
-                self.remarks["reading", why] += len(durations)
-                durations = [step] * len(durations)
-        return columns if durations is columns.durations else replace(columns, durations=durations)
-
-    def _true_step(self, starts: list[int], longest: int, series: tuple[str, str, int]) -> int:
-        """How long readings last that say to last longer than until the next one; 0 where they do not.
-
-        One alone, as a part of a block can be, is as long as those of its series that came before.
-        """
-        if len(starts) == 1:
-            return self.steps.get(series, 0)
-        step = _step(starts) if _seem_to_overlap(starts, longest) else 0
-        if not 0 < step < longest or longest % step:  # a day of 86400 seconds where clocks change, a month of 31 days
-            return 0
-        if len(self.steps) < _MOST_LONG:
-            self.steps[series] = step
-        return step
-
-    def _note_long(self, channel: Channel, columns: resources.Columns) -> None:
-        """A utility wrote the instant of its export as the start of every month: they are kept, and told."""
-        if (columns.durations[0] or 0) <= usage.LONGEST_DAY or len(self.long) > _MOST_LONG:
-            return
-        for start, duration in zip(columns.starts, columns.durations, strict=True):
-            if self.long.setdefault((channel.row.pk, start), duration) != duration:
-                self.remarks["reading", "it begins with a longer or shorter one: one of the starts is wrong"] += 1
-
-    def _marked(self, entry: resources.Entry, columns: resources.Columns) -> resources.Columns:
-        """With the quality RAW where all is provisional, whatever quality is told there."""
-        path = self.rules.dialect.provisional_path
-        if not path or not (self.rules.is_provisional or any(f"/{path}/" in href for href in entry.hrefs)):
-            return columns
-        return replace(columns, qualities=[int(PROVISIONAL)] * len(columns.starts))
-
-    def _scaled(self, columns: resources.Columns, channel: Channel, multiplier: int) -> resources.Columns:
-        try:
-            values = self.channels.fit(channel, columns.values, multiplier)
-        except TooFine as error:
-            return self._scaled(self._without_fine(columns, str(error)), channel, multiplier)
-        columns = columns if values is columns.values else replace(columns, values=list(values))
-        if packing.fit(columns.values) and packing.fit(columns.costs or ()):
-            return columns
-        return self._without_giants(columns)
-
-    def _without_fine(self, columns: resources.Columns, why: str) -> resources.Columns:
-        keep = [index for index, value in enumerate(columns.values) if not packing.is_too_fine(value)]
-        self.refused["reading", why] += len(columns.values) - len(keep)
-        return _picked(columns, keep)
-
-    def _without_giants(self, columns: resources.Columns) -> resources.Columns:
-        keep = [
-            index
-            for index, value in enumerate(columns.values)
-            if abs(value) <= packing.LARGEST and abs((columns.costs or {index: 0})[index] or 0) <= packing.LARGEST
-        ]
-        self.refused["reading", "a value or cost too large to be stored"] += len(columns.values) - len(keep)
-        return _picked(columns, keep)
-
-    def _publication(self, entry: resources.Entry) -> Publication:
-        """When it was said; never later than now, or nothing could correct it any more."""
-        if entry.published_at is None:
-            return Publication(self.rules.now, False)
-        return Publication(min(entry.published_at, self.rules.now), True)
-
-    def _write(self) -> None:
-        self.written.add(self.batch.write())
-
     def _finish(self) -> None:
-        self._write()
+        self.blocks.write()
         self.channels.settle(self.document)
         for bill in self.bills:
             self._store_bill(bill)
@@ -554,9 +390,9 @@ class _Ingest:
 
     def _cross_check(self) -> None:
         """Count where the document says one thing twice, and differently. The numbers stand as they are."""
-        if self.written.contradicted:
+        if self.blocks.written.contradicted:
             self.remarks["reading", "it is told twice, and differently (the last one was taken)"] = (
-                self.written.contradicted
+                self.blocks.written.contradicted
             )
         if unclear := self.directory.unclear_types():
             why = "several share one id, and not one for each meter reading (their readings are kept without a unit)"
@@ -577,17 +413,11 @@ class _Ingest:
         outcome = bills.store(
             bill,
             point,
-            publication=self._publication(bill.entry),
+            publication=self.rules.publication(bill.entry),
             document=self.document,
             default_currency=self.rules.dialect.default_currency,
         )
         self.counts[f"summaries_{outcome}"] += 1
-
-
-def _is_delta(kind: resources.ReadingType) -> bool:
-    """Whether values are amounts of the time they cover, which cannot overlap."""
-    is_amount = kind.uom in ADDABLE_UNITS and kind.kind != MeasurementKind.DEMAND
-    return is_amount and kind.accumulation_behaviour in (None, AccumulationKind.NONE, AccumulationKind.DELTA_DATA)
 
 
 def _listed(counted: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -597,32 +427,3 @@ def _listed(counted: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
 def _note(counted: Counter[Any], key: Any, more: Any, count: int = 1) -> None:
     """Count. Names are the file's own: so many are told apart, and the rest counted together."""
     counted[key if key in counted or len(counted) < _MOST_NAMES else more] += count
-
-
-def _belongs(resource: resources.Resource, rules: _Rules) -> bool:
-    """Whether it is the expected customer's. What readings mean, and where clocks change, is everybody's."""
-    expected, found = unquote(rules.expected_subscription_id or ""), owner(resource)
-    if found and expected:
-        return found == expected
-    return not rules.must_name or isinstance(resource, EVERYBODYS)
-
-
-def _seem_to_overlap(starts: list[int], duration: int) -> bool:
-    """Whether the first reading lasts beyond the start of the second."""
-    return len(starts) > 1 and 0 < abs(starts[1] - starts[0]) < duration
-
-
-def _step(starts: list[int]) -> int:
-    """The seconds between the starts of readings, gaps left out, where they are a grid; else 0."""
-    ordered = sorted(set(starts))
-    steps = {later - earlier for earlier, later in itertools.pairwise(ordered)}
-    least = min(steps, default=0)
-    return least if least and all(step % least == 0 for step in steps) else 0
-
-
-def _picked(columns: resources.Columns, keep: list[int]) -> resources.Columns:
-    picked = replace(columns)
-    for name in ("starts", "durations", "values", "costs", "qualities", "tous", "tiers", "cpps"):
-        column = getattr(columns, name)
-        setattr(picked, name, column and [column[index] for index in keep])
-    return picked

@@ -170,7 +170,7 @@ class Comparison:
         found = _compared(pair for channels in alike.values() for candidates in channels for pair in candidates)
         for key, channels in alike.items():
             told = [{found[one.pk, other.pk] for one, other in candidates} for candidates in channels]
-            self._verdicts[key] = _verdict(told)
+            self._verdicts[key] = _verdict_by_channels(told)
 
     def _channel_pairs(self, one: models.UsagePoint, other: models.UsagePoint) -> list[list[_ChannelPair]]:
         """For each channel of `other`, registers left out, those of `one` that it may be; none if they share no time."""
@@ -266,7 +266,7 @@ def _compared(pairs: Iterable[_ChannelPair]) -> dict[tuple[int, int], Verdict]:
     with connection.cursor() as cursor:
         cursor.execute(_AT_ONCE, [*map(list, zip(*columns, strict=True)), _COMPARED, _COMPARED])
         told = {(one, other): counts for one, other, *counts in cursor.fetchall()}
-    return {key: _verdict_of(*told.get(key, (0, 0, 0))) for key in channels}
+    return {key: _verdict_by_counts(*told.get(key, (0, 0, 0))) for key in channels}
 
 
 def _finer(one: models.MeterReading, other: models.MeterReading) -> int:
@@ -274,14 +274,14 @@ def _finer(one: models.MeterReading, other: models.MeterReading) -> int:
     return one.power_of_ten_multiplier - other.power_of_ten_multiplier
 
 
-def _verdict_of(both: int, same: int, sizes: int) -> Verdict:
+def _verdict_by_counts(both: int, same: int, sizes: int) -> Verdict:
     """Of two channels with so many readings of the same times, not both 0."""
     if both >= _ENOUGH and same * 20 >= both * 19 and sizes >= _SIZES:
         return Verdict.SAME
     return Verdict.DIFFERENT if both >= _TOO_FEW and same * 2 < both else Verdict.UNKNOWN
 
 
-def _verdict(channels: Iterable[set[Verdict]]) -> Verdict:
+def _verdict_by_channels(channels: Iterable[set[Verdict]]) -> Verdict:
     """Of two usage points, by what each channel of one says beside the channels of the other that it may be."""
     told = set()
     for found in channels:

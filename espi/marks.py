@@ -17,7 +17,7 @@ from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, F, 
 from django.db.models.functions import TruncDate
 
 from espi import enums, models
-from espi.usage import day_start
+from espi.zones import day_start
 
 Days = dict[int, set[date]]
 ESTIMATED = frozenset(
@@ -27,6 +27,8 @@ ESTIMATED = frozenset(
         enums.QualityOfReading.PROJECTED,
     }
 )
+_CODES = {"estimated": [int(code) for code in ESTIMATED], "provisional": [int(enums.PROVISIONAL)]}
+NEVER, ALWAYS = Value(value=False), Value(value=True)
 
 
 def marked_days(usage_points: Iterable[models.UsagePoint], start_date: date, end_date: date) -> dict[str, Days]:
@@ -39,28 +41,26 @@ def marked_days(usage_points: Iterable[models.UsagePoint], start_date: date, end
         "local_date__gte": start_date,
         "local_date__lt": end_date,
     }
-    codes = {"estimated": [int(code) for code in ESTIMATED], "provisional": [int(enums.PROVISIONAL)]}
-    every = [code for members in codes.values() for code in members]
-    blocks = models.IntervalBlock.objects.filter(**days, qualities__overlap=every).annotate(
-        **{word: _whether(qualities__overlap=members) for word, members in codes.items()}
-    )
-    singles = models.IntervalReading.objects.filter(**days, quality__in=every).annotate(
-        **{word: _whether(quality__in=members) for word, members in codes.items()}
-    )
-    found: dict[str, Days] = {word: defaultdict(set) for word in (*codes, "revised")}
-    columns = ("meter_reading", "local_date", *codes)
-    marked = blocks.annotate(revised=NEVER).values_list(*columns, "revised")
-    others = (
-        singles.annotate(revised=NEVER).values_list(*columns, "revised"),
-        *(_revised_days(members, ZoneInfo(name), start_date, end_date) for name, members in by_zone.items()),
-    )
-    for pk, day, *which in marked.union(*others):
+    found: dict[str, Days] = {word: defaultdict(set) for word in (*_CODES, "revised")}
+    by_code = _marked_by_code(days)
+    revised = (_revised_days(members, ZoneInfo(name), start_date, end_date) for name, members in by_zone.items())
+    for pk, day, *which in by_code.union(*revised):
         for word in itertools.compress(found, which):
             found[word][pk].add(day)
     return found
 
 
-NEVER, ALWAYS = Value(value=False), Value(value=True)
+def _marked_by_code(days: dict[str, Any]) -> QuerySet[Any, Any]:
+    """The columns that `marked_days` reads, of the days with a reading whose quality is one of _CODES."""
+    every = [code for members in _CODES.values() for code in members]
+    blocks = models.IntervalBlock.objects.filter(**days, qualities__overlap=every).annotate(
+        revised=NEVER, **{word: _whether(qualities__overlap=members) for word, members in _CODES.items()}
+    )
+    singles = models.IntervalReading.objects.filter(**days, quality__in=every).annotate(
+        revised=NEVER, **{word: _whether(quality__in=members) for word, members in _CODES.items()}
+    )
+    columns = ("meter_reading", "local_date", *_CODES, "revised")
+    return blocks.values_list(*columns).union(singles.values_list(*columns))
 
 
 def _whether(**condition: object) -> ExpressionWrapper:

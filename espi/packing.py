@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from espi import numbers
 from espi.enums import PROVISIONAL
 from espi.resources import Columns
-from espi.usage import day_start
+from espi.zones import day_start
 
 # Larger values could overflow the total of a day of one-minute readings.
 LARGEST = 2**52

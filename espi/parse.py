@@ -15,9 +15,9 @@ from lxml import etree
 from espi import atom, customer_resources, elements, numbers, own, resources, shapes
 from espi.elements import Fields
 
-# Of the way bytes become numbers and words, here and in espi.ingest: documents that come again are read again once it is
+# Of the way bytes become numbers and words, and these become rows: documents that come again are read again once it is
 # raised. Raise it with every change after which the same bytes mean something else.
-VERSION = 2
+VERSION = 3
 _BLOCKS = {"intervalblocks", "intervalblock"}  # these are read already
 _OURS = (atom.ESPI, atom.CUSTOMER)
 _OF_ENTRY = {"id", "link", "published", "updated", "title"}  # stand inside the content too (Essex contract, 5.4)

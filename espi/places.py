@@ -47,17 +47,15 @@ class Places:
         elif _names_a_meter(serial := _serial(said)):
             self._serials[location].add(serial)
 
-    def store(self, subscription: models.Subscription) -> bool:
-        """Keep what is new of them; whether there was any."""
+    def store(self, subscription: models.Subscription) -> None:
+        """Keep what is new of them."""
         rows = [
             models.ServicePlace(subscription=subscription, resource_id=point, kind=kind, digest=digest(kind, text))
             for location, points in self._points.items()
             for point in map(short, points)
             for kind, text in self._told_of(location)
         ]
-        before = models.ServicePlace.objects.filter(subscription=subscription).count() if rows else 0
         models.ServicePlace.objects.bulk_create(rows, ignore_conflicts=True)
-        return bool(rows) and models.ServicePlace.objects.filter(subscription=subscription).count() > before
 
     def _told_of(self, location: str) -> Iterator[tuple[str, str]]:
         if location in self._addresses:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from espi import models
-from espi.usage import Channel, day_start
+from espi.usage import Channel
+from espi.zones import day_start
 
 _DAYS_AT_ONCE = 32
 _SINGLES_AT_ONCE = 5000

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q, QuerySet
 
 from espi import models
-from espi.usage import Channel, day_start
+from espi.usage import Channel
+from espi.zones import day_start
 
 Place = tuple[int, int, int]  # start, duration and number of a revision: where to go on
 _AT_ONCE = 1000

@@ -26,13 +26,12 @@ A day of DayTotal is absent when nothing is known of it: absent is not zero.
 """
 
 import uuid
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache, reduce
+from functools import reduce
 from operator import or_
 from typing import NamedTuple, TypeVar, cast
 from zoneinfo import ZoneInfo
@@ -41,6 +40,8 @@ from django.db.models import BigIntegerField, Case, F, Max, Min, Q, QuerySet, Va
 from django.db.models.functions import Least
 
 from espi import enums, models, numbers
+from espi.spans import Covered, Span, Sums, finest, spans_of, sums_of, values_of
+from espi.zones import day_length, day_start
 
 # A day is at most 25 hours long (26 leaves room for zones that change by two); longer readings are not a day's.
 LONGEST_DAY = 26 * 3600
@@ -140,17 +141,6 @@ class HourTotals(NamedTuple):
 
     days: dict[date, list[int | None]]
     longer: int
-
-
-class _Span(NamedTuple):
-    start: int
-    duration: int
-    value: int
-    cost: int | None = None
-    quality: int | None = None
-    tou: int | None = None
-    tier: int | None = None
-    cpp: int | None = None
 
 
 def amount(channel: Channel, value: int) -> Decimal:
@@ -298,10 +288,10 @@ def hourly_totals(
     blocks: dict[tuple[int, date], list[models.IntervalBlock]] = defaultdict(list)
     for block in models.IntervalBlock.objects.filter(in_range).only(*_HOURLY_COLUMNS).order_by("local_date"):
         blocks[block.meter_reading_id, block.local_date].append(block)
-    singles: dict[tuple[int, date], list[_Span]] = defaultdict(list)
+    singles: dict[tuple[int, date], list[Span]] = defaultdict(list)
     for row in _singles(in_range):
         if row.duration <= LONGEST_DAY:
-            singles[row.meter_reading_id, row.local_date].append(_Span(row.start, row.duration, row.value))
+            singles[row.meter_reading_id, row.local_date].append(Span(row.start, row.duration, row.value))
     result = {channel: HourTotals({}, 0) for channel in found.values()}
     for key in sorted(blocks.keys() | singles.keys()):
         channel, day = found[key[0]], key[1]
@@ -317,14 +307,14 @@ _HOURLY_COLUMNS = ("meter_reading_id", "local_date", "interval_length", "start",
 
 
 def _hours(
-    day: date, blocks: Sequence[models.IntervalBlock], singles: list[_Span], zone: ZoneInfo
+    day: date, blocks: Sequence[models.IntervalBlock], singles: list[Span], zone: ZoneInfo
 ) -> tuple[list[int | None], int]:
     """24 sums, and the sum of what is longer than an hour."""
     if len(blocks) == 1 and not singles and _is_plain(blocks[0], day, zone):
         return _hours_of_grid(blocks[0]), 0
     hours: list[int | None] = [None] * 24
     longer = 0
-    for span in _finest([*singles, *(span for block in blocks for span in _values_of(block))]):
+    for span in finest([*singles, *(span for block in blocks for span in values_of(block))]):
         if span.duration > _HOUR:
             longer += span.value
             continue
@@ -346,12 +336,6 @@ def _hours_of_grid(block: models.IntervalBlock) -> list[int | None]:
     if block.count == len(block.values) == 24 * each:
         return [sum(cast(list[int], piece)) for piece in pieces]
     return [sum(known) if (known := [value for value in piece if value is not None]) else None for piece in pieces]
-
-
-def _values_of(block: models.IntervalBlock) -> Iterator[_Span]:
-    for index, value in enumerate(block.values):
-        if value is not None:
-            yield _Span(block.start + index * block.interval_length, block.interval_length, value)
 
 
 def day_readings(
@@ -378,17 +362,6 @@ def long_readings(
     """
     found, _ = _addable({usage_point: channels(usage_point) if known is None else known})
     return _latest_long(found, _singles(_in_range(found, (start_date, end_date))))
-
-
-@lru_cache(maxsize=4096)
-def day_start(day: date, zone: ZoneInfo) -> int:
-    """Epoch seconds of the first instant of a local day."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())
-
-
-def day_length(day: date, zone: ZoneInfo) -> int:
-    """Seconds of a local day: 82800 and 90000 where clocks change."""
-    return day_start(day + timedelta(days=1), zone) - day_start(day, zone)
 
 
 def _addable(
@@ -475,8 +448,7 @@ def _channel(usage_point: models.UsagePoint, row: models.MeterReading, held: Seq
     )
 
 
-_Sums = tuple[int, int | None, int, int]
-_Days = dict[tuple[int, date], _Sums]
+_Days = dict[tuple[int, date], Sums]
 
 
 def _in_range(found: Mapping[int, Channel], *spans: tuple[date, date]) -> Q:
@@ -524,14 +496,14 @@ def _mixed_days(
     several: set[tuple[int, date]],
     singles: Iterable[models.IntervalReading],
 ) -> _Days:
-    spans: dict[tuple[int, date], list[_Span]] = defaultdict(list)
+    spans: dict[tuple[int, date], list[Span]] = defaultdict(list)
     for row in singles:
         if row.duration <= LONGEST_DAY:
-            span = _Span(row.start, row.duration, row.value, row.cost, row.quality, row.tou, row.tier, row.cpp)
+            span = Span(row.start, row.duration, row.value, row.cost, row.quality, row.tou, row.tier, row.cpp)
             spans[row.meter_reading_id, row.local_date].append(span)
     for block in _blocks_of(several | (set(spans) & set(plain))):
-        spans[block.meter_reading_id, block.local_date] += _spans(block)
-    return {key: _sums(_finest(day)) for key, day in spans.items()}
+        spans[block.meter_reading_id, block.local_date] += spans_of(block)
+    return {key: sums_of(finest(day)) for key, day in spans.items()}
 
 
 def _blocks_of(keys: set[tuple[int, date]]) -> list[models.IntervalBlock]:
@@ -557,53 +529,8 @@ def _latest_long(
     return dict(result)
 
 
-def _spans(block: models.IntervalBlock) -> list[_Span]:
-    nothing = [None] * len(block.values)
-    others = (block.costs, block.qualities, block.tous, block.tiers, block.cpps)
-    columns = zip(block.values, *(column or nothing for column in others), strict=True)
-    return [
-        _Span(block.start + index * block.interval_length, block.interval_length, value, *rest)
-        for index, (value, *rest) in enumerate(columns)
-        if value is not None
-    ]
-
-
-def _finest(spans: list[_Span]) -> list[_Span]:
-    """Without the readings that cover hours which a finer reading of the same channel tells."""
-    kept: list[_Span] = []
-    for duration in sorted({span.duration for span in spans}):
-        finer = _Covered((span.start, span.start + span.duration) for span in kept if span.duration)
-        kept += [span for span in spans if span.duration == duration and not finer.overlaps(span)]
-    return kept
-
-
-class _Covered:
-    """Stretches of time, overlapping ones as one: whether a span shares any with them."""
-
-    def __init__(self, stretches: Iterable[tuple[int, int]]) -> None:
-        self.starts: list[int] = []
-        self.stops: list[int] = []
-        for start, stop in sorted(stretches):
-            if self.stops and start < self.stops[-1]:
-                self.stops[-1] = max(stop, self.stops[-1])
-            else:
-                self.starts.append(start)
-                self.stops.append(stop)
-
-    def overlaps(self, span: _Span) -> bool:
-        """Stretches that only touch share nothing."""
-        place = bisect_right(self.stops, span.start)
-        return place < len(self.starts) and self.starts[place] < span.start + span.duration
-
-
-def _sums(spans: list[_Span]) -> _Sums:
-    costs = [span.cost for span in spans if span.cost is not None]
-    covered = sum(span.duration for span in spans)
-    return sum(span.value for span in spans), sum(costs) if costs else None, len(spans), covered
-
-
 def _grid(block: models.IntervalBlock) -> list[Reading]:
-    known = {span.start: span for span in _spans(block)}
+    known = {span.start: span for span in spans_of(block)}
     readings = []
     for index in range(len(block.values)):
         start = block.start + index * block.interval_length
@@ -620,13 +547,13 @@ def _single(row: models.IntervalReading) -> Reading:
 def _without_filled_gaps(readings: list[Reading]) -> list[Reading]:
     """Gaps of one grid that a reading of another interval length fills are no gaps."""
     known = [
-        _Span(int(each.start.timestamp()), each.duration, each.value) for each in readings if each.value is not None
+        Span(int(each.start.timestamp()), each.duration, each.value) for each in readings if each.value is not None
     ]
-    taken = _Covered((span.start, span.start + span.duration) for span in known if span.duration)
+    taken = Covered((span.start, span.start + span.duration) for span in known if span.duration)
     kept = [
         each
         for each in readings
-        if each.value is not None or not taken.overlaps(_Span(int(each.start.timestamp()), each.duration, 0))
+        if each.value is not None or not taken.overlaps(Span(int(each.start.timestamp()), each.duration, 0))
     ]
     return sorted(kept, key=lambda each: (each.start, each.duration))
 

@@ -14,12 +14,12 @@ _FIELDS = (
 )
 
 
-def store(record: Record, row: models.UsagePoint) -> bool:
-    """Add to the row what was said; whether that changed it."""
+def store(record: Record, row: models.UsagePoint) -> None:
+    """Add to the row what was said."""
     before = Record(row.said, row.said_at)
     after = before.merged(record)
     if after == before:
-        return False
+        return
     row.said, row.said_at = after.said, after.said_at
     understood = parse.usage_point(resources.Entry(), after.said)
     for name in _FIELDS:
@@ -27,4 +27,3 @@ def store(record: Record, row: models.UsagePoint) -> bool:
         if value not in (None, ""):
             setattr(row, name, value)
     row.save(update_fields=["said", "said_at", *_FIELDS])
-    return True

@@ -6,6 +6,7 @@ March and `B40E2000` the first Sunday of November, at 02:00, as in all of the Un
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from espi import numbers, resources
@@ -22,6 +23,17 @@ _CHANGING = {
 }
 _YEARS = range(2000, 2041)  # in which LocalTimeParameters may have been written
 _FIXED = {-25200: "America/Phoenix", -36000: "Pacific/Honolulu", 0: "UTC"}
+
+
+@lru_cache(maxsize=4096)
+def day_start(day: date, zone: ZoneInfo) -> int:
+    """Epoch seconds of the first instant of a local day."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())
+
+
+def day_length(day: date, zone: ZoneInfo) -> int:
+    """Seconds of a local day: 82800 and 90000 where clocks change."""
+    return day_start(day + timedelta(days=1), zone) - day_start(day, zone)
 
 
 class UnknownTimeZone(ValueError):

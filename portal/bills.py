@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from espi import enums, models, usage
-from espi.usage import Channel, DayTotal, day_start
+from espi.usage import Channel, DayTotal
+from espi.zones import day_start
 from portal import charts, writing
 from portal.charts import Slot, Value
 from portal.flows import overview

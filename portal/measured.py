@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from espi import enums, marks, models, usage
-from espi.usage import Channel, day_start
+from espi.usage import Channel
+from espi.zones import day_start
 from portal import charts, writing
 from portal.charts import Value
 from portal.periods import Period
@@ -62,7 +63,7 @@ def sums_of_days(known: Known, period: Period) -> Measured:
         zone = zones[channel.id]
         held = {word: found_days.get(channel.id, NOTHING) for word, found_days in marked.items()}
         found[channel] = {
-            (usage.day_start(day.date, zone), usage.day_start(day.date + ONE_DAY, zone)): value_of(
+            (day_start(day.date, zone), day_start(day.date + ONE_DAY, zone)): value_of(
                 channel,
                 day.value,
                 day.cost,

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 
 from espi import models
-from espi.usage import Channel, day_start
+from espi.usage import Channel
+from espi.zones import day_start
 from portal import charts, writing
 from portal.charts import Slot, Value
 from portal.measured import COMPARED, Measured, month_of

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from lxml import etree
 
-from espi import links, models, own, readings, usage, words
+from espi import links, models, own, readings, usage, words, zones
 from espi.export import EVERY_DAY, PIECE, Days, Meter, local_time, schema
 from espi.export.elements import ATOM, ATOM_MAP, OWN_MAP, add, atom, espi_root, plain
 from espi.readings import Stored
@@ -321,7 +321,7 @@ def _together(stored: Iterable[Stored], zone: ZoneInfo) -> Iterator[list[Stored]
             yield from groups.values()
             groups = {}
             day = datetime.fromtimestamp(each.start, zone).date()
-            midnight = usage.day_start(date.fromordinal(day.toordinal() + 1), zone)
+            midnight = zones.day_start(date.fromordinal(day.toordinal() + 1), zone)
         key = (each.published_at, each.duration)
         group = groups.setdefault(key, [])
         if group and (group[-1].start + each.duration > each.start or len(group) >= _MOST_READINGS):

@@ -28,6 +28,7 @@ import utilities
 from espi import batchlist
 from espi.models import ApplicationInformation, Authorization, FetchJob, MeterReading, Notification
 from portal.flows import alerts, fetch
+from utilities.base import Utility
 from utilities.oauth import UntrustedAddress
 
 log = logging.getLogger(__name__)
@@ -322,15 +323,8 @@ def jobs_of_url(notification: Notification, url: str, now: datetime) -> list[Fet
     """The job that an announced address asks for; [] when there is one already. Raises NotOurs, UntrustedAddress."""
     app = notification.application_information
     utility = utilities.get(app.utility)
-    if len(url) > LONGEST_URL:
-        raise NotOurs(f"The address has more than {LONGEST_URL} characters.")
-    utility.check_url(app, url)
-    path = urlsplit(url).path
-    if REGISTRATION_PATH.search(path):
-        raise NotOurs("It is the address of our own registration; there is nothing to fetch for a customer.")
-    if why := utility.why_not_fetched(app, url):
-        raise NotOurs(why)
-    kind = FetchJob.Kind.AUTHORIZATION if AUTHORIZATION_PATH.search(path) else FetchJob.Kind.DOWNLOAD
+    require_fetchable(url, app, utility)
+    kind = FetchJob.Kind.AUTHORIZATION if AUTHORIZATION_PATH.search(urlsplit(url).path) else FetchJob.Kind.DOWNLOAD
     if announced_again(app, url, now) or known(app, kind, url, now):
         return []
     whose = owner(app, url)
@@ -347,6 +341,17 @@ def jobs_of_url(notification: Notification, url: str, now: datetime) -> list[Fet
         not_before=now,
     )
     return fetch.enqueue([job])
+
+
+def require_fetchable(url: str, app: ApplicationInformation, utility: Utility) -> None:
+    """Raises NotOurs and UntrustedAddress for an address that is nothing to fetch for a customer."""
+    if len(url) > LONGEST_URL:
+        raise NotOurs(f"The address has more than {LONGEST_URL} characters.")
+    utility.check_url(app, url)
+    if REGISTRATION_PATH.search(urlsplit(url).path):
+        raise NotOurs("It is the address of our own registration; there is nothing to fetch for a customer.")
+    if why := utility.why_not_fetched(app, url):
+        raise NotOurs(why)
 
 
 def too_many_wait(app: ApplicationInformation) -> bool:

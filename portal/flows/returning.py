@@ -76,17 +76,25 @@ def find_journey(callback: Callback, *, slug: str, user: User, browser: str, now
     exactly one, takes its place.
     """
     journeys = AuthorizationRequest.objects.select_related("application_information")
+    mine = {
+        "retail_customer": user,
+        "browser_hash": authorize.digest(browser),
+        "application_information__utility": slug,
+    }
     if callback.state:
         journey = journeys.filter(state_hash=authorize.digest(callback.state)).first()
     else:
-        mine = journeys.filter(
-            retail_customer=user, browser_hash=authorize.digest(browser), application_information__utility=slug
-        )
-        journey = _journey_without_state(mine, callback, now)
+        journey = _journey_without_state(journeys.filter(**mine), callback, now)
     if journey is None:
         raise authorize.JourneyRefused(
             gettext_noop("We do not know this answer, so we did not use it. Nothing was shared with us.")
         )
+    _require_own(journey, slug=slug, user=user, browser=browser)
+    return journey
+
+
+def _require_own(journey: AuthorizationRequest, *, slug: str, user: User, browser: str) -> None:
+    """Raises JourneyRefused, and ends a journey that was answered to somebody else or to another address."""
     if journey.retail_customer_id != user.pk:
         authorize.close(journey, Status.CLOSED, gettext_noop("Somebody else was signed in when the utility answered."))
         raise authorize.JourneyRefused(
@@ -101,7 +109,6 @@ def find_journey(callback: Callback, *, slug: str, user: User, browser: str, now
         raise authorize.JourneyRefused(
             gettext_noop("The answer came to the wrong address, so we stopped to be safe."), restart=journey
         )
-    return journey
 
 
 def _journey_without_state(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from espi import ingest, usage
+from espi import ingest, zones
 from portal.models import User
 from tests.espi import documents, samples
 from tests.espi.documents import BASE, MIDNIGHT, POINT, bare_feed, block, espi, reading
@@ -63,7 +63,7 @@ def blocks(draw, href, zone):
     """A few hours of a grid, perhaps with gaps, and perhaps readings off every grid."""
     day = draw(st.sampled_from(DAYS))
     step = draw(st.sampled_from([300, 900, 3600, 7200, 86400, 5000]))
-    first = usage.day_start(day, ZoneInfo(zone)) + step * draw(st.integers(0, 30))
+    first = zones.day_start(day, ZoneInfo(zone)) + step * draw(st.integers(0, 30))
     count = draw(st.integers(1, 12))
     kept = draw(st.lists(st.booleans(), min_size=count, max_size=count))
     grid = [one_reading(draw, first + index * step, step) for index, keep in enumerate(kept) if keep or index == 0]

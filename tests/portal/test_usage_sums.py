@@ -9,7 +9,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from espi import usage
+from espi import usage, zones
 from espi.models import IntervalBlock, IntervalReading
 from portal import measured, meters, panels, patterns, periods
 from tests.portal import rows
@@ -41,9 +41,9 @@ def days(draw):
 
 def keep(channel, told, zone):
     for day, (length, values) in told.items():
-        seconds = usage.day_length(day, zone)
+        seconds = zones.day_length(day, zone)
         if length == 86400:  # 23 and 25 hours fit no grid
-            start = usage.day_start(day, zone)
+            start = zones.day_start(day, zone)
             known = values[0] or 0
             IntervalReading.objects.create(
                 meter_reading=channel, start=start, duration=seconds, local_date=day, value=known, cost=None

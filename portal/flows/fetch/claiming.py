@@ -105,7 +105,7 @@ class Lease(Clock):
         self.thread.join()
 
     def renew(self) -> None:
-        """Another five minutes from now. Raises Taken when the job is no longer ours."""
+        """Another lease from now. Raises Taken when the job is no longer ours."""
         self.is_lost = self.is_lost or not held(self.job).update(lease_expires_at=self.now() + LEASE)
         self.check()
 

@@ -168,13 +168,9 @@ def jobs_of(rows: Sequence[FetchPlan], now: datetime) -> list[FetchJob]:
     looked_through = {row.authorization_id: row for row in rows if row.part == GAPS}
     owners = [row.authorization for row in looked_through.values() if row.authorization]
     for authorization, first, after in gaps.to_ask_for(owners, now=now):
-        utility, app = (
-            utilities.get(authorization.application_information.utility),
-            authorization.application_information,
-        )
-        jobs += made(
-            authorization, utility.window_requests(app, authorization, first, after), now, FetchJob.Priority.HISTORY
-        )
+        app = authorization.application_information
+        requests = utilities.get(app.utility).window_requests(app, authorization, first, after)
+        jobs += made(authorization, requests, now, FetchJob.Priority.HISTORY)
     return jobs
 
 
@@ -244,11 +240,9 @@ def next_of(row: FetchPlan, now: datetime, *, is_live: bool, is_busy: bool) -> d
     every = parts_of(utility, app, authorization).get(row.part) if authorization else DAILY
     if every is None:
         return None
-    return (
-        now + min(LOOK_AGAIN, every)
-        if is_busy
-        else next_time(utility, authorization.pk if authorization else 0, every, now)
-    )
+    if is_busy:
+        return now + min(LOOK_AGAIN, every)
+    return next_time(utility, authorization.pk if authorization else 0, every, now)
 
 
 def utility_of(row: FetchPlan) -> Utility:
@@ -257,8 +251,10 @@ def utility_of(row: FetchPlan) -> Utility:
 
 
 def unplanned(**more: Any) -> tuple[list[Authorization], set[int], set[int]]:
-    """Live connections for which nothing has been asked since they were last granted; the ids of those with jobs, and
-    of those with plans. Reads only small indexes: nearly always there is none."""
+    """Live connections for which nothing has been asked since they were last granted; the ids of those with jobs; with plans.
+
+    Reads only small indexes: nearly always there is none.
+    """
     rows = Authorization.objects.filter(status=Authorization.Status.ACTIVE, is_planned=False, **more)
     found = list(rows.select_related("application_information").order_by("updated_at")[:AT_ONCE])
     if not found:

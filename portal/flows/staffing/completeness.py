@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Count, F, Max, Min, Sum
 
-from espi import usage, words
+from espi import usage, words, zones
 from espi.models import Document, IntervalBlock, IntervalReading, IntervalRevision, MeterReading, UsagePoint
 from portal.flows import looking
 from portal.models import DataGap, User
@@ -117,7 +117,7 @@ def days_held(point: UsagePoint, span: tuple[date, date]) -> dict[int, dict[date
 def _on_grids(point: UsagePoint, span: tuple[date, date], zone: ZoneInfo) -> Iterator[tuple[int, date, bool]]:
     blocks = IntervalBlock.objects.filter(meter_reading__usage_point=point, local_date__range=span, count__gt=0)
     for channel, day, length, count in blocks.values_list("meter_reading", "local_date", "interval_length", "count"):
-        yield channel, day, count * length >= usage.day_length(day, zone)
+        yield channel, day, count * length >= zones.day_length(day, zone)
 
 
 def _on_no_grid(point: UsagePoint, span: tuple[date, date], zone: ZoneInfo) -> Iterator[tuple[int, date, bool]]:
@@ -128,15 +128,15 @@ def _on_no_grid(point: UsagePoint, span: tuple[date, date], zone: ZoneInfo) -> I
     )
     told = short.annotate(covered=Sum("duration"), number=Count("start")).order_by()
     for channel, day, covered, number in told.values_list("meter_reading", "local_date", "covered", "number"):
-        length = usage.day_length(day, zone)
+        length = zones.day_length(day, zone)
         yield channel, day, covered >= (min(length, A_DAY) if number == 1 else length)
     long = singles.filter(local_date__lte=span[1], duration__gt=usage.LONGEST_DAY)
-    reaching = long.filter(start__gt=usage.day_start(span[0], zone) - F("duration"))
+    reaching = long.filter(start__gt=zones.day_start(span[0], zone) - F("duration"))
     for channel, start, duration in reaching.values_list("meter_reading", "start", "duration"):
         first, last = (datetime.fromtimestamp(at, zone).date() for at in (start, start + duration - 1))
         for day in _days(max(first, span[0]), min(last, span[1])):
-            after = usage.day_start(day + timedelta(days=1), zone)
-            yield channel, day, start <= usage.day_start(day, zone) and after <= start + duration
+            after = zones.day_start(day + timedelta(days=1), zone)
+            yield channel, day, start <= zones.day_start(day, zone) and after <= start + duration
 
 
 def _days(first: date, last: date) -> Iterator[date]:
