@@ -336,9 +336,8 @@ def _refuse_doctype(element: etree._Element) -> None:
         )
 
 
-_NO_BEGINNING = (
-    etree.ErrorTypes.ERR_DOCUMENT_EMPTY
-)  # whatever it holds, no "<" begins it: a picture, an archive, a table
+# Whatever it holds, no "<" begins it: a picture, an archive, a table.
+_NO_BEGINNING = etree.ErrorTypes.ERR_DOCUMENT_EMPTY
 
 
 def _not_well_formed(error: Any, feed: _Feed) -> str:

@@ -16,9 +16,8 @@ LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
 LONGEST = 5 * 366 * 86400
 DIGITS = 19  # that a stored value can have
 LONGEST_TIME = 64  # characters of a written time: what is remembered must not grow with what a document says
-MULTIPLIERS = range(
-    -18, 13
-)  # UnitMultiplierKind; PG&E also sends -8 and -5, and ours go down to -18 where decimals came
+# UnitMultiplierKind; PG&E also sends -8 and -5, and ours go down to -18 where decimals came.
+MULTIPLIERS = range(-18, 13)
 MONEY = -5  # power of ten of amounts of money: hundred-thousandths
 MILLISECONDS = 10**11  # above this an epoch is in milliseconds
 

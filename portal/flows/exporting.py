@@ -22,7 +22,7 @@ from espi.export import Days
 from espi.models import IntervalBlock, IntervalReading
 from portal import limits
 from portal.flows import bundle, exports, mailing
-from portal.flows.fetch.waking import HOUSEKEEPING, publish
+from portal.flows.fetch.waking import HOUSEKEEPING, outbox
 from portal.models import Export, ExportPart, User
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,7 @@ def _ask(user: User, kind: Export.Kind, wanted: dict[str, Any], now: datetime) -
             export = Export.objects.create(retail_customer=user, kind=kind, wanted=wanted, asked_at=now, not_before=now)
     except IntegrityError:  # asked twice at the same instant
         raise AlreadyAsked from None
-    transaction.on_commit(lambda: publish(PREPARE, queue=HOUSEKEEPING), robust=True)
+    transaction.on_commit(lambda: outbox.put(PREPARE, queue=HOUSEKEEPING), robust=True)
     log.info("export asked for", user=user.pk, kind=kind)
     return export
 

@@ -24,7 +24,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from espi.models import Authorization
-from portal.flows.fetch.waking import INTERACTIVE, publish
+from portal.flows.fetch.waking import INTERACTIVE, outbox
 from portal.letters import KINDS, NOT_NECESSARY, Kind, render
 from portal.models import Letter, User
 
@@ -32,10 +32,7 @@ log = logging.getLogger(__name__)
 
 SEND = "portal.send_letters"
 CLAIM_LASTS = timedelta(minutes=5)
-FIRST_WAIT, LONGEST_WAIT = (
-    30,
-    600,
-)  # seconds: what waits is sent ten minutes after the mail server is back, at the latest
+FIRST_WAIT, LONGEST_WAIT = 30, 600  # seconds: ten minutes after the mail server is back all is sent, at the latest
 MOST_LOST = 8  # processes that died over one letter, without a word of why
 AT_ONCE = 200
 UNSUBSCRIBE = "letters.unsubscribe"
@@ -77,7 +74,7 @@ def post(
         expires_at=now + kind.lasts,
     )
     Letter.objects.bulk_create([letter], ignore_conflicts=True)
-    transaction.on_commit(lambda: publish(SEND, queue=INTERACTIVE), robust=True)
+    transaction.on_commit(lambda: outbox.put(SEND, queue=INTERACTIVE), robust=True)
 
 
 def language_of(user: User | None) -> str:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 import utilities
@@ -60,14 +59,14 @@ def read(authorization: Authorization, body: bytes, *, now: datetime) -> str:
     if len(ours) != 1 or not ours[0].status:
         raise NotAnAuthorization(gettext_noop("The utility's answer does not say how this permission stands."))
     if ours[0].status == "active":
-        return note(authorization, ours[0])
+        return note(authorization, ours[0], now=now)
     return ended(authorization, now)
 
 
-def note(authorization: Authorization, said: authorizations.AuthorizationStatus) -> str:
+def note(authorization: Authorization, said: authorizations.AuthorizationStatus, *, now: datetime) -> str:
     """What the utility says of one that is active: its last day, and what is shared; in words."""
     _note_end(authorization, said)
-    return _note_scope(authorization, said.scope) if said.scope else ACTIVE
+    return _note_scope(authorization, said.scope, now) if said.scope else ACTIVE
 
 
 def _note_end(authorization: Authorization, said: authorizations.AuthorizationStatus) -> None:
@@ -82,7 +81,7 @@ def _note_end(authorization: Authorization, said: authorizations.AuthorizationSt
 
 
 @transaction.atomic
-def _note_scope(authorization: Authorization, scope: str) -> str:
+def _note_scope(authorization: Authorization, scope: str, now: datetime) -> str:
     """What is shared now, where the customer changed it at the utility (PG&E contract §5.4); in words."""
     rows = Authorization.objects.select_for_update(no_key=True, of=("self",)).select_related("application_information")
     row = rows.get(pk=authorization.pk)
@@ -100,7 +99,7 @@ def _note_scope(authorization: Authorization, scope: str) -> str:
     row.data_granted = [choice.id for choice in utility.data_choices(app) if choice.id in granted]
     row.status_reason = _what_changed(before, set(row.data_granted), utility.data_choices(app))
     row.save(update_fields=["scope_granted", "data_granted", "status_reason", "updated_at"])
-    consents.note_on(row, ConsentEvent.Kind.CHANGED, now=timezone.now(), words=row.status_reason)
+    consents.note_on(row, ConsentEvent.Kind.CHANGED, now=now, words=row.status_reason)
     return row.status_reason or ACTIVE
 
 

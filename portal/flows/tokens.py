@@ -25,9 +25,7 @@ from utilities.oauth import Grant, InvalidGrant
 log = logging.getLogger(__name__)
 
 LEAST_LEFT = timedelta(minutes=10)
-CLAIM = timedelta(
-    seconds=settings.REFRESH_CLAIM_SECONDS
-)  # a token request has 15 seconds, and a refused one is asked twice
+CLAIM = timedelta(seconds=settings.REFRESH_CLAIM_SECONDS)  # a request has 15 seconds, and a refused one is sent twice
 LOOK_EVERY = 0.2  # seconds
 CREDENTIALS = ("client_id", "client_secret", "token_url", "client_certificate_path", "client_key_path")
 REFUSED = gettext_noop("The utility no longer accepts the permission you gave. Please connect again.")
@@ -62,11 +60,11 @@ def renewed(authorization: Authorization, *, now: datetime, rejected: str = "", 
     Raises as `current` does.
     """
     for moment in moments(now):
-        row = found(authorization)
+        row = latest(authorization)
         token = row.access_token or ""
         if is_fresh(token, row.access_token_expires_at, moment) and token != rejected:
             return token
-        if claim(row, moment) and (grant := asked(row, token, moment, is_urgent=is_urgent)):
+        if claim(row, moment) and (grant := refreshed_under_claim(row, token, moment, is_urgent=is_urgent)):
             return grant.access_token
     raise Busy("the token is being renewed")
 
@@ -80,7 +78,7 @@ def moments(now: datetime) -> Iterator[datetime]:
         moment = now + timedelta(seconds=time.monotonic() - began)
 
 
-def found(authorization: Authorization) -> Authorization:
+def latest(authorization: Authorization) -> Authorization:
     """The row as it is now. Raises NotAllowed."""
     row = Authorization.objects.select_related("application_information__circuit").get(pk=authorization.pk)
     if not is_active(row):
@@ -105,13 +103,13 @@ def release(row: Authorization | ApplicationInformation) -> None:
     type(row).objects.filter(pk=row.pk, refreshing_until=row.refreshing_until).update(refreshing_until=None)
 
 
-def asked(row: Authorization, seen: str, now: datetime, *, is_urgent: bool) -> Grant | None:
+def refreshed_under_claim(row: Authorization, seen: str, now: datetime, *, is_urgent: bool) -> Grant | None:
     """One refresh under our claim, its outcome kept. None: the row changed meanwhile, so look again.
 
     `seen`: the access token there was before the claim. Raises NotAllowed for a refusal that is confirmed.
     """
     try:
-        standing = found(row)
+        standing = latest(row)
         if (standing.access_token or "") != seen:  # renewed between our look and our claim
             return None
         grant = refresh(standing, now, is_urgent=is_urgent)
@@ -199,12 +197,12 @@ def renewed_client(app: ApplicationInformation, *, now: datetime, rejected: str 
         token = row.client_access_token or ""
         if is_fresh(token, row.client_access_token_expires_at, moment) and token != rejected:
             return token
-        if claim(row, moment) and (grant := asked_for_us(row, token, moment, is_urgent=is_urgent)):
+        if claim(row, moment) and (grant := client_token_under_claim(row, token, moment, is_urgent=is_urgent)):
             return grant.access_token
     raise Busy("our token is being renewed")
 
 
-def asked_for_us(row: ApplicationInformation, seen: str, now: datetime, *, is_urgent: bool) -> Grant | None:
+def client_token_under_claim(row: ApplicationInformation, seen: str, now: datetime, *, is_urgent: bool) -> Grant | None:
     """One client token under our claim, kept where it was asked for. None: the row changed meanwhile, so look again."""
     try:
         standing = ApplicationInformation.objects.get(pk=row.pk)

@@ -42,11 +42,8 @@ def _held(authorization: Authorization) -> list[Authorization]:
 
 
 def _stop(row: Authorization, now: datetime) -> None:
-    row.status, row.status_reason, row.ended_at = (
-        Authorization.Status.WITHDRAWN,
-        gettext_noop("Stopped by the customer."),
-        now,
-    )
+    row.status, row.status_reason = Authorization.Status.WITHDRAWN, gettext_noop("Stopped by the customer.")
+    row.ended_at = now
     row.access_token = row.refresh_token = row.access_token_expires_at = None
     row.save()
     consents.note_on(row, ConsentEvent.Kind.WITHDRAWN, now=now)

@@ -16,8 +16,9 @@ from kombu import pools
 from espi.models import FetchJob
 from portal import limits
 from portal.cache import ImpatientCache
-from portal.flows import fetch
+from portal.flows import exporting, fetch, mailing
 from portal.local import servers
+from portal.models import Export, Letter
 from portal.settings import broker_url
 from tests.portal import rows
 from tests.portal.people import staff
@@ -64,6 +65,16 @@ def test_f11_work_is_asked_for_while_the_broker_stands_still_and_nobody_waits(fr
     assert len(jobs) >= 2
     assert seconds < A_MOMENT
     assert FetchJob.objects.filter(state="due").count() == len(jobs)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_f11_a_letter_and_a_file_are_asked_for_while_the_broker_stands_still_and_nobody_waits(frozen):
+    user, now = rows.customer(), timezone.now()
+    seconds, _ = took(lambda: mailing.post("please_reset", "1", now=now, user=user))
+    assert seconds < A_MOMENT
+    seconds, _ = took(lambda: exporting.ask_for_everything(user, now=now))
+    assert seconds < A_MOMENT
+    assert (Letter.objects.count(), Export.objects.count()) == (1, 1)
 
 
 @pytest.mark.django_db(transaction=True)

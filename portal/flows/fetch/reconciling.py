@@ -86,7 +86,7 @@ def compare(
         return
     findings.seen.add(row.pk)
     if row.status == Status.ACTIVE and said.status == "active":
-        if standing.note(row, said) != standing.ACTIVE:
+        if standing.note(row, said, now=now) != standing.ACTIVE:
             fetch_what_was_added(row, now=now)
     elif row.status in Authorization.LIVE and said.status in ("revoked", "denied"):
         look_into(row, findings, now)
