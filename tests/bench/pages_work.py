@@ -1,7 +1,9 @@
 """What the measured process does with the pages: a household moves in, and its customer opens each page, in turns."""
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -15,20 +17,26 @@ from espi.models import ApplicationInformation, Authorization, AuthorizationRequ
 from portal.flows import consents
 from portal.models import Consent, FetchPlan, User
 from tests.bench.measure import Sample, measuring
+from tests.bench.stored import session
 from tests.portal.household import household
+from tests.portal.people import person, sign_in
 
 PLAIN = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 
 
 def visit(days: int, repeats: int) -> Sample:
-    """Milliseconds (median), statements and bytes of every page, by name. The last day with readings is yesterday."""
+    """Milliseconds (medians), statements and bytes of every page, by name. The last day with readings is yesterday.
+
+    `cpu`: those in which a processor worked for it, ours or that of the database session; `ms`: those that passed.
+    """
     today = timezone.now().date()
-    user = User.objects.create_user("bench@example.com")
+    user = person()
     points = household(user, today - timedelta(days=days), today)
     pages = addresses(user, points)
     with override_settings(STORAGES=PLAIN, ALLOWED_HOSTS=["*"], DEBUG=False), measuring() as sample:
         client = Client()
-        client.force_login(user)
+        sign_in(client)
+        pages |= journey(client, pages["choose data"])
         sample.told = {"pages": _measured(client, pages, repeats)}
     return sample
 
@@ -45,20 +53,35 @@ def addresses(user: User, points: list[UsagePoint]) -> dict[str, str]:
         )
     ApplicationInformation.objects.update(is_offered=True)
     consent = _consent(user)
+    held = points[0].subscription.authorizations.get()
     meter = reverse("usage_point", args=[points[0].public_id])
-    fixed = ["help", "start", "dashboard", "account", "language", "download", "upload", "api-tokens", "consents"]
+    fixed = ["help", "start", "dashboard", "account", "language", "download", "upload", "api-tokens", "consents", "letters"]
+    fixed += ["how-to-stop", "privacy", "api-description", "account_email", "account_change_password"]
+    fixed += ["usersessions_list", "mfa_index", "delete-account"]
     found = {name: reverse(name) for name in fixed}
     found |= {
         "choose utility": reverse("connect:choose-utility"),
         "choose data": reverse("connect:choose-data", args=["cecony"]),
         "receipt": reverse("receipt", args=[consent.public_id]),
-        "stop": reverse("stop", args=[points[0].subscription.authorizations.get().public_id]),
+        "renew": reverse("renew", args=[held.public_id]),
+        "stop": reverse("stop", args=[held.public_id]),
         "result": reverse("connect:result", args=[consent.request.public_id]) if consent.request else "",
-        "all meters": reverse("all-meters"),
         "bills": reverse("usage-bills", args=[points[0].public_id]),
-        "patterns": reverse("usage-patterns", args=[points[0].public_id]),
     }
-    return found | {f"usage, a {name}": f"{meter}?period={name}" for name in ("year", "month", "week", "day")}
+    for name in ("year", "month", "week", "day"):
+        found[f"usage, a {name}"] = f"{meter}?period={name}"
+    for name in ("year", "month", "week"):
+        found[f"all meters, a {name}"] = f"{reverse('all-meters')}?period={name}"
+        found[f"habits, a {name}"] = f"{meter}/patterns?period={name}"
+    return found
+
+
+def journey(client: Client, choose_data: str) -> dict[str, str]:
+    """The pages between choosing and leaving, of two journeys on their way."""
+    check, other = (client.post(choose_data, {"kinds": ["usage"]})["Location"] for _ in range(2))
+    shown = re.search(r'name="shown" value="([^"]+)"', client.get(other).content.decode())
+    assert shown is not None, other
+    return {"check": check, "leave": client.post(other, {"shown": shown[1]})["Location"]}
 
 
 def _consent(user: User) -> Consent:
@@ -83,13 +106,20 @@ def _consent(user: User) -> Consent:
 def _measured(client: Client, pages: dict[str, str], repeats: int) -> dict[str, dict[str, Any]]:
     """Each page once to warm up and to count, then in turns."""
     told = {name: _counted(client, address) for name, address in pages.items()}
-    times: dict[str, list[float]] = {name: [] for name in pages}
+    server = session()
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in pages}
     for _ in range(repeats):
         for name, address in pages.items():
-            began = time.perf_counter()
+            began, spent = time.perf_counter(), _spent(server)
             client.get(address)
-            times[name].append(1000 * (time.perf_counter() - began))
-    return {name: each | {"ms": median(times[name])} for name, each in told.items()}
+            times[name].append((1000 * (time.perf_counter() - began), 1000 * (_spent(server) - spent)))
+    medians = {name: tuple(map(median, zip(*each, strict=True))) for name, each in times.items()}
+    return {name: each | dict(zip(("ms", "cpu"), medians[name], strict=True)) for name, each in told.items()}
+
+
+def _spent(server: int) -> float:
+    """Seconds in which a processor worked: for us, and for that process (nanoseconds in its first number)."""
+    return time.process_time() + int(Path(f"/proc/{server}/schedstat").read_text().split()[0]) / 1e9
 
 
 def _counted(client: Client, address: str) -> dict[str, int]:
