@@ -22,7 +22,16 @@ class Span(NamedTuple):
     cpp: int | None = None
 
 
-def values_of(block: models.IntervalBlock) -> Iterator[Span]:
+class Grid(NamedTuple):
+    """The columns of an IntervalBlock that tell its values."""
+
+    interval_length: int
+    start: int
+    values: list[int | None]
+    count: int  # type: ignore[assignment]  # tuples have a method of that name
+
+
+def values_of(block: Grid) -> Iterator[Span]:
     """The readings of a block that are known, their values alone."""
     for index, value in enumerate(block.values):
         if value is not None:

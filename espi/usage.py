@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
-from operator import or_
+from operator import itemgetter, or_
 from typing import NamedTuple, TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -40,7 +40,7 @@ from django.db.models import BigIntegerField, Case, F, Max, Min, Q, QuerySet, Va
 from django.db.models.functions import Least
 
 from espi import enums, models, numbers
-from espi.spans import Covered, Span, Sums, finest, spans_of, sums_of, values_of
+from espi.spans import Covered, Grid, Span, Sums, finest, spans_of, sums_of, values_of
 from espi.zones import day_length, day_start
 
 # A day is at most 25 hours long (26 leaves room for zones that change by two); longer readings are not a day's.
@@ -80,6 +80,9 @@ class Channel:
     interval_lengths: tuple[int, ...]
     is_long: bool
     goes_below_zero: bool
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     @property
     def is_addable(self) -> bool:
@@ -285,30 +288,26 @@ def hourly_totals(
     """Sums per hour of each local day, for the channels that can be added; a reading counts where it begins."""
     found, zones = _addable({usage_point: channels(usage_point) if known is None else known})
     in_range = _in_range(found, (start_date, end_date))
-    blocks: dict[tuple[int, date], list[models.IntervalBlock]] = defaultdict(list)
-    for block in models.IntervalBlock.objects.filter(in_range).only(*_HOURLY_COLUMNS).order_by("local_date"):
-        blocks[block.meter_reading_id, block.local_date].append(block)
+    blocks: dict[tuple[int, date], list[Grid]] = defaultdict(list)
+    rows = models.IntervalBlock.objects.filter(in_range).order_by("local_date")
+    for pk, day, *grid in rows.values_list("meter_reading", "local_date", *Grid._fields):
+        blocks[pk, day].append(Grid(*grid))
     singles: dict[tuple[int, date], list[Span]] = defaultdict(list)
     for row in _singles(in_range):
         if row.duration <= LONGEST_DAY:
             singles[row.meter_reading_id, row.local_date].append(Span(row.start, row.duration, row.value))
-    result = {channel: HourTotals({}, 0) for channel in found.values()}
+    days: dict[int, dict[date, list[int | None]]] = {pk: {} for pk in found}
+    longer = dict.fromkeys(found, 0)
     for key in sorted(blocks.keys() | singles.keys()):
-        channel, day = found[key[0]], key[1]
-        hours, longer = _hours(day, blocks.get(key, []), singles.get(key, []), zones[channel.id])
-        whole = result[channel]
-        if any(value is not None for value in hours):
-            whole.days[day] = hours
-        result[channel] = whole._replace(longer=whole.longer + longer)
-    return result
+        pk, day = key
+        hours, rest = _hours(day, blocks.get(key, []), singles.get(key, []), zones[pk])
+        longer[pk] += rest
+        if hours.count(None) < len(hours):
+            days[pk][day] = hours
+    return {channel: HourTotals(days[pk], longer[pk]) for pk, channel in found.items()}
 
 
-_HOURLY_COLUMNS = ("meter_reading_id", "local_date", "interval_length", "start", "values", "count")
-
-
-def _hours(
-    day: date, blocks: Sequence[models.IntervalBlock], singles: list[Span], zone: ZoneInfo
-) -> tuple[list[int | None], int]:
+def _hours(day: date, blocks: Sequence[Grid], singles: list[Span], zone: ZoneInfo) -> tuple[list[int | None], int]:
     """24 sums, and the sum of what is longer than an hour."""
     if len(blocks) == 1 and not singles and _is_plain(blocks[0], day, zone):
         return _hours_of_grid(blocks[0]), 0
@@ -323,18 +322,19 @@ def _hours(
     return hours, longer
 
 
-def _is_plain(block: models.IntervalBlock, day: date, zone: ZoneInfo) -> bool:
+def _is_plain(block: Grid, day: date, zone: ZoneInfo) -> bool:
     """Whether equal pieces of the array are the hours of the clock."""
     begins = day_start(day, zone)
     is_even = _HOUR % block.interval_length == 0 and block.start == begins
     return is_even and day_start(day + timedelta(days=1), zone) - begins == 24 * _HOUR
 
 
-def _hours_of_grid(block: models.IntervalBlock) -> list[int | None]:
+def _hours_of_grid(block: Grid) -> list[int | None]:
     each = _HOUR // block.interval_length
-    pieces = [block.values[first : first + each] for first in range(0, 24 * each, each)]
     if block.count == len(block.values) == 24 * each:
-        return [sum(cast(list[int], piece)) for piece in pieces]
+        known = cast(list[int], block.values)
+        return list(map(sum, zip(*(known[place::each] for place in range(each)), strict=True)))
+    pieces = [block.values[first : first + each] for first in range(0, 24 * each, each)]
     return [sum(known) if (known := [value for value in piece if value is not None]) else None for piece in pieces]
 
 
@@ -468,26 +468,26 @@ def _daily(
 ) -> dict[Channel, list[DayTotal]]:
     totals, several = _plain_days(in_range)
     totals |= _mixed_days(totals, several, singles)
-    result: dict[Channel, list[DayTotal]] = {channel: [] for channel in found.values()}
-    for (channel_id, day), sums in sorted(totals.items(), key=lambda item: item[0]):
-        value, cost, count, covered = sums
-        length = day_length(day, zones[channel_id])
+    days: dict[int, list[DayTotal]] = {pk: [] for pk in found}
+    for (pk, day), (value, cost, count, covered) in sorted(totals.items(), key=itemgetter(0)):
+        length = day_length(day, zones[pk])
         complete = covered >= (min(length, _A_DAY) if count == 1 else length)
-        result[found[channel_id]].append(DayTotal(day, value, cost, count, complete))
-    return result
+        days[pk].append(DayTotal(day, value, cost, count, complete))
+    return {channel: days[pk] for pk, channel in found.items()}
 
 
 def _plain_days(in_range: Q) -> tuple[_Days, set[tuple[int, date]]]:
     """Days by the totals kept in their rows, and those that have several rows: these `_mixed_days` reads again."""
     rows = models.IntervalBlock.objects.filter(in_range).values_list(
-        "meter_reading", "local_date", "total", "total_cost", "count", F("count") * F("interval_length")
+        "meter_reading", "local_date", "total", "total_cost", "count", "interval_length"
     )
     totals: _Days = {}
     several = set()
-    for pk, day, total, cost, count, covered in rows:
-        if (pk, day) in totals:
-            several.add((pk, day))
-        totals[pk, day] = (total, cost, count, covered)
+    for pk, day, total, cost, count, length in rows:
+        key = (pk, day)
+        if key in totals:
+            several.add(key)
+        totals[key] = (total, cost, count, count * length)
     return totals, several
 
 
@@ -559,10 +559,10 @@ def _without_filled_gaps(readings: list[Reading]) -> list[Reading]:
 
 
 def _months_of_days(days: list[DayTotal]) -> list[MonthTotal]:
-    grouped: dict[date, list[DayTotal]] = defaultdict(list)
+    grouped: dict[tuple[int, int], list[DayTotal]] = defaultdict(list)
     for day in days:
-        grouped[day.date.replace(day=1)].append(day)
-    return [_month(month, members) for month, members in grouped.items()]
+        grouped[day.date.year, day.date.month].append(day)
+    return [_month(date(year, month, 1), members) for (year, month), members in grouped.items()]
 
 
 def _month(month: date, days: list[DayTotal]) -> MonthTotal:

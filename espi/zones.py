@@ -31,6 +31,7 @@ def day_start(day: date, zone: ZoneInfo) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())
 
 
+@lru_cache(maxsize=8192)
 def day_length(day: date, zone: ZoneInfo) -> int:
     """Seconds of a local day: 82800 and 90000 where clocks change."""
     return day_start(day + timedelta(days=1), zone) - day_start(day, zone)

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import cached_property
-from itertools import groupby
+from functools import cached_property, partial
+from itertools import pairwise
+from typing import cast
 
 from django.utils.translation import gettext as _
 
@@ -119,8 +120,13 @@ class Shades:
             parts(ordered[zero:], LEVELS), parts([-each for each in reversed(ordered[:zero])], LEVELS_BELOW_ZERO)
         )
 
-    def name(self, value: int) -> str:
-        """`level-3`, or `below-2`: the classes of charts.css."""
+    def names(self, values: Sequence[int | None], nothing: str) -> list[str]:
+        """`level-3`, or `below-2`: the classes of charts.css; `nothing` where no value is."""
+        if None not in values and min(known := cast(Sequence[int], values)) >= 0:  # as most days are
+            return list(map(self._levels.__getitem__, map(partial(bisect_left, self.above), known)))
+        return [nothing if value is None else self._name(value) for value in values]
+
+    def _name(self, value: int) -> str:
         if value >= 0:
             return self._levels[bisect_left(self.above, value)]
         return self._levels_below[bisect_left(self.below, -value)]
@@ -163,14 +169,10 @@ def column_runs(values: Sequence[int | None] | None, scale: Shades, *, is_known:
     """Neighbouring hours of one shade; what is not known is drawn only where something should be."""
     if values is None:
         return [(GAP, range(24))] if is_known else []
-    names = [(GAP if is_known else "") if value is None else scale.name(value) for value in values]
-    found, reached = [], 0
-    for name, group in groupby(names):
-        length = len(list(group))
-        if name:
-            found.append((name, range(reached, reached + length)))
-        reached += length
-    return found
+    names = scale.names(values, GAP if is_known else "")
+    changes = [place for place in range(1, len(names)) if names[place] != names[place - 1]]
+    runs = pairwise([0, *changes, len(names)])
+    return [(names[start], range(start, end)) for start, end in runs if names[start]]
 
 
 def columns(hours: Hours, period: Period, unit: charts.Unit, exponent: int, *, by_month: bool) -> list[Column]:
@@ -210,10 +212,10 @@ def labels(period: Period, *, by_month: bool) -> list[charts.Label]:
 def rounded(values: Sequence[int | None], shift: int) -> str:
     """`12,,7`: each times 10 ^ `shift`; nothing where nothing is known."""
     if shift >= 0:
-        return ",".join("" if value is None else str(value * 10**shift) for value in values)
+        return ",".join(["" if value is None else str(value * 10**shift) for value in values])
     divisor = 10**-shift
     half = divisor // 2
-    return ",".join("" if value is None else str((value + half) // divisor) for value in values)
+    return ",".join(["" if value is None else str((value + half) // divisor) for value in values])
 
 
 def lines(series: Sequence[Sequence[Decimal | None]]) -> Lines:

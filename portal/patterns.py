@@ -44,21 +44,13 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A number of the table; empty where nothing is known."""
-
-    text: str
-    amount: Decimal | None
-
-
-@dataclass(frozen=True)
 class Line:
-    """A row of the table: a day with its hours, or an hour with its months."""
+    """A row of the table: a day with its hours, or an hour with its months. A number that is not known is an empty text."""
 
     label: str
     link: str
-    cells: list[Cell]
-    total: Cell
+    cells: list[str]
+    total: str
 
 
 @dataclass(frozen=True)
@@ -94,9 +86,14 @@ class Pattern:
         return not self.hours
 
     @cached_property
+    def known_hours(self) -> dict[date, list[int]]:
+        """The hours of each day that are known, without their places."""
+        return {day: known_of(values) for day, values in self.hours.items()}
+
+    @cached_property
     def total(self) -> Decimal:
         """Of all hours."""
-        return self.amount(sum(value for values in self.hours.values() for value in values if value is not None))
+        return self.amount(sum(map(sum, self.known_hours.values())))
 
     @property
     def total_in_words(self) -> str:
@@ -113,7 +110,7 @@ class Pattern:
         """None where no day is whole, and where energy flows both ways: there a meter does not see all that is used."""
         if self.is_net or self.has_other_way:
             return None
-        days = [known for values in self.hours.values() if len(known := known_of(values)) >= WHOLE_DAY]
+        days = [known for known in self.known_hours.values() if len(known) >= WHOLE_DAY]
         whole = sum(map(sum, days))
         if whole <= 0:
             return None
@@ -124,7 +121,7 @@ class Pattern:
     @property
     def highest_hour(self) -> Peak | None:
         """The first one, of several."""
-        highest = [(max(known), day) for day, values in self.hours.items() if (known := known_of(values))]
+        highest = [(max(known), day) for day, known in self.known_hours.items() if known]
         if not highest:
             return None
         value, day = max(highest, key=lambda each: (each[0], -each[1].toordinal()))
@@ -136,7 +133,7 @@ class Pattern:
     @property
     def highest_day(self) -> Peak | None:
         """The first one, of several."""
-        sums = {day: sum(known_of(values)) for day, values in self.hours.items()}
+        sums = {day: sum(known) for day, known in self.known_hours.items()}
         if not sums:
             return None
         day = max(sums, key=lambda each: (sums[each], -each.toordinal()))
@@ -172,18 +169,14 @@ class Pattern:
                 (writing.day_of_year(day), link_to("day", day), list(self.hours.get(day, nothing)))
                 for day in self.period.days
             ]
-        places = writing.places_of(self.amount(value) for _l, _k, values in rows for value in known_of(values))
+        every = (value for _label, _link, values in rows for value in known_of(values))
+        places = writing.places_of_whole(every, self.exponent)
         return [Line(label, link, *self._cells(values, places)) for label, link, values in rows]
 
-    def _cells(self, values: Sequence[int | None], places: int) -> tuple[list[Cell], Cell]:
+    def _cells(self, values: Sequence[int | None], places: int) -> tuple[list[str], str]:
         known = known_of(values)
-        return [self._cell(value, places) for value in values], self._cell(sum(known) if known else None, places)
-
-    def _cell(self, value: int | None, places: int) -> Cell:
-        if value is None:
-            return Cell("", None)
-        amount = self.amount(value)
-        return Cell(writing.number(amount, places), amount)
+        texts = ["" if value is None else writing.whole(value, self.exponent, places) for value in values]
+        return texts, writing.whole(sum(known), self.exponent, places) if known else ""
 
     @property
     def profile(self) -> Profile | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 from django.utils.translation import gettext as _
 
@@ -30,7 +31,7 @@ class Period:
     first: date
     end: date
 
-    @property
+    @cached_property
     def days(self) -> list[date]:
         """Every local day of it."""
         return [self.first + timedelta(days=number) for number in range((self.end - self.first).days)]

@@ -1,40 +1,106 @@
-"""The many parts of a picture, written out: a day has hundreds, and a template would take longer for them than for the page."""
+"""The many parts of a picture, and of its table, written out: there are hundreds, and a template would take longer for
+them than for the page. Whatever is a text is escaped here; places and lengths are numbers of ours."""
+
+from html import escape
 
 from django import template
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from portal.charts import Bar, Chart, Place
+from portal.heatmaps import Column, HeatMap
+from portal.meters import Group
+from portal.panels import Panel, Row
+from portal.patterns import Line, Pattern
 
 register = template.Library()
 STRIPES = {"delivered-estimated": "estimated", "received-estimated": "estimated-received"}  # parts/chart_patterns.html
-HIT = '<title>{}</title><rect class="chart-hit" x="{}" width="{}" y="{}" height="{}"/>{}'
-LINK = '<a class="chart-place" href="{}" tabindex="-1" aria-label="{}">{}</a>\n'
-GROUP = '<g class="chart-place" role="img" aria-label="{}">{}</g>\n'
 
 
 @register.simple_tag
 def chart_places(chart: Chart, base: str = "", more: str = "") -> SafeString:
     """Every place of a picture with its bars. A link to another time begins with `base` and ends in `more`."""
-    return format_html_join("", "{}", ((_place(place, chart, base, more),) for place in chart.places))
+    return SafeString("".join(_place(place, chart, base, more) for place in chart.places))
 
 
-def _place(place: Place, chart: Chart, base: str, more: str) -> SafeString:
-    bars = format_html_join("", "{}{}", ((_bar(bar), _dot(bar)) for bar in place.bars))
-    inside = format_html(HIT, place.title, place.x, place.width, chart.plot_top, chart.plot_height, bars)
+def _place(place: Place, chart: Chart, base: str, more: str) -> str:
+    words, bars = escape(place.title), "".join(_bar(bar) + _dot(bar) for bar in place.bars)
+    inside = f"<title>{words}</title>{_hit(place, chart)}{bars}"
     if not place.link:
-        return format_html(GROUP, place.title, inside)
+        return f'<g class="chart-place" role="img" aria-label="{words}">{inside}</g>\n'
     link = f"{base}{place.link}{more}" if place.link.startswith("?") else place.link
-    return format_html(LINK, link, place.title, inside)
+    return f'<a class="chart-place" href="{escape(link)}" tabindex="-1" aria-label="{words}">{inside}</a>\n'
 
 
-def _bar(bar: Bar) -> SafeString:
-    fill = format_html(' fill="url(#{})"', STRIPES[bar.kind]) if bar.kind in STRIPES else ""
-    place = (bar.kind, fill, bar.x, bar.width, bar.y, bar.height)
-    return format_html('<rect class="chart-bar chart-{}"{} x="{}" width="{}" y="{}" height="{}"/>', *place)
+def _hit(place: Place | Column, picture: Chart | HeatMap) -> str:
+    across = f'x="{place.x}" width="{place.width}"'
+    return f'<rect class="chart-hit" {across} y="{picture.plot_top}" height="{picture.plot_height}"/>'
 
 
-def _dot(bar: Bar) -> SafeString | str:
-    if bar.mark_y is None:
-        return ""
-    return format_html('<circle class="chart-revised" cx="{}" cy="{}" r="3"/>', bar.middle, bar.mark_y)
+def _bar(bar: Bar) -> str:
+    fill = f' fill="url(#{STRIPES[bar.kind]})"' if bar.kind in STRIPES else ""
+    place = f'x="{bar.x}" width="{bar.width}" y="{bar.y}" height="{bar.height}"'
+    return f'<rect class="chart-bar chart-{bar.kind}"{fill} {place}/>'
+
+
+def _dot(bar: Bar) -> str:
+    return "" if bar.mark_y is None else f'<circle class="chart-revised" cx="{bar.middle}" cy="{bar.mark_y}" r="3"/>'
+
+
+@register.simple_tag
+def heat_columns(heat_map: HeatMap, base: str = "") -> SafeString:
+    """What leads on from a heat map: a day or a month each, to a page whose address begins with `base`."""
+    return SafeString("".join(_column(each, heat_map, base) for each in heat_map.columns))
+
+
+def _column(column: Column, heat_map: HeatMap, base: str) -> str:
+    words, link = escape(column.title), escape(base + column.link)
+    inside = f"<title>{words}</title>{_hit(column, heat_map)}"
+    return f'<a class="chart-place" href="{link}" tabindex="-1" aria-label="{words}">{inside}</a>'
+
+
+# --- Tables -----------------------------------------------------------------------------------------------------------
+
+
+@register.simple_tag
+def figure_rows(panel: Panel, more: str = "") -> SafeString:
+    """The rows of the table of a picture; links end in `more`."""
+    return SafeString("".join(_figures(row, panel, more) for row in panel.rows))
+
+
+def _figures(row: Row, panel: Panel, more: str) -> str:
+    numbers = (
+        (panel.has_delivered, row.delivered),
+        (panel.has_received, row.received),
+        (panel.has_before, row.before),
+        (panel.has_costs, row.cost),
+    )
+    cells = _numbers([text for is_shown, text in numbers if is_shown])
+    notes = f"<td>{escape(row.notes[:1].upper() + row.notes[1:])}</td>" if panel.has_notes else ""
+    return f"<tr>{_heading(row.label, row.link and row.link + more)}{cells}{notes}</tr>\n"
+
+
+@register.simple_tag
+def hour_rows(pattern: Pattern, base: str = "") -> SafeString:
+    """The rows of the table of a heat map; links begin with `base`."""
+    return SafeString("".join(_hours(line, base) for line in pattern.lines))
+
+
+def _hours(line: Line, base: str) -> str:
+    cells = _numbers([*line.cells, line.total])
+    return f"<tr>{_heading(line.label, line.link and base + line.link)}{cells}</tr>\n"
+
+
+@register.simple_tag
+def group_rows(group: Group) -> SafeString:
+    """The rows of the table of meters side by side."""
+    return SafeString("".join(f"<tr>{_heading(label)}{_numbers(texts)}</tr>" for label, texts in group.rows))
+
+
+def _heading(label: str, link: str = "") -> str:
+    words = escape(label)
+    inside = f'<a href="{escape(link)}">{words}</a>' if link else words
+    return f'<th scope="row">{inside}</th>'
+
+
+def _numbers(texts: list[str]) -> str:
+    return "".join(f'<td class="number">{escape(text)}</td>' for text in texts)

@@ -55,7 +55,18 @@ def addresses(user: User, points: list[UsagePoint]) -> dict[str, str]:
     consent = _consent(user)
     held = points[0].subscription.authorizations.get()
     meter = reverse("usage_point", args=[points[0].public_id])
-    fixed = ["help", "start", "dashboard", "account", "language", "download", "upload", "api-tokens", "consents", "letters"]
+    fixed = [
+        "help",
+        "start",
+        "dashboard",
+        "account",
+        "language",
+        "download",
+        "upload",
+        "api-tokens",
+        "consents",
+        "letters",
+    ]
     fixed += ["how-to-stop", "privacy", "api-description", "account_email", "account_change_password"]
     fixed += ["usersessions_list", "mfa_index", "delete-account"]
     found = {name: reverse(name) for name in fixed}

@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 import pytest
+from django.utils import translation
+from django.utils.formats import number_format
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -151,3 +153,22 @@ def test_any_series_fits_the_picture(values, multiplier):
         assert bar.y >= charts.TOP - 1
         assert bar.y + bar.height <= charts.TOP + charts.PLOT_HEIGHT + 1
         assert bar.height >= 1
+
+
+VALUES = st.integers(-(10**4), 10**4) | st.integers(-(10**21), 10**21)
+
+
+@given(st.lists(VALUES, max_size=5), st.integers(-6, 1), st.integers(0, 3), st.sampled_from(["en", "es", "fr-ca"]))
+def test_integers_are_written_as_the_numbers_they_stand_for(values, exponent, places, language):
+    amounts = [Decimal(value).scaleb(exponent) for value in values]
+    assert writing.places_of_whole(values, exponent) == writing.places_of(amounts)
+    with translation.override(language):
+        written = [writing.whole(value, exponent, places) for value in values]
+        assert written == [writing.number(amount, places) for amount in amounts]
+
+
+@given(st.decimals(-(10**9), 10**9, places=4), st.sampled_from(["en", "es", "fr-ca"]))
+def test_a_number_is_written_as_django_writes_it(amount, language):
+    with translation.override(language):
+        rounded = writing.rounded_to(amount, 3)
+        assert writing.number(amount, 3) == number_format(rounded, decimal_pos=3, use_l10n=True, force_grouping=True)
