@@ -45,10 +45,14 @@ class Base:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table: a day with its hours, or an hour with its months. A number that is not known is an empty text."""
+    """A row of the table: a day with its hours, or an hour with its months; `cells` are its `values`, written.
+
+    A number that is not known is an empty text.
+    """
 
     label: str
     link: str
+    values: Sequence[int | None]
     cells: list[str]
     total: str
 
@@ -171,7 +175,7 @@ class Pattern:
             ]
         every = (value for _label, _link, values in rows for value in known_of(values))
         places = writing.places_of_whole(every, self.exponent)
-        return [Line(label, link, *self._cells(values, places)) for label, link, values in rows]
+        return [Line(label, link, values, *self._cells(values, places)) for label, link, values in rows]
 
     def _cells(self, values: Sequence[int | None], places: int) -> tuple[list[str], str]:
         known = known_of(values)

@@ -83,7 +83,7 @@ def by_the_hour(point):
         totals = usage.hourly_totals(point, period.first, period.end, known=channels)
         for pattern in patterns.patterns(period, channels, totals):
             pictures[pattern.is_received] += pattern.total + pattern.longer
-            lines = sum((cell.amount or 0 for line in pattern.lines for cell in line.cells), Decimal(0))
+            lines = pattern.amount(sum(value or 0 for line in pattern.lines for value in line.values))
             tables[pattern.is_received] += lines + pattern.longer
     return pictures, tables
 

@@ -1,0 +1,87 @@
+"""Every page of a signed-in customer in Spanish and French: no sideways scrolling, nothing in English, no finding of axe."""
+
+import re
+from datetime import date
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from portal.models import User
+from tests.bench import pages_work
+from tests.portal import household
+from tests.portal.people import PASSWORD, person
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+ENGLISH = {"api-description"}  # what programs read
+ENGLISH_WORDS = re.compile(r"\b(the|your|with|you|we)\b", re.IGNORECASE)
+# What is kept in the language in which it was agreed to says so.
+WORDS = """() => {
+  const body = document.body.cloneNode(true)
+  body.querySelectorAll('[lang]').forEach(each => each.remove())
+  return body.textContent
+}"""
+
+
+@pytest.fixture
+def customer():
+    """(a customer with a household, the addresses of his pages)."""
+    user = person()
+    return user, pages_work.addresses(user, household.household(user, date(2026, 2, 25), date(2026, 3, 10)))
+
+
+@pytest.fixture
+def window(chromium_path, live_server, monkeypatch, customer):
+    """Open a page in that size and theme, signed in with that language."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
+
+        def signed_in(language, width, theme):
+            User.objects.update(language=language)
+            sizes = {"viewport": {"width": width, "height": 800}, "color_scheme": theme}
+            page = browser.new_context(base_url=str(live_server), reduced_motion="reduce", **sizes).new_page()
+            page.goto("/account/login/")
+            page.fill("[name=login]", "ann@example.com")
+            page.fill("[name=password]", PASSWORD)
+            page.keyboard.press("Enter")
+            page.wait_for_selector(f"html[lang={language}]")
+            return page
+
+        yield signed_in
+        browser.close()
+
+
+def is_in_order(page, name, language, width):
+    """One main heading, no wider than the window, and no English in it."""
+    assert page.locator("html").get_attribute("lang") == language, name
+    assert page.locator("h1").count() == 1, name
+    assert page.evaluate("document.documentElement.scrollWidth") == width, name
+    assert not ENGLISH_WORDS.findall(page.evaluate(WORDS)), name
+
+
+def has_no_finding(page, name):
+    """Of any severity."""
+    found = Axe().run(page).response["violations"]
+    assert not found, (name, [(each["id"], each["nodes"][0]["html"]) for each in found])
+
+
+@pytest.mark.parametrize(("language", "width", "theme", "place"), [("es", 1280, "light", 0), ("fr-ca", 320, "dark", 1)])
+def test_every_page_is_in_order_in_every_language(customer, window, language, width, theme, place):
+    """For the sake of time axe looks at each page in one of the two: they differ in their words alone."""
+    _user, pages = customer
+    page = window(language, width, theme)
+    for number, (name, address) in enumerate(pages.items()):
+        if name not in ENGLISH:
+            page.goto(address)
+            is_in_order(page, name, language, width)
+            if number % 2 == place:
+                has_no_finding(page, name)
+    page.goto(pages["choose data"])
+    page.locator("input[name=kinds]").first.check()
+    for name in ("check", "leave"):
+        page.locator("main form button").first.click()
+        page.wait_for_url(f"**/connect/{name}/**")
+        is_in_order(page, name, language, width)
+        has_no_finding(page, name)
