@@ -321,7 +321,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "success",
         "Success, started here",
         "The test customer comes back connected, and the first data arrive.",
-        "Sign in as one of the sandbox's customers (its page lists them) and allow everything.",
+        "Sign in as one of the sandbox's customers (its sign-in page lists them, with the password) and allow everything.",
         "Sign in with the test customer that the utility gave you and allow everything.",
         statuses=(Status.CONNECTED, Status.ALREADY),
     ),
@@ -347,8 +347,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         "bad_login",
         "Bad login",
         "The utility refuses the sign-in and nobody comes back; nothing is shared here.",
-        "On the utility's sign-in page type a wrong password (or a bill that does not exist). Then come back to this "
-        "page and say what you saw.",
+        "On the utility's sign-in page type a wrong password (or a bill that does not exist); where it still knows you from "
+        "another walk, press “I am somebody else” first. Then come back to this page and say what you saw.",
         "On the utility's sign-in page use a login that is wrong. Then come back to this page and say what happened.",
         judged_by_tester=True,
     ),

@@ -53,11 +53,20 @@ def _attach(
 ) -> AuthorizationRequest:
     held_open(part.test)
     app = part.test.application_information
+    end_earlier(tester)
     journey = authorize.begin(user=tester, app=app, chosen=chosen, browser=browser, now=now, visit=visit)
     part.journey, part.state, part.not_before = journey, State.DUE, now
     part.save(update_fields=["journey", "state", "not_before", "memory"])
     wake(part, countdown=2)
     return journey
+
+
+def end_earlier(tester: User) -> None:
+    """Walks that were left at the utility (a bad login is) end, or nobody could tell which of two comes back."""
+    left = AcceptancePart.objects.filter(test__tester=tester, journey__status__in=AuthorizationRequest.OPEN)
+    for part in left.select_related("journey"):
+        if part.journey:
+            authorize.close(part.journey, AuthorizationRequest.Status.CLOSED, "The tester began another walk.")
 
 
 def front_page(app: ApplicationInformation) -> str:

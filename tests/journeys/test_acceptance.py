@@ -218,7 +218,7 @@ def refused_by(world: World):
     return approve
 
 
-def test_a_bad_login_is_what_the_tester_saw(tester):
+def test_a_bad_login_is_what_the_tester_saw_and_the_next_walk_is_told_from_it(tester):
     tester.start(": Bad login")
     tester.browser.press("Go on as the test customer")
     tester.browser.press("Agree and continue")
@@ -231,6 +231,9 @@ def test_a_bad_login_is_what_the_tester_saw(tester):
     tester.browser.press("Write it down", outcome="passed", seen="Refused: the password was wrong.")
     assert tester.part.outcome == "passed"
     assert not Authorization.objects.exists()
+    tester.walk("Success, started here")
+    assert tester.work().outcome == "passed"
+    assert tester.test.parts.get(name="bad_login").journey.status == "closed"
 
 
 @pytest.mark.parametrize("tester", [CECONY_V1, PGE], ids=str, indirect=True)

@@ -31,5 +31,6 @@ class Command(BaseCommand):
         keys = {login["email"]: login.get("totp_secret", "") for login in read(options["logins"])}
         if not keys.get(options["email"]):
             raise CommandError(f"There is no key of {options['email']} in {options['logins']}.")
-        counter = int(time.time()) // app_settings.TOTP_PERIOD
+        counter, passed = divmod(int(time.time()), app_settings.TOTP_PERIOD)
+        self.stderr.write(f"It holds for {app_settings.TOTP_PERIOD - passed} more seconds; each code can be used once.")
         self.stdout.write(format_hotp_value(hotp_value(keys[options["email"]], counter)))
