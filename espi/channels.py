@@ -405,6 +405,10 @@ def _stored(channel: Channel, columns: resources.Columns) -> dict[int, Decimal]:
 
 
 def _span(columns: resources.Columns) -> tuple[int, int]:
+    """Epoch seconds of the first start and of the last end, a second after the last start at least."""
+    starts, durations = columns.starts, columns.durations
+    if durations.count(durations[0]) == len(durations):
+        return min(starts), max(starts) + max(durations[0] or 0, 1)
     ends = map(add, columns.starts, columns.durations)
     return min(columns.starts), max(max(ends), max(columns.starts) + 1)
 

@@ -172,8 +172,8 @@ def regular(count: int, texts: dict[str, list[str]], *, are_numbers: bool = Fals
 
 
 def _in_range(found: dict[str, Any]) -> bool:
-    starts, durations = found["start"] or [0], found["duration"] or [0]
-    small = [found[name] for name in _CODES if found[name]]
+    starts, durations = found["start"] or [0], _different(found["duration"] or [0])
+    small = [_different(found[name]) for name in _CODES if found[name]]
     return (
         min(starts) >= numbers.EARLIEST
         and max(starts) < numbers.LATEST
@@ -181,6 +181,11 @@ def _in_range(found: dict[str, Any]) -> bool:
         and max(durations) <= numbers.LONGEST
         and all(min(column) >= numbers.INT16.start and max(column) < numbers.INT16.stop for column in small)
     )
+
+
+def _different(column: list[Any]) -> list[Any]:
+    """One number of a column that holds nothing else, as durations and qualities mostly do."""
+    return column[:1] if column.count(column[0]) == len(column) else column
 
 
 def _columns(count: int, found: dict[str, Any]) -> resources.Columns:
