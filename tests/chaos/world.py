@@ -219,8 +219,9 @@ class World:
         from django.utils import timezone
 
         from espi.models import Authorization, FetchJob, Notification
-        from portal.models import Circuit
+        from portal.models import Circuit, Letter
 
+        Letter.objects.filter(state="waiting").delete()
         Authorization.objects.filter(status__in=Authorization.LIVE).update(status=Authorization.Status.WITHDRAWN)
         ended = {"state": FetchJob.State.SUPERSEDED, "reason": "An experiment is over."}
         FetchJob.objects.filter(state__in=FetchJob.OPEN).update(**ended, finished_at=timezone.now())
