@@ -548,7 +548,9 @@ def test_d08_a_series_whose_scale_or_unit_is_no_code_is_refused_also_where_the_c
 
 def test_d08_staff_see_how_much_was_refused_and_why(utility, held, client):
     fetched(utility, held, sized(documents.feed(documents.block([*GOOD, *list(ODD.values())[:5]]))))
-    client.force_login(staff())
+    boss = staff()
+    client.force_login(boss)
+    looking.give_reason(staff=boss, customer=held.retail_customer, reason="Ticket 7: refused", now=timezone.now())
     job, document = FetchJob.objects.get(), Document.objects.get()
     for row in (job, document):
         page = client.get(f"/staff/espi/{row._meta.model_name}/{row.pk}/change/").content.decode()
