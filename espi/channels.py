@@ -41,6 +41,7 @@ class Channel:
     row: models.MeterReading
     zone: ZoneInfo
     is_coarsest: bool = False  # tried: what is stored has digits that a larger multiplier would lose
+    too_fine: tuple[int, str] | None = None  # tried: what is stored does not come to this multiplier; why
 
     @property
     def multiplier(self) -> int:
@@ -200,8 +201,7 @@ class Channels:
         if found is None:
             if any(map(packing.is_too_fine, values)):
                 raise TooFine(_TOO_FINE)
-            self._write_waiting()
-            merging.refine(channel.row, min(channel.multiplier, packing.fitting_multiplier(values, multiplier)))
+            self._refine(channel, min(channel.multiplier, packing.fitting_multiplier(values, multiplier)))
         elif packing.fit(found) or channel.is_coarsest:
             return found
         else:
@@ -210,6 +210,17 @@ class Channels:
         if found is None:
             raise NotStorable(_TOO_FINE)
         return found
+
+    def _refine(self, channel: Channel, multiplier: int) -> None:
+        """Tried once: every attempt writes the whole channel, and a document can ask for thousands in vain."""
+        if channel.too_fine and multiplier <= channel.too_fine[0]:
+            raise NotStorable(channel.too_fine[1])
+        self._write_waiting()
+        try:
+            merging.refine(channel.row, multiplier)
+        except NotStorable as error:
+            channel.too_fine = (multiplier, str(error))
+            raise
 
     def _coarsen(self, channel: Channel, multiplier: int) -> None:
         """A first ReadingType of 10^-12 leaves no room for usual values: their last digits are zeros then."""

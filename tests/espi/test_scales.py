@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from espi import models, usage
 from tests.espi import documents
@@ -158,3 +159,13 @@ def test_what_was_said_before_keeps_its_digits_when_the_multiplier_becomes_coars
     scale = Decimal(10) ** row.power_of_ten_multiplier
     assert [value * scale * 10 for value in found] == [10, 1, 100, 0, -10]
     assert quantities() == [-100, 12_345_678]
+
+
+def test_a_channel_is_brought_in_vain_to_a_finer_multiplier_once_only(subscription):
+    store(subscription, told(2**52 - 1))
+    fine = [block([reading(MIDNIGHT + 3600 * number, "0.5")], name=str(number)) for number in range(1, 40)]
+    with CaptureQueriesContext(connection) as asked:
+        document = store(subscription, documents.feed(*fine))
+    rescaled = [each for each in asked if "UPDATE espi_intervalblock SET total" in each["sql"]]
+    assert (len(rescaled), document.summary["refused"][0]["count"]) == (1, 39)
+    assert quantities() == [2**52 - 1]
