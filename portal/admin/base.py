@@ -4,13 +4,17 @@ from datetime import timedelta
 from functools import reduce
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_permission_codename
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
+from unfold.forms import ActionForm
 from unfold.paginator import InfinitePaginator
 
 from espi.fields import EncryptedTextField
@@ -52,6 +56,12 @@ def since(field: str) -> type[Since]:
     return type("Since", (Since,), {"newest_by": field})
 
 
+class Ticked(ActionForm):
+    """What to do with the rows that were ticked, a page of them at most: never with "all", for which there is no button."""
+
+    select_across = forms.BooleanField(disabled=True, required=False, initial=False, widget=forms.HiddenInput)
+
+
 class StaffModelAdmin(ModelAdmin):
     """Lists are never counted: page by page, back and forth. Filters only by what its page offers: any other lookup would tell a hidden field's letters one by one.
 
@@ -67,6 +77,7 @@ class StaffModelAdmin(ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_disable_select_all = True
+    action_form = Ticked
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
         """The row's page."""
@@ -78,10 +89,20 @@ class StaffModelAdmin(ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """The list. Looking through customers' rows is written down, too."""
+        if "\0" in "".join(value for _, values in request.GET.lists() for value in values):  # no row's text has one
+            return see_other(request.path)
         if self.owner and self.has_view_permission(request):
             what = f"list of {self.opts.label_lower}"
             looking.note(StaffAccess.Kind.LOOK, what, staff=member(request), now=timezone.now())
         return super().changelist_view(request, *args, **kwargs)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """What is done to ticked rows; back to the list where something posted cannot be the number of a row."""
+        try:
+            queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
+        except (ValueError, ValidationError):
+            return see_other(request.path)
+        return super().response_action(request, queryset)
 
     def first_a_reason(self, request: HttpRequest, object_id: str | None) -> HttpResponse | None:
         """Writes the look down; or to the page that asks for the reason. None: the page may be shown, or is refused."""

@@ -463,6 +463,11 @@ def test_the_utilitys_number_of_a_meter_is_masked_in_the_list_and_on_its_page(cl
         assert "4125178001" not in answer
 
 
+@pytest.mark.parametrize("asked", ["state=%00", "state__exact=%00", "q=%00", "since=%00"])
+def test_a_table_asked_for_what_no_row_can_hold_is_shown_as_it_is(client, boss, asked):
+    assert client.get(f"/staff/espi/fetchjob/?{asked}", follow=True).status_code == 200
+
+
 # --- People -------------------------------------------------------------------------------------------------------
 
 
@@ -477,6 +482,14 @@ def test_e09_staff_cannot_set_a_password_and_can_ask_for_a_new_one(client, boss)
     assert "http://localhost:8000/account/password/reset/" in message.body
     ann.refresh_from_db()
     assert ann.check_password("three quiet words")
+
+
+def test_what_is_done_to_rows_is_done_to_the_ticked_ones_whatever_is_posted(client, boss):
+    ann, _bob = person(), person("bob@example.com")
+    asked = {"action": "ask_for_new_password", "select_across": "1", "_selected_action": [ann.pk]}
+    client.post("/staff/portal/user/", asked)
+    assert [message.to for message in mailbox()] == [["ann@example.com"]]
+    assert client.post("/staff/portal/user/", asked | {"_selected_action": ["x"]}, follow=True).status_code == 200
 
 
 def test_a_right_that_is_given_or_taken_is_in_the_audit_trail(client, boss):
