@@ -20,6 +20,11 @@ def arm(fault: str, utility: str, *, count: int = 1, **args: Any) -> None:
     _send("POST", "/_sandbox/faults", {"name": fault, "utility": utility, "count": count, "args": args})
 
 
+def disarm() -> None:
+    """No utility is to do anything wrong any more. Raises SandboxAway."""
+    _send("DELETE", "/_sandbox/faults", None)
+
+
 def authorization_id(utility: str, subscription_id: str) -> int | None:
     """The sandbox's own number of an authorization. Raises SandboxAway."""
     rows = _send("GET", f"/_sandbox/authorizations?utility={utility}", None)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 import utilities
 from espi.models import ApplicationInformation, AuthorizationRequest
@@ -35,6 +36,8 @@ def begin(
     app = part.test.application_information
     if part.test.tester_id != tester.pk or part.state == State.DONE:
         raise TestRefused("This walk is over, or somebody else's. Begin a new one.")
+    if left_at_utility(tester).filter(memory__armed=True).exists():
+        sandbox.disarm()  # or the fault of the walk that was left would befall this one
     scenario = scenarios.find(app, part.name)
     if scenario.fault and app.environment == SANDBOX and not part.memory.get("armed"):
         sandbox.arm(scenario.fault, app.utility, **scenario.args)
@@ -63,10 +66,14 @@ def _attach(
 
 def end_earlier(tester: User) -> None:
     """Walks that were left at the utility (a bad login is) end, or nobody could tell which of two comes back."""
-    left = AcceptancePart.objects.filter(test__tester=tester, journey__status__in=AuthorizationRequest.OPEN)
-    for part in left.select_related("journey"):
+    for part in left_at_utility(tester).select_related("journey"):
         if part.journey:
             authorize.close(part.journey, AuthorizationRequest.Status.CLOSED, "The tester began another walk.")
+
+
+def left_at_utility(tester: User) -> QuerySet[AcceptancePart]:
+    """His walks that did not come back."""
+    return AcceptancePart.objects.filter(test__tester=tester, journey__status__in=AuthorizationRequest.OPEN)
 
 
 def front_page(app: ApplicationInformation) -> str:

@@ -236,6 +236,13 @@ def test_a_bad_login_is_what_the_tester_saw_and_the_next_walk_is_told_from_it(te
     assert tester.test.parts.get(name="bad_login").journey.status == "closed"
 
 
+def test_the_fault_of_a_walk_that_was_left_does_not_befall_the_next_one(tester):
+    tester.start(": Declined")
+    tester.browser.press("Go on as the test customer")
+    tester.walk("Success, started here")
+    assert tester.work().outcome == "passed"
+
+
 @pytest.mark.parametrize("tester", [CECONY_V1, PGE], ids=str, indirect=True)
 def test_a_walk_that_starts_at_the_utility_goes_on_with_the_registration_under_test(tester):
     ApplicationInformation.objects.update(is_offered=False)
