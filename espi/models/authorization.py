@@ -166,7 +166,7 @@ class Authorization(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.application_information} {self.utility_subscription_id}"
+        return f"{self.application_information} {self.pk}"  # not what its utility calls it: that can be an account number
 
 
 class AuthorizationRequest(models.Model):

@@ -116,7 +116,7 @@ class MeterReading(models.Model):
         constraints = [models.UniqueConstraint(fields=["usage_point", "channel"], name="one_meter_reading_per_channel")]
 
     def __str__(self) -> str:
-        return self.channel
+        return f"channel {self.pk}"  # not its name: that can be what its utility calls it
 
 
 class MeterReadingAlias(models.Model):

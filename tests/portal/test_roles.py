@@ -9,10 +9,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from espi import archive
-from espi.models import Document
+from espi.models import Document, MeterReading, ReadingType, UsagePoint
 from portal import roles
 from portal.flows import looking
-from portal.models import Letter, StaffAccess, User
+from portal.models import DataGap, FetchPlan, Letter, StaffAccess, User
 from portal.models.staff import StaffAccessIsKept
 from tests.portal import rows
 from tests.portal.people import person, staff
@@ -199,6 +199,24 @@ def test_e07_a_document_shows_staff_neither_the_name_of_the_file_nor_what_it_say
         page = client.get(f"/staff/espi/document/{address}")
         assert page.status_code == 200
         assert not [each for each in (b"Ann Other", b"Elm Street") if each in page.content]
+
+
+def test_e07_an_operator_reads_of_work_and_never_what_a_utility_calls_the_customer_or_his_meter(client):
+    client.force_login(member("operator"))
+    held = rows.authorization(rows.registration(), "4100000777")
+    point = UsagePoint.objects.create(subscription=held.subscription, resource_id="4100000777")
+    kind = ReadingType.objects.create(signature="untold")
+    channel = MeterReading.objects.create(usage_point=point, channel="meter_reading=4100000777", reading_type=kind)
+    gap = DataGap.objects.create(
+        meter_reading=channel, first_day="2026-01-01", last_day="2026-01-02", asked_at=timezone.now(), times_asked=1
+    )
+    plan = FetchPlan.objects.create(
+        application_information=held.application_information, authorization=held, part="usage", next_at=timezone.now()
+    )
+    for row in (gap, plan, rows.job(held, "https://utility.example/1")):
+        place = f"/staff/{row._meta.app_label}/{row._meta.model_name}/"
+        for page in (client.get(place), client.get(f"{place}{row.pk}/change/")):
+            assert (page.status_code, b"4100000777" in page.content) == (200, False)
 
 
 def test_who_asks_a_customer_for_a_new_password_is_written_down_and_no_click_fills_a_mailbox(client):
