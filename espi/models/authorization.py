@@ -166,7 +166,7 @@ class Authorization(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.application_information} {self.pk}"  # not what its utility calls it: that can be an account number
+        return f"{self.application_information} {self.pk}"  # not its utility's id: that can be an account number
 
 
 class AuthorizationRequest(models.Model):
