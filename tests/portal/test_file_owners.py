@@ -6,6 +6,7 @@ import pytest
 
 from espi.models import Document, FetchJob, Notification, UsagePoint
 from portal.flows import fetch
+from portal.flows.fetch import announced as announced_files
 from tests.espi import documents
 from tests.portal import rows, standin
 from tests.portal.rows import NOW, V1
@@ -107,3 +108,15 @@ def test_the_second_file_of_one_request_finishes_no_other_request(waiting, utili
         run(file, 1)
         found.append([FetchJob.objects.get(pk=each.pk).state for each in (first, later)])
     assert found == [["done", "awaiting_notification"], ["done", "awaiting_notification"], ["done", "done"]]
+
+
+def test_of_two_files_of_one_request_that_arrive_at_once_only_the_older_documents_finishes_a_request(waiting):
+    app, held = waiting[0].application_information, waiting[0].subscription
+    posted = Notification.objects.create(application_information=app, received_at=NOW, body=b"")
+    urls = [f"{V1}/Batch/Download?requestId=1&responseId={number}" for number in (2, 3)]
+    files = [rows.job(waiting[0], url, kind="download", notification=posted, state="running") for url in urls]
+    stored = [
+        Document.objects.create(subscription=held, fetch_job=file, sha256=file.url[-1], size=1, received_at=NOW)
+        for file in reversed(files)
+    ]
+    assert [announced_files.is_one_more(*each) for each in zip(reversed(files), stored, strict=True)] == [False, True]

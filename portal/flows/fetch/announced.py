@@ -93,24 +93,35 @@ def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> N
         return
     asked = list(waiting(job.application_information).filter(authorization=job.authorization).order_by("created_at"))
     same = [each for each in asked if each.url == job.url]
-    found = same or ([] if is_one_more(job) else covering(asked, document))
+    found = same or ([] if is_one_more(job, document) else covering(asked, document))
     for each in found[:1]:
         FetchJob.objects.filter(pk=each.pk, state__in=FetchJob.OPEN).update(
             state=State.DONE, reason="", finished_at=now, lease_expires_at=None
         )
 
 
-def is_one_more(job: FetchJob) -> bool:
-    """Whether another file of the same request was here before this one."""
-    app = job.application_information
-    utility = utilities.get(app.utility)
-    request = utility.url_request(app, job.url)
+def is_one_more(job: FetchJob, document: Document | None) -> bool:
+    """Whether another file of the same request was stored before this one; of two at once the one with the older document.
+
+    A file without a document of its own (the utility had no data, or sent these bytes before) is told by its job.
+    """
+    utility = utilities.get(job.application_information.utility)
+    request = utility.url_request(job.application_information, job.url)
     if not request or job.notification_id is None:
         return False
-    others = FetchJob.objects.filter(
-        notification=job.notification_id, authorization=job.authorization_id, kind=Kind.DOWNLOAD, state=State.DONE
+    files = FetchJob.objects.filter(
+        notification=job.notification_id, authorization=job.authorization_id, kind=Kind.DOWNLOAD
     ).exclude(pk=job.pk)
-    return any(utility.url_request(app, url) == request for url in others.values_list("url", flat=True))
+    others = {
+        pk: state
+        for pk, url, state in files.values_list("pk", "url", "state")
+        if utility.url_request(job.application_information, url) == request
+    }
+    stored = Document.objects.filter(fetch_job__in=others, refusal="").order_by("pk").values_list("pk", flat=True)
+    first = stored.first()
+    if first is None:
+        return State.DONE in others.values()
+    return document is None or document.fetch_job_id != job.pk or first <= document.pk
 
 
 def finish_bulk(job: FetchJob, now: datetime) -> None:
