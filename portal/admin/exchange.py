@@ -8,7 +8,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 
 from espi import archive
 from espi.models import (
@@ -169,13 +169,14 @@ class DocumentAdmin(ReadOnly):
     @admin.display(description="Its readings that hold")
     def readings(self, document: Document) -> str:
         """Each channel's days, with a link to the meter's page at that month."""
+        found = completeness.stored(document)
         rows = (
             (reverse("staff:meter", args=[each.meter], query={"month": f"{each.last:%Y-%m}"}), each.words)
-            for each in completeness.stored(document)
+            for each in found[:MOST_LINKS]
         )
-        return (
-            format_html_join("\n", '<div><a href="{}">{}</a></div>', rows) or "None: refused, known before, or replaced"
-        )
+        more = format_html("<div>And {} more</div>", len(found) - MOST_LINKS) if len(found) > MOST_LINKS else ""
+        told = format_html_join("\n", '<div><a href="{}">{}</a></div>', rows)
+        return format_html("{}{}", told, more) or "None: refused, known before, or replaced"
 
     @admin.display(description="Why it was refused")
     def refused(self, document: Document) -> str:

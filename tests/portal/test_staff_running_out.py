@@ -9,10 +9,12 @@ from django.utils import timezone
 from lxml import html
 
 from espi.models import Document, FetchJob, IntervalReading, IntervalRevision
+from portal.admin import exchange
 from portal.flows import alerts, looking
 from portal.flows.staffing import completeness, ending
 from portal.models import FetchPlan, StaffAccess, StaffAlert
 from tests.portal import rows
+from tests.portal.people import staff
 from tests.portal.test_roles import WHY, member
 from tests.portal.test_staff_actions import FILE
 from tests.portal.test_staff_pages import MOST_STATEMENTS, said
@@ -195,6 +197,19 @@ def test_a_document_leads_to_its_readings_and_a_meter_to_its_documents(client, p
     assert back == [f"/staff/espi/document/{paper.pk}/change/"]
     nothing = client.get(f"/staff/espi/document/{empty.pk}/change/").content.decode()
     assert "None: refused, known before, or replaced" in nothing
+
+
+def test_of_a_document_of_very_many_channels_the_first_are_links_and_the_rest_a_number(client, point, monkeypatch):
+    monkeypatch.setattr(exchange, "MOST_LINKS", 1)
+    client.force_login(staff())
+    monkeypatch.setattr(looking, "reason", lambda **asked: WHY)
+    paper = Document.objects.create(subscription=point.subscription, sha256="a", size=1, received_at=rows.NOW)
+    for name in ("gas", "water", "steam"):
+        single(channel := rows.channel(point, name), "2026-03-06T00:00:01", 24, "2026-03-06")
+        IntervalReading.objects.filter(meter_reading=channel).update(document=paper)
+    page = client.get(f"/staff/espi/document/{paper.pk}/change/").content.decode()
+    assert (page.count("/staff/meters/"), "<div>And 2 more</div>" in page) == (1, True)
+    assert completeness.sources(point) == [paper.pk]  # where no reading fits a grid, too
 
 
 @pytest.mark.parametrize("month", ["x", "0000-00", "9999-12", "0001-01", "2026-13", "%00", "1" * 500])

@@ -196,8 +196,10 @@ def stored(document: Document) -> list[Stored]:
 
 def sources(point: UsagePoint) -> list[int]:
     """The newest documents that readings of this meter hold from, by number."""
-    held = IntervalBlock.objects.filter(meter_reading__usage_point=point).exclude(document=None)
-    return list(held.order_by("-document").values_list("document", flat=True).distinct()[:MOST_SOURCES])
+    told = {"meter_reading__usage_point": point, "document__isnull": False}
+    singles = IntervalReading.objects.filter(**told).values_list("document")
+    held = IntervalBlock.objects.filter(**told).values_list("document").union(singles).order_by("-document")
+    return [number for (number,) in held[:MOST_SOURCES]]
 
 
 def refused(point: UsagePoint) -> list[Refused]:
