@@ -232,6 +232,13 @@ def coverage(usage_point: models.UsagePoint, *, known: Sequence[Channel] | None 
     return (min(first), max(last)) if first and last else None
 
 
+def are_as_known(known: Iterable[Channel]) -> bool:
+    """Whether values of these channels still stand at the multipliers told with them: a document may change these."""
+    told = {channel.id: channel.multiplier for channel in known}
+    rows = models.MeterReading.objects.filter(pk__in=told).values_list("pk", "power_of_ten_multiplier")
+    return dict(rows) == told
+
+
 def days_held(usage_points: Sequence[models.UsagePoint]) -> dict[int, tuple[date, date]]:
     """The same for many usage points, in one query; those without any reading are left out."""
     zones = {point.pk: ZoneInfo(point.time_zone) for point in usage_points}

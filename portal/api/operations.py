@@ -237,10 +237,13 @@ def _totals(
     end: date | None,
     longest: int,
 ) -> dict[usage.Channel, list[_T]]:
-    """Sums of the days asked for, so many at most. Raises BadRange."""
+    """Sums of the days asked for, so many at most. Raises BadRange and readings.Rewritten."""
     known = usage.channels(point)
     span = _span(usage.coverage(point, known=known), start, end, longest)
-    return of(point, *span, known=known) if span else {}
+    found = of(point, *span, known=known) if span else {}
+    if not usage.are_as_known(found):
+        raise readings.Rewritten
+    return found
 
 
 def _channel(point: models.UsagePoint, public_id: UUID) -> usage.Channel:

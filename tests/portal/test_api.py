@@ -494,6 +494,14 @@ def test_a_channel_that_is_rescaled_meanwhile_is_asked_for_again(caller, point, 
     assert (answer.status_code, answer["Retry-After"], answer.json()["error"]) == (503, "1", "try_again")
 
 
+@pytest.mark.parametrize("path", ["daily", "monthly"])
+def test_sums_are_of_the_power_of_ten_that_is_told_with_them(caller, point, monkeypatch, path):
+    known = usage.channels(point)
+    store(point.subscription.retail_customer, block([reading(MIDNIGHT, "1.0005")]), powerOfTenMultiplier=-3)
+    monkeypatch.setattr(usage, "channels", lambda asked: known)  # read just before that document was stored
+    assert caller.answer(f"/usage-points/{point.public_id}/{path}").status_code == 503
+
+
 @pytest.mark.parametrize(("error", "status"), [(ZeroDivisionError("secret"), 500), (OperationalError("secret"), 503)])
 def test_a_fault_of_ours_is_owned_up_to_in_json(caller, monkeypatch, error, status):
     def fail(user):
