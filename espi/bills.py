@@ -140,9 +140,8 @@ def _same_bill(rows: Any, values: dict[str, Any]) -> list[models.UsageSummary]:
     if not duration:
         return found
     commodity = found[0].commodity if found and values["commodity"] is None else values["commodity"]
-    near = rows.filter(
-        start__gt=start - duration, start__lt=start + duration, duration__isnull=False, commodity=commodity
-    )
+    within = {"start__gt": start - duration, "start__lt": start + duration}
+    near = rows.filter(**within, duration__gt=duration // 2, duration__lt=2 * duration, commodity=commodity)
     for row in near.exclude(start=start):
         shared = min(start + duration, row.start + row.duration) - max(start, row.start)
         if shared * 2 > max(duration, row.duration):
@@ -152,7 +151,7 @@ def _same_bill(rows: Any, values: dict[str, Any]) -> list[models.UsageSummary]:
 
 def _beginning_then(rows: Any, commodity: int | None) -> list[models.UsageSummary]:
     """Of the bills of one start the one of that commodity; a bill that tells none is the same as the only other one."""
-    here = list(rows)
-    same = [row for row in here if row.commodity == commodity]
-    is_only = len(here) == 1 and None in (commodity, here[0].commodity)
-    return here if is_only else same
+    here = list(rows[:2])
+    if len(here) == 1 and None in (commodity, here[0].commodity):
+        return here
+    return list(rows.filter(commodity=commodity)) if here else []

@@ -205,7 +205,7 @@ class Channels:
         elif packing.fit(found) or channel.is_coarsest:
             return found
         else:
-            self._coarsen(channel, packing.coarser_multiplier(found, channel.multiplier))
+            self._coarsen(channel, found)
         found = packing.scaled(values, multiplier - channel.multiplier)
         if found is None:
             raise NotStorable(_TOO_FINE)
@@ -222,9 +222,14 @@ class Channels:
             channel.too_fine = (multiplier, str(error))
             raise
 
-    def _coarsen(self, channel: Channel, multiplier: int) -> None:
-        """A first ReadingType of 10^-12 leaves no room for usual values: their last digits are zeros then."""
-        if multiplier > channel.multiplier:
+    def _coarsen(self, channel: Channel, values: Sequence[int]) -> None:
+        """A first ReadingType of 10^-12 leaves no room for usual values: their last digits are zeros then.
+
+        Nothing is done for values that would be too large all the same: the next one could undo it, again and again.
+        """
+        multiplier = packing.coarser_multiplier(values, channel.multiplier)
+        largest = packing.LARGEST * 10 ** (multiplier - channel.multiplier)
+        if any(packing.LARGEST < abs(value) <= largest for value in values):
             self._write_waiting()
             merging.coarsen(channel.row, multiplier)
             channel.is_coarsest = channel.multiplier < multiplier

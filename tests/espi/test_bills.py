@@ -192,3 +192,15 @@ def test_the_page_tells_both_bills_of_one_period_apart(subscription):
     shown = bills_shown(point, usage.channels(point), default_currency=840)
     assert [each.period.rpartition(" ")[2] for each in shown] == ["(Electricity)", "(Gas)"]
     assert len({each.anchor for each in shown}) == 2
+
+
+def test_of_very_many_bills_of_one_start_few_are_looked_at_for_each(subscription, monkeypatch):
+    def told(number):
+        period = f"<billingPeriod><duration>2592000</duration><start>{MIDNIGHT}</start></billingPeriod>"
+        return entry(espi("UsageSummary", f"{period}<commodity>{number}</commodity>"), f"{POINT}/UsageSummary/{number}")
+
+    seen, plain = [], models.UsageSummary.from_db.__func__
+    store(subscription, documents.feed(*map(told, range(30))))
+    monkeypatch.setattr(models.UsageSummary, "from_db", classmethod(lambda *row: seen.append(1) or plain(*row)))
+    store(subscription, documents.feed(*map(told, range(30, 40))))
+    assert (models.UsageSummary.objects.count(), len(seen)) == (40, 20)

@@ -169,3 +169,13 @@ def test_a_channel_is_brought_in_vain_to_a_finer_multiplier_once_only(subscripti
     rescaled = [each for each in asked if "UPDATE espi_intervalblock SET total" in each["sql"]]
     assert (len(rescaled), document.summary["refused"][0]["count"]) == (1, 39)
     assert quantities() == [2**52 - 1]
+
+
+def test_a_channel_makes_no_room_for_what_finds_none_all_the_same(subscription):
+    store(subscription, told(500))
+    giants = [(2**52 + 1) * 10 ** (number % 2) for number in range(20)]
+    blocks = [block([reading(MIDNIGHT + 3600 * hour, value)], name=str(hour)) for hour, value in enumerate(giants, 1)]
+    with CaptureQueriesContext(connection) as asked:
+        document = store(subscription, documents.feed(*blocks, powerOfTenMultiplier=-9))
+    rescaled = [each for each in asked if "UPDATE espi_intervalblock SET total" in each["sql"]]
+    assert (len(rescaled), document.summary["refused"][0]["count"], quantities()) == (1, 20, [500])
