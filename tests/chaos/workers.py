@@ -151,7 +151,7 @@ def kill_runner(world: World, job: Any) -> int:
         job.refresh_from_db()
         return bool(job.state == "running" and job.claim != before)
 
-    until(claimed, RESTART + 20, f"the job is claimed for attempt {job.attempts + 1}")
+    until(claimed, RESTART + 60, f"the job is claimed for attempt {job.attempts + 1}")
     pids = until(lambda: pids_of(world, job.pk), 20, "a process runs the job")
     for pid in set(pids):
         os.kill(pid, signal.SIGKILL)
