@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from espi import customers, models, numbers, readings, revisions, usage, words
 from espi.export import EVERY_DAY, PIECE, Days, Meter
 
-READING_COLUMNS = (
+_OF_A_READING = (
     "meter",
     "meter_id",
     "service",
@@ -27,6 +27,9 @@ READING_COLUMNS = (
     "is_register",
     "start",
     "duration_seconds",
+)
+READING_COLUMNS = (
+    *_OF_A_READING,
     "value",
     "unit",
     "quality",
@@ -65,15 +68,7 @@ BILL_COLUMNS = (
 )
 _STATEMENT = ("value", "quality", "quality_code", "cost", "tou", "consumption_tier", "cpp", "published_at")
 REVISION_COLUMNS = (
-    "meter",
-    "meter_id",
-    "service",
-    "channel_id",
-    "measurement",
-    "flow_direction",
-    "is_register",
-    "start",
-    "duration_seconds",
+    *_OF_A_READING,
     "unit",
     "currency",
     *(f"{side}_{name}" for side in ("old", "new") for name in _STATEMENT),
