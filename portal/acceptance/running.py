@@ -19,7 +19,7 @@ from espi.models import ApplicationInformation
 from portal.acceptance import checklist, connectivity, platforms, scenarios, tracing
 from portal.acceptance.customers import TESTED
 from portal.acceptance.turns import Turn
-from portal.flows.fetch import publish
+from portal.flows.fetch import outbox, publish
 from portal.flows.fetch.waking import DOWNLOADS
 from portal.models import AcceptancePart, AcceptanceStep, AcceptanceTest, Outcome, User
 
@@ -102,7 +102,7 @@ def wake(part: AcceptancePart, *, countdown: float = 0) -> None:
     """Wake a worker for the next turn, once this transaction is committed."""
     if part.state == State.DUE:
         transaction.on_commit(
-            lambda: publish(RUN, queue=DOWNLOADS, countdown=countdown, part_ids=[part.pk]), robust=True
+            lambda: outbox.put(RUN, queue=DOWNLOADS, countdown=countdown, part_ids=[part.pk]), robust=True
         )
 
 

@@ -15,6 +15,7 @@ from kombu import pools
 
 from espi.models import FetchJob
 from portal import limits
+from portal.acceptance import running
 from portal.cache import ImpatientCache
 from portal.flows import exporting, fetch, mailing
 from portal.local import servers
@@ -89,6 +90,14 @@ def test_f11_the_page_on_which_staff_try_a_job_again_does_not_wait_for_the_broke
     assert answer.status_code in (302, 303)
     assert FetchJob.objects.filter(state="due").count() == 20
     assert seconds < A_MOMENT + 20 * 0.02
+
+
+@pytest.mark.django_db(transaction=True)
+def test_f11_a_part_of_an_acceptance_test_is_begun_while_the_broker_stands_still_and_nobody_waits(frozen):
+    test = running.begin(rows.registration(), staff(), now=timezone.now())
+    seconds, part = took(lambda: running.start(test, "connectivity", now=timezone.now()))
+    assert part.state == "due"
+    assert seconds < A_MOMENT
 
 
 def test_wake_ups_are_sent_by_a_thread_in_their_order():
