@@ -5,6 +5,9 @@
 .PHONY: run stop test chaos bench lint deploy-check format clean help manage messages
 .SILENT:
 
+# A new Python process costs twice as much where nothing compiled is kept, and the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
 UV_VERSION := 0.13.8
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
