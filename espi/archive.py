@@ -16,7 +16,7 @@ from isal import isal_zlib
 
 from espi import models
 
-_PIECE = 1 << 20  # bytes read at once, and about the size of a part before encryption
+_PIECE = 1 << 18  # bytes read at once, and about the size of a part: encrypting holds some eight copies of it
 _LEVEL = 1  # of ISA-L: what gzip's level 1 makes of it, in a quarter of the time
 _GZIP = 16 + zlib.MAX_WBITS
 _KEEP = "INSERT INTO espi_documentpart (document_id, number, content) VALUES (%s, %s, %b)"

@@ -9,7 +9,7 @@ from datetime import UTC, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from espi import models, numbers, resources
+from espi import enums, models, numbers, resources
 from espi.channels import short
 from espi.dialect import Unit
 from espi.packing import Publication
@@ -18,6 +18,7 @@ from espi.records import Record
 _MONEY = ("bill_last_period", "bill_to_date", "cost_additional_last_period", "details")
 _CONSUMPTION = ("consumption", "consumption_multiplier", "consumption_uom")
 _SINGLE = ("currency", "quality", "status_timestamp", "commodity", "tariff_profile")
+_NO_SERVICE = 100  # and the commodity: of those that no ServiceCategory stands for
 _NO_END = 9999  # a year that stands for "no end"; no day comes after its last one
 _EXTRA = "extra."  # before the names of what else was said
 
@@ -44,7 +45,7 @@ def store(
     A later word that leaves something out takes nothing back: PG&E tells what a period cost only while it is the last one
     (its contract, 9.4), and its period and consumption ever after.
     """
-    values = _values(said, ZoneInfo(point.time_zone))
+    values = _values(said, ZoneInfo(point.time_zone)) | {"service": _service(said, point)}
     rows = _same_bill(models.UsageSummary.objects.filter(usage_point=point), values)
     record = Record.of(_elements(values), publication)
     before = [_record(row) for row in rows]
@@ -57,7 +58,7 @@ def store(
         other.delete()
     for name, value in _columns(record, default_currency).items():
         setattr(row, name, value)
-    row.said_at, row.document = record.said_at, document
+    row.service, row.said_at, row.document = values["service"], record.said_at, document
     row.published_at = max(filter(None, (publication.at, *(each.published_at for each in rows))))
     row.save()
     return "revised" if rows else "stored"
@@ -130,28 +131,33 @@ def _until(said: resources.UsageSummary, zone: ZoneInfo) -> int | None:
     return seconds if 0 < seconds < numbers.LONGEST else None
 
 
-def _same_bill(rows: Any, values: dict[str, Any]) -> list[models.UsageSummary]:
-    """The bill of that start and commodity, and bills of another start that cover more than half of the longer period.
+def _service(said: resources.UsageSummary, point: models.UsagePoint) -> int:
+    """What a bill is for, which tells bills of one period apart: nothing but its own words and its usage point's decide.
+
+    So it does not matter which came first. A bill that tells neither commodity nor unit is for what the usage point
+    delivers; where nobody told that either, for electricity.
+    """
+    if said.commodity:
+        told = enums.service_of(None, said.commodity)
+        return _NO_SERVICE + said.commodity if told is None else told
+    of_unit = enums.service_of(said.consumption_uom, None)
+    return next((each for each in (of_unit, point.service_kind) if each is not None), enums.ServiceKind.ELECTRICITY)
+
+
+def _same_bill(rows: Any, values: Mapping[str, Any]) -> list[models.UsageSummary]:
+    """The bill of that service and start, and bills of another start that cover more than half of the longer period.
 
     PG&E publishes a bill again with another period (its contract, 9.4).
     """
     start, duration = values["start"], values["duration"]
-    found = _beginning_then(rows.filter(start=start), values["commodity"])
+    rows = rows.filter(service=values["service"])
+    found = list(rows.filter(start=start))
     if not duration:
         return found
-    commodity = found[0].commodity if found and values["commodity"] is None else values["commodity"]
     within = {"start__gt": start - duration, "start__lt": start + duration}
-    near = rows.filter(**within, duration__gt=duration // 2, duration__lt=2 * duration, commodity=commodity)
+    near = rows.filter(**within, duration__gt=duration // 2, duration__lt=2 * duration)
     for row in near.exclude(start=start):
         shared = min(start + duration, row.start + row.duration) - max(start, row.start)
         if shared * 2 > max(duration, row.duration):
             found.append(row)
     return found
-
-
-def _beginning_then(rows: Any, commodity: int | None) -> list[models.UsageSummary]:
-    """Of the bills of one start the one of that commodity; a bill that tells none is the same as the only other one."""
-    here = list(rows[:2])
-    if len(here) == 1 and None in (commodity, here[0].commodity):
-        return here
-    return list(rows.filter(commodity=commodity)) if here else []

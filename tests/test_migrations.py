@@ -99,6 +99,9 @@ LISTED: dict[tuple[str, str], str] = {
     ("espi", "0026_bills_of_one_period"): (
         "A meter has a dozen bills a year beside thousands of readings: the key is made anew in seconds."
     ),
+    ("espi", "0028_bills_by_service"): (
+        "A meter has a dozen bills a year beside thousands of readings: the key is made anew in seconds."
+    ),
     ("espi", "0025_joined_pages_and_codes_in_the_audit_trail"): (
         "The audit trail has a row per correction, a small part of the readings: its key is made anew in seconds."
     ),

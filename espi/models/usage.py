@@ -242,7 +242,7 @@ class IntervalRevision(models.Model):
 class UsageSummary(models.Model):
     """A bill. Money is in hundred-thousandths of the currency; `consumption` has its own multiplier and unit.
 
-    A usage point may have two of one period, such as one for electricity and one for gas: `commodity` tells them apart.
+    A usage point may have two of one period, such as one for electricity and one for gas: `service` tells them apart.
     """
 
     usage_point = models.ForeignKey(UsagePoint, on_delete=models.CASCADE, related_name="usage_summaries")
@@ -259,6 +259,10 @@ class UsageSummary(models.Model):
     quality = models.SmallIntegerField(null=True)
     status_timestamp = models.DateTimeField(null=True)
     commodity = models.SmallIntegerField(null=True)
+    service = models.IntegerField(
+        db_default=0,
+        help_text="What it is for, by ServiceCategory/kind; 100 and the commodity where that is no service.",
+    )
     tariff_profile = models.CharField(max_length=255, blank=True)
     details = models.JSONField(default=list, help_text="Line items as sent, integers as integers.")
     extra = models.JSONField(default=dict, help_text="What else the utility said of this bill.")
@@ -270,9 +274,7 @@ class UsageSummary(models.Model):
         verbose_name_plural = "usage summaries"
         constraints = [
             models.UniqueConstraint(
-                fields=["usage_point", "start", "commodity"],
-                name="one_summary_per_start_and_commodity",
-                nulls_distinct=False,
+                fields=["usage_point", "start", "service"], name="one_summary_per_start_and_service"
             ),
         ]
 

@@ -144,10 +144,25 @@ def test_a_bill_that_leaves_its_commodity_out_is_the_one_that_tells_it(subscript
     assert (row.commodity, row.consumption) == (1, 501)
 
 
-def test_a_bill_without_a_commodity_beside_two_that_tell_theirs_is_a_third(subscription):
-    for each in (GAS, ELECTRICITY, of(None, 7, 72)):
+@pytest.mark.parametrize("order", [*itertools.permutations([GAS, ELECTRICITY, of(None, 501, 72, day=12)])])
+def test_a_bill_without_a_commodity_beside_two_that_tell_theirs_is_the_one_of_its_unit(subscription, order):
+    for each in order:
         store(subscription, documents.feed(each))
-    assert sorted(models.UsageSummary.objects.values_list("consumption", flat=True)) == [7, 30, 500]
+    told = models.UsageSummary.objects.order_by("commodity").values_list("commodity", "consumption")
+    assert list(told) == [(1, 501), (7, 30)]
+
+
+GAS_POINT = entry(espi("UsagePoint", "<ServiceCategory><kind>1</kind></ServiceCategory>"), POINT)
+MOVED = of(7, 31, 42, day=12, start=MIDNIGHT + 86400)
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations([of(None, 30, 42), ELECTRICITY, MOVED])])
+def test_a_bill_that_tells_no_service_is_for_what_its_usage_point_delivers_whatever_the_order(subscription, order):
+    store(subscription, documents.feed(GAS_POINT))
+    for each in order:
+        store(subscription, documents.feed(each))
+    told = models.UsageSummary.objects.order_by("commodity").values_list("commodity", "start", "consumption")
+    assert list(told) == [(1, MIDNIGHT, 500), (7, MIDNIGHT + 86400, 31)]
 
 
 def test_a_shifted_period_displaces_the_bill_of_its_own_commodity_only(subscription):
@@ -200,7 +215,7 @@ def test_of_very_many_bills_of_one_start_few_are_looked_at_for_each(subscription
         return entry(espi("UsageSummary", f"{period}<commodity>{number}</commodity>"), f"{POINT}/UsageSummary/{number}")
 
     seen, plain = [], models.UsageSummary.from_db.__func__
-    store(subscription, documents.feed(*map(told, range(30))))
+    store(subscription, documents.feed(*map(told, range(100, 130))))
     monkeypatch.setattr(models.UsageSummary, "from_db", classmethod(lambda *row: seen.append(1) or plain(*row)))
-    store(subscription, documents.feed(*map(told, range(30, 40))))
-    assert (models.UsageSummary.objects.count(), len(seen)) == (40, 20)
+    store(subscription, documents.feed(*map(told, range(130, 140))))
+    assert (models.UsageSummary.objects.count(), len(seen)) == (40, 0)
