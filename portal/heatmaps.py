@@ -56,7 +56,7 @@ class HeatMap:
     shades: list[Shade]
     columns: list[Column]
     labels: list[charts.Label]
-    hours: list[tuple[int, str]]
+    ticks: list[charts.Tick]
     values: str
     places: int
     height: int = charts.TOP + 24 * HOUR_HEIGHT + charts.LABEL_ROOM
@@ -98,7 +98,7 @@ def draw(
         shades=[shade for shade in shades if shade.path],
         columns=columns(hours, period, unit, exponent, by_month=by_month),
         labels=labels(period, by_month=by_month),
-        hours=[(charts.TOP + hour * HOUR_HEIGHT, writing.hour(hour)) for hour in range(0, 24, 6)],
+        ticks=[charts.Tick(charts.TOP + hour * HOUR_HEIGHT + 5, writing.hour(hour)) for hour in range(0, 24, 6)],
         values=";".join(rounded(hours.get(day, ()), exponent + places) for day in days),
         places=places,
     )
