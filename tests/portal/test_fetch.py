@@ -14,7 +14,7 @@ import utilities
 from espi import atom, client, ingest
 from espi.models import Authorization, Document, FetchJob, IntervalBlock
 from portal.flows import continuity, fetch, withdraw
-from portal.flows.fetch import asking, calling, claiming
+from portal.flows.fetch import asking, calling, claiming, sweeping
 from portal.flows.fetch import tasks as running_tasks
 from portal.models import Circuit
 from tests.portal import rows, standin
@@ -814,10 +814,35 @@ def test_the_sweep_wakes_workers_for_what_is_due_in_batches_and_queues(held):
     rows.job(held, f"{BATCH}?done", state="done")
     awaiting(held)
     sent = swept()
-    assert [len(ids) for queue, ids in sent if queue == "interactive"] == [10, 10, 3]
-    assert [len(ids) for queue, ids in sent if queue == "downloads"] == [1, 100, 1]
+    assert [len(ids) for queue, ids in sent if queue == "interactive"] == [1] * 23
+    assert [len(ids) for queue, ids in sent if queue == "downloads"] == [1, *[2] * 50, 1]
     assert [ids for queue, ids in sent if queue == "housekeeping"] == [[upkeep[0].pk]]
     assert {id_ for _, ids in sent for id_ in ids} == {job.pk for job in (*waited_for, *due, *upkeep, lapsed)}
+
+
+def test_of_few_jobs_each_is_a_message_of_its_own_so_that_no_worker_idles_beside_one_that_has_them_all(held):
+    due = numbered(held, 100, priority=Priority.DAILY)
+    assert swept() == [("downloads", [job.pk]) for job in due]
+
+
+@pytest.mark.parametrize(
+    ("queue", "count", "size"),
+    [("downloads", 101, 2), ("downloads", 1000, 10), ("downloads", 10_000, 100), ("interactive", 10_000, 10)],
+)
+def test_the_longer_a_queue_is_the_more_jobs_one_message_names(queue, count, size):
+    assert sweeping.batch_size(queue, count) == size
+
+
+def test_of_one_urgency_what_waits_longest_is_begun_first(held):
+    jobs = [rows.job(held, f"{BATCH}?{number}", not_before=NOW - number * SECOND) for number in range(205)]
+    assert [id_ for _, ids in swept() for id_ in ids] == [job.pk for job in reversed(jobs)]
+
+
+def test_the_news_of_one_utility_do_not_stand_behind_all_those_of_another(held):
+    numbered(held, 30, priority=Priority.DAILY)
+    other = rows.authorization(rows.registration("essex", ""), "977")
+    (job,) = numbered(other, 1, priority=Priority.DAILY)
+    assert [ids for _, ids in swept()].index([job.pk]) <= 1
 
 
 def test_f45_what_one_sweep_woke_another_leaves_alone_until_the_message_must_be_lost(held):

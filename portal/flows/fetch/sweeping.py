@@ -1,12 +1,13 @@
-"""Sweeping: whatever is due and nobody works on is woken up again, a registration at a time, in batches of ids.
+"""Sweeping: whatever is due and nobody works on is woken up again, in batches of ids, each of one registration.
 
 The sweep marks what it wakes (`woken_at`), so that neither the next sweep nor another scheduler's sends it once more
 while the message waits in its queue. A message that got lost is sent again after WOKEN_FOR.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import chain, zip_longest
 
 from django.conf import settings
 from django.db import connection
@@ -18,11 +19,14 @@ from portal.models import Circuit
 
 WOKEN_FOR = timedelta(seconds=2.5 * settings.SWEEP_SECONDS)
 MOST_AT_ONCE = 10_000  # of one registration, in one sweep
-BATCH = {INTERACTIVE: 10}  # jobs that one message wakes, by queue: what a person waits for is spread over workers
-LARGE_BATCH = 100
+LARGE_BATCH, LARGE_BATCH_FOR_PEOPLE = 100, 10  # jobs that one message wakes at most; the latter, where a person waits
+# One message is one process's work. There is no knowing how many processes there are: so many messages, as long as there
+# are jobs for them, give each its share and the last no long rest.
+MESSAGES = 100
 SHARE_OF_RETRIES = 10  # one retry for ten fresh jobs, while calls fail here and there
 
 Job = tuple[int, int]  # its id and its priority
+Message = tuple[str, list[int]]  # a queue, and the ids of jobs
 
 # Few rows are open, and of those few are due: what is due is found in a small index (FetchJob.Meta). The rows are locked,
 # so they are marked where they stand (ctid), without looking for their ids among all jobs.
@@ -38,17 +42,16 @@ DUE = """
         FOR UPDATE SKIP LOCKED
     )
     UPDATE espi_fetchjob AS job SET woken_at = %s FROM chosen WHERE job.ctid = chosen.ctid
-    RETURNING job.id, job.priority
+    RETURNING job.id, job.priority, job.not_before
 """
 
 
 def sweep(now: datetime) -> int:
     """Wake workers up for every job that is due; how many. Runs on a schedule, and may run twice at once."""
     lapsed = FetchJob.objects.filter(state=FetchJob.State.RUNNING, lease_expires_at__lt=now)
-    found = dispatch(lapsed.order_by("lease_expires_at").values_list("pk", "priority")[:MOST_AT_ONCE])
-    for app in ApplicationInformation.objects.select_related("circuit"):
-        found += dispatch(chosen(app, now))
-    return found
+    found = [list(lapsed.order_by("lease_expires_at").values_list("pk", "priority")[:MOST_AT_ONCE])]
+    found += [chosen(app, now) for app in ApplicationInformation.objects.select_related("circuit")]
+    return dispatch(found)
 
 
 def chosen(app: ApplicationInformation, now: datetime) -> list[Job]:
@@ -77,22 +80,43 @@ def probe(circuit: Circuit, now: datetime) -> list[Job]:
 
 
 def take(app_id: int, most: int, *, now: datetime, retries: bool | None = None) -> list[Job]:
-    """Mark at most so many due jobs of a registration as woken, what matters most first. `retries`: only, or none."""
+    """Mark at most so many due jobs of a registration as woken: what matters most first, of this what waits longest.
+
+    `retries`: only, or none.
+    """
     with connection.cursor() as cursor:
         cursor.execute(DUE, [app_id, now, now - WOKEN_FOR, retries, retries, most, now])
-        return sorted(cursor.fetchall(), key=lambda row: (row[1], row[0]))
+        marked = sorted(cursor.fetchall(), key=lambda row: (row[1], row[2], row[0]))
+    return [(id_, priority) for id_, priority, _ in marked]
 
 
-def dispatch(jobs: Iterable[Job]) -> int:
-    """Send wake-ups for (id, priority), a batch a message; how many jobs the broker was given."""
+def dispatch(found: Sequence[Sequence[Job]]) -> int:
+    """Send wake-ups for jobs of several registrations; how many jobs the broker was given.
+
+    The registrations take turns: the last one's first message stands behind one of each other's, not behind all of them.
+    """
+    sent = 0
+    for message in chain.from_iterable(zip_longest(*map(messages, found))):
+        if message is None:  # this registration has no more
+            continue
+        queue, ids = message
+        if not wake(ids, queue=queue, expires=WOKEN_FOR.total_seconds()):
+            break
+        sent += len(ids)
+    return sent
+
+
+def messages(jobs: Sequence[Job]) -> Iterator[Message]:
+    """The wake-ups for jobs of one registration, in their order."""
     queues: dict[str, list[int]] = defaultdict(list)
     for id_, priority in jobs:
         queues[queue_of(priority)].append(id_)
-    sent = 0
     for queue, ids in queues.items():
-        size = BATCH.get(queue, LARGE_BATCH)
-        for batch in (ids[first : first + size] for first in range(0, len(ids), size)):
-            if not wake(batch, queue=queue, expires=WOKEN_FOR.total_seconds()):
-                return sent
-            sent += len(batch)
-    return sent
+        size = batch_size(queue, len(ids))
+        yield from ((queue, ids[first : first + size]) for first in range(0, len(ids), size))
+
+
+def batch_size(queue: str, count: int) -> int:
+    """How many of so many jobs one message wakes: few while they are few, so that all processes find some to do."""
+    most = LARGE_BATCH_FOR_PEOPLE if queue == INTERACTIVE else LARGE_BATCH
+    return min(most, -(-count // MESSAGES))
