@@ -12,10 +12,9 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from celery import shared_task
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
@@ -24,12 +23,10 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
-import utilities
 from espi import batchlist
-from espi.models import ApplicationInformation, Authorization, FetchJob, MeterReading, Notification
+from espi.models import ApplicationInformation, FetchJob, Notification
 from portal.flows import alerts, fetch
-from utilities.base import Utility
-from utilities.oauth import UntrustedAddress
+from portal.flows.announcements import UNFIT, NotOurs, connection_of, jobs_of_urls
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +34,12 @@ BODY_LIMIT = 1024 * 1024  # bytes
 KEPT_OF_UNREADABLE = 64 * 1024
 MOST_URLS = 1000
 MOST_UNREADABLE = 100  # of one registration in an hour; more are counted on the newest
-MOST_WAITING = 5000  # downloads of one registration, and four more for each of its connections
-LONGEST_URL = 2048
 SIGNATURE = re.compile(r"[0-9a-fA-F]{64}")
 DEEPEST = 20  # levels of a webhook's JSON; UtilityAPI's have four
 INDENTED_LIMIT = 2 * BODY_LIMIT  # characters
-IDENTIFIER = re.compile(r"[!-~]{1,255}")  # of a subscription or authorization
-FILE_LIFE = timedelta(hours=48)  # Con Edison keeps an announced file this long; an older announcement is a new one
 SWEEP_LIMIT, RESOLVED_AT_ONCE = 1000, 10
 RESOLVE = "portal.resolve_notifications"
 LOCK_SPACE = 0x6E6F7469  # "noti": first half of the advisory lock's key
-
-AUTHORIZATION_PATH = re.compile(r"/resource/Authorization/([^/]+)/?$")
-REGISTRATION_PATH = re.compile(r"/resource/ApplicationInformation(/|$)")
 
 # UtilityAPI's events (contract §4.4). Others, and ones yet to be invented, ask nothing of us.
 EVENTS_WITH_DATA = frozenset({
@@ -57,14 +47,6 @@ EVENTS_WITH_DATA = frozenset({
     "meter_bills_added", "meter_intervals_added", "meter_historical_collection_finished_successful",
 })  # fmt: skip
 EVENTS_OF_STATUS = frozenset({"authorization_declined", "authorization_expired", "authorization_revoked"})
-
-
-class NotOurs(Exception):
-    """An address or event that leads to no job; the reason in words."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 # --- In the web request: find whom it is for, keep it -----------------------------------------------------------------
@@ -292,24 +274,17 @@ def lock(app_id: int) -> None:
 
 
 def resolved(notification: Notification, now: datetime) -> tuple[list[FetchJob], list[list[str]]]:
-    """The jobs of a notification, and [what, reason] of everything that led to none."""
+    """The jobs of a notification, and [what, reason] of everything that led to none, in the order of its entries."""
     channel = notification.channel
-    entries: Iterable[Any] = READERS[channel](bytes(notification.body))
-    make = job_of_event if channel == Notification.Channel.EVENTS else jobs_of_url
-    if channel == Notification.Channel.BATCH_LIST:
-        entries = dict.fromkeys(entries)
-    jobs: list[FetchJob] = []
-    refused: list[list[str]] = []
-    for number, entry in enumerate(entries):
-        try:
-            if number >= MOST_URLS:
-                raise NotOurs(f"A notification may name {MOST_URLS} addresses; this is one more.")
-            with transaction.atomic():
-                jobs += make(notification, entry, now)
-        except (NotOurs, UntrustedAddress) as error:
-            refused.append([shown(entry), error.reason])
-        except (DataError, ValueError):
-            refused.append([shown(entry), "It holds something that cannot be looked up."])
+    entries: list[Any] = READERS[channel](bytes(notification.body))
+    if channel == Notification.Channel.EVENTS:
+        jobs, refused = jobs_of_events(notification, entries[:MOST_URLS], now)
+    else:
+        entries = list(dict.fromkeys(entries))
+        jobs, why = jobs_of_urls(notification, entries[:MOST_URLS], now)
+        refused = [[shown(url), why[url]] for url in entries if url in why]
+    too_many = f"A notification may name {MOST_URLS} addresses; this is one more."
+    refused += [[shown(entry), too_many] for entry in entries[MOST_URLS:]]
     return jobs, refused[:MOST_URLS]
 
 
@@ -319,110 +294,21 @@ def shown(entry: Any) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:200])
 
 
-def jobs_of_url(notification: Notification, url: str, now: datetime) -> list[FetchJob]:
-    """The job that an announced address asks for; [] when there is one already. Raises NotOurs, UntrustedAddress."""
-    app = notification.application_information
-    utility = utilities.get(app.utility)
-    require_fetchable(url, app, utility)
-    kind = FetchJob.Kind.AUTHORIZATION if AUTHORIZATION_PATH.search(urlsplit(url).path) else FetchJob.Kind.DOWNLOAD
-    if announced_again(app, url, now) or known(app, kind, url, now):
-        return []
-    whose = owner(app, url)
-    if too_many_wait(app):
-        raise NotOurs("More downloads wait than its connections can have. Replay this when they are done.")
-    job = FetchJob(
-        application_information=app,
-        authorization=whose,
-        notification=notification,
-        kind=kind,
-        priority=urgency(whose),
-        token_class=utility.token_class(app, url),
-        url=url,
-        not_before=now,
-    )
-    return fetch.enqueue([job])
-
-
-def require_fetchable(url: str, app: ApplicationInformation, utility: Utility) -> None:
-    """Raises NotOurs and UntrustedAddress for an address that is nothing to fetch for a customer."""
-    if len(url) > LONGEST_URL:
-        raise NotOurs(f"The address has more than {LONGEST_URL} characters.")
-    utility.check_url(app, url)
-    if REGISTRATION_PATH.search(urlsplit(url).path):
-        raise NotOurs("It is the address of our own registration; there is nothing to fetch for a customer.")
-    if why := utility.why_not_fetched(app, url):
-        raise NotOurs(why)
-
-
-def too_many_wait(app: ApplicationInformation) -> bool:
-    """Whether so many announced files wait that somebody makes them up."""
-    waiting = FetchJob.objects.filter(
-        application_information=app, kind=FetchJob.Kind.DOWNLOAD, state__in=FetchJob.OPEN
-    ).count()
-    if waiting < MOST_WAITING:
-        return False
-    active = Authorization.objects.filter(application_information=app, status=Authorization.Status.ACTIVE).count()
-    return waiting >= MOST_WAITING + 4 * active
-
-
-def urgency(authorization: Authorization | None) -> int:
-    """The first file of a new connection is what its customer waits for; other files are kept for two days and can wait."""
-    priority = FetchJob.Priority
-    if authorization is None:
-        return priority.ANNOUNCED
-    has_data = MeterReading.objects.filter(usage_point__subscription=authorization.subscription_id).exists()
-    first = authorization.fetch_jobs.filter(kind=FetchJob.Kind.DOWNLOAD, priority=priority.FIRST_DATA)
-    return priority.ANNOUNCED if has_data or first.exists() else priority.FIRST_DATA
-
-
-def announced_again(app: ApplicationInformation, url: str, now: datetime) -> bool:
-    """Whether this file was asked for anew under its old address (Con Edison V2, two days later) and is ready now."""
-    asked = FetchJob.objects.filter(application_information=app, kind=FetchJob.Kind.DOWNLOAD, url=url)
-    return bool(
-        asked.filter(state=FetchJob.State.AWAITING_NOTIFICATION).update(state=FetchJob.State.DUE, not_before=now)
-    )
-
-
-def known(app: ApplicationInformation, kind: str, url: str, now: datetime) -> bool:
-    """Whether this address is already being fetched, or was within the life of an announced file."""
-    jobs = FetchJob.objects.filter(application_information=app, kind=kind, url=url)
-    is_open = jobs.filter(state__in=FetchJob.OPEN).exists()
-    if kind == FetchJob.Kind.AUTHORIZATION:
-        return is_open
-    return is_open or jobs.filter(state=FetchJob.State.DONE, created_at__gt=now - FILE_LIFE).exists()
-
-
-def owner(app: ApplicationInformation, url: str) -> Authorization | None:
-    """Whose data an address holds; None when it names nobody. Raises NotOurs for a name we do not know or follow."""
-    named = AUTHORIZATION_PATH.search(urlsplit(url).path)
-    if named:
-        return connection_of(app, authorization_id=unquote(named[1]))
-    utility = utilities.get(app.utility)
-    subscription_id = utility.url_subscription_id(app, url)
-    if subscription_id:
-        return connection_of(app, subscription_id=subscription_id)
-    if utility.token_class(app, url) == FetchJob.TokenClass.ACCESS:
-        return fetch.waiting_authorization(app)
-    return None
-
-
-def connection_of(
-    app: ApplicationInformation, *, subscription_id: str = "", authorization_id: str = ""
-) -> Authorization:
-    """The connection a utility means by one of its ids. Raises NotOurs."""
-    if not IDENTIFIER.fullmatch(subscription_id or authorization_id):
-        raise NotOurs("It names something that cannot be the id of a connection.")
-    held = Authorization.objects.filter(application_information=app)
-    if subscription_id:
-        held = held.filter(utility_subscription_id=subscription_id)
-    else:
-        held = held.filter(utility_authorization_id=authorization_id)
-    found = held.exclude(status__in=[Authorization.Status.PARKED, Authorization.Status.SUPERSEDED]).first()
-    if found is None:
-        raise NotOurs("It names a connection that we do not hold.")
-    if found.status != Authorization.Status.ACTIVE:
-        raise NotOurs(f"Its connection is not active: {found.get_status_display().lower()}.")
-    return found
+def jobs_of_events(
+    notification: Notification, events: Sequence[Any], now: datetime
+) -> tuple[list[FetchJob], list[list[str]]]:
+    """The jobs that UtilityAPI's events ask for, and [what, reason] of those that lead to none."""
+    jobs: list[FetchJob] = []
+    refused: list[list[str]] = []
+    for event in events:
+        try:
+            with transaction.atomic():
+                jobs += job_of_event(notification, event, now)
+        except NotOurs as error:
+            refused.append([shown(event), error.reason])
+        except (DataError, ValueError):
+            refused.append([shown(event), UNFIT])
+    return jobs, refused
 
 
 def job_of_event(notification: Notification, event: dict[str, Any], now: datetime) -> list[FetchJob]:
@@ -434,7 +320,7 @@ def job_of_event(notification: Notification, event: dict[str, Any], now: datetim
         return []
     if not isinstance(named, str):
         raise NotOurs("It does not name an authorization by a text.")
-    authorization = connection_of(notification.application_information, authorization_id=named)
+    authorization = connection_of(notification.application_information, named)
     if kind in EVENTS_WITH_DATA:
         return fetch.enqueue_first(authorization, now=now, notification=notification)
     return fetch.enqueue_status(authorization, now=now, notification=notification)

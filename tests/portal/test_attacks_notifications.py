@@ -19,7 +19,7 @@ from django.db import connection
 from django.test import Client
 
 from espi.models import FetchJob, IntervalBlock, Notification
-from portal.flows import fetch, notify
+from portal.flows import announcements, fetch, notify
 from portal.models import StaffAlert
 from tests import fresh
 from tests.portal import rows, standin
@@ -329,7 +329,7 @@ def test_c12_of_hundreds_of_forged_notifications_few_are_kept_and_all_are_counte
 
 
 def test_c12_made_up_files_of_the_right_host_wait_only_up_to_a_limit_and_can_be_replayed(app, monkeypatch):
-    monkeypatch.setattr(notify, "MOST_WAITING", 20)
+    monkeypatch.setattr(announcements, "MOST_WAITING", 20)
     rows.authorization(app)
     for number in range(5):
         notification = resolved(app, *[f"{FILE}&n={number}-{each}" for each in range(10)])

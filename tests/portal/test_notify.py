@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from collections import Counter
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -14,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from espi.models import ApplicationInformation, Authorization, FetchJob, Notification
-from portal.flows import fetch, notify
+from portal.flows import announcements, fetch, notify
 from tests.portal import rows
 from tests.portal.rows import NOW, PGE, V1, V2
 
@@ -362,6 +363,36 @@ def test_our_own_bulk_files_are_fetched_with_our_own_token(path):
     assert FetchJob.objects.get().token_class == "client"
 
 
+def test_a_thousand_addresses_take_as_many_statements_as_ten(django_assert_max_num_queries):
+    app = rows.registration("cecony", "v2")
+    user = rows.customer("many@example.com")
+    for number in range(30):
+        rows.authorization(app, str(number), user=user)
+    with CaptureQueriesContext(connection) as few:
+        resolved(app, *several_kinds(range(10)))
+    with django_assert_max_num_queries(len(few)):
+        notification = resolved(app, *several_kinds(range(10, 1000)))
+    jobs = FetchJob.objects.exclude(authorization=None)
+    kinds = Counter(jobs.values_list("kind", flat=True))
+    assert kinds == {"download": 637, "authorization": 30}
+    assert len(notification.refused_urls) == 330  # of a connection that we do not hold
+    first = jobs.filter(kind="download", priority=FetchJob.Priority.FIRST_DATA)
+    assert sorted(first.values_list("authorization__utility_subscription_id", flat=True), key=int) == [
+        str(number) for number in range(30)
+    ]
+
+
+def several_kinds(numbers):
+    """Of each three a file of one of thirty connections, a file of nobody we know, an authorization or another file."""
+    for number in numbers:
+        named = number // 3 % 30
+        yield [
+            f"{V2}/Batch/Subscription/{named}?n={number}",
+            f"{V2}/Batch/Subscription/of-nobody?n={number}",
+            f"{V2}/Authorization/a{named}" if number < 90 else f"{V2}/Batch/Subscription/{named}?n={number}",
+        ][number % 3]
+
+
 def test_a_thousand_addresses_are_taken_and_one_more_is_recorded(app):
     rows.authorization(app)
     notification = resolved(app, *[f"{FILE}&n={number}" for number in range(1001)])
@@ -580,17 +611,18 @@ def test_c06_an_odd_event_costs_only_its_own_entry(essex, odd):
 
 def test_c06_an_entry_the_database_refuses_costs_only_itself(app):
     rows.authorization(app)
-    bad, made = f"{FILE}&bad=1", notify.jobs_of_url
+    bad, known = f"{FILE}&bad=1", announcements.not_known
 
-    def fails(notification, url, now):
-        if url == bad:
+    def fails(app, judged, now):
+        if bad in [each.url for each in judged]:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1 / 0")
-        return made(notification, url, now)
+        return known(app, judged, now)
 
-    with patch("portal.flows.notify.jobs_of_url", fails):
-        notification = resolved(app, bad, FILE)
-    assert [job.url for job in FetchJob.objects.all()] == [FILE]
+    good = [f"{FILE}&good={number}" for number in range(5)]
+    with patch("portal.flows.announcements.not_known", fails):
+        notification = resolved(app, *good[:3], bad, *good[3:])
+    assert sorted(job.url for job in FetchJob.objects.all()) == good
     assert notification.refused_urls == [[bad, "It holds something that cannot be looked up."]]
 
 

@@ -149,7 +149,8 @@ def saved_once(jobs: Sequence[FetchJob]) -> list[FetchJob]:
         with transaction.atomic():
             return FetchJob.objects.bulk_create(jobs)
     except IntegrityError:
-        return [job for each in jobs for job in saved_once([each])] if len(jobs) > 1 else []
+        half = len(jobs) // 2
+        return saved_once(jobs[:half]) + saved_once(jobs[half:]) if half else []
 
 
 def retry(job_id: int, *, now: datetime) -> bool:
