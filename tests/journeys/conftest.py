@@ -15,11 +15,12 @@ from espi.models import ApplicationInformation, AuthorizationRequest, FetchJob, 
 from portal.flows import fetch, notify
 from portal.models import User
 from portal.wsgi import application as portal_application
+from tests import sandbox_app
 from tests.journeys.browser import Browser
 from tests.journeys.walking import chromium, system, visit, walk
 from tests.wsgi_adapter import WsgiAdapter
 from utilities.sandbox import faults
-from utilities.sandbox.app import create_app, register_forms
+from utilities.sandbox.app import register_forms
 from utilities.sandbox.context import Config
 from utilities.sandbox.notify import deliver_due
 
@@ -36,7 +37,7 @@ class World:
 
     def __init__(self, pki_dir, forms_dir) -> None:
         self.portal_adapter = WsgiAdapter(portal_application)
-        self.app = create_app(Config(deliver=self.deliver, notify_delay=0, pki_dir=pki_dir))
+        self.app = sandbox_app.take(Config(deliver=self.deliver, notify_delay=0, pki_dir=pki_dir))
         self.sandbox = self.app.extensions["sandbox"]
         self.sandbox_adapter = WsgiAdapter(self.app)
         self.delivered: list[tuple[str, bytes, int]] = []
@@ -136,11 +137,12 @@ def world(db, settings, tmp_path, tmp_path_factory) -> Iterator[World]:
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     pki = tmp_path_factory.getbasetemp() / "pki"
-    with_sandbox = World(pki, tmp_path)
-    with (
-        espi_session.mounted(SANDBOX, with_sandbox.sandbox_adapter),
-        espi_session.mounted(SANDBOX_TLS, with_sandbox.sandbox_adapter),
-    ):
-        yield with_sandbox
+    with sandbox_app.given_back():
+        with_sandbox = World(pki, tmp_path)
+        with (
+            espi_session.mounted(SANDBOX, with_sandbox.sandbox_adapter),
+            espi_session.mounted(SANDBOX_TLS, with_sandbox.sandbox_adapter),
+        ):
+            yield with_sandbox
     for signal in (request_started, request_finished):
         signal.connect(close_old_connections)

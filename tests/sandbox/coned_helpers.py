@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests import sandbox_app
 from utilities.sandbox import people
-from utilities.sandbox.app import Config, create_app, register_forms
+from utilities.sandbox.app import Config, register_forms
 from utilities.sandbox.context import Sandbox
 
 NOW = 1_795_262_400  # 2026-11-21T07:00:00-05:00, a Saturday
@@ -45,7 +46,7 @@ class World:
 
     def __post_init__(self) -> None:
         config = Config(clock=lambda: self.now, deliver=self._deliver, notify_delay=2)
-        self.app = create_app(config)
+        self.app = sandbox_app.take(config)
         self.sandbox: Sandbox = self.app.extensions["sandbox"]
         self.browser: FlaskClient = self.app.test_client()
         self.api: FlaskClient = self.app.test_client(use_cookies=False)

@@ -10,9 +10,10 @@ from xml.etree import ElementTree
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests import sandbox_app
 from tests.sandbox.answers import redirected, texts, xml
 from utilities.sandbox import utilityapi_utilities as utilities
-from utilities.sandbox.app import Config, create_app, register_forms
+from utilities.sandbox.app import Config, register_forms
 from utilities.sandbox.context import Sandbox
 
 NOW = 1_795_262_400  # 2026-11-21 12:00:00 UTC
@@ -35,7 +36,7 @@ class World:
     posted: list[tuple[str, bytes, dict[str, str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.app = create_app(Config(clock=lambda: self.now, deliver=self._deliver))
+        self.app = sandbox_app.take(Config(clock=lambda: self.now, deliver=self._deliver))
         self.sandbox: Sandbox = self.app.extensions["sandbox"]
         form = {
             "utility": "essex", "environment": self.environment, "edition": "", "company": "Example Energy",

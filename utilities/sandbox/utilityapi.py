@@ -40,7 +40,7 @@ def make_app(sandbox: Sandbox) -> flask.Flask:
     for utility in utilities.TABLE:
         sandbox.on_notified[utility.slug] = lambda row: events.retry(sandbox, row)
         sandbox.on_revoked[utility.slug] = lambda row: _revoked(sandbox, row)
-        _register_public_client(sandbox, utility)
+    register_public_clients(sandbox)
     return app
 
 
@@ -111,8 +111,13 @@ def _revoked(sandbox: Sandbox, authorization: Row) -> None:
         events.webhook(sandbox, registration, ["authorization_revoked"], authorization_uid=uid)
 
 
+def register_public_clients(sandbox: Sandbox) -> None:
+    """The clients anybody may try: they stay in Sandbox mode, and their customers come back to the platform's demo page."""
+    for utility in utilities.TABLE:
+        _register_public_client(sandbox, utility)
+
+
 def _register_public_client(sandbox: Sandbox, utility: utilities.Utility) -> None:
-    """The client anybody may try: it stays in Sandbox mode, and its customers come back to the platform's demo page."""
     if not utility.public_client or sandbox.store.get("registrations", client_id=utility.public_client):
         return
     sandbox.store.insert(
