@@ -49,21 +49,23 @@ def many_run_out_together(world: World) -> dict[str, Any]:
 
 
 def copies(world: World, first: Any, count: int) -> list[Any]:
-    """So many connections like this one, at the utility and here: each with its own ids and tokens."""
+    """So many connections like this one, at the utility and here: each with its own customer, ids and tokens."""
     return [copy(world, first, number) for number in range(count)]
 
 
 def copy(world: World, first: Any, number: int) -> Any:
     from espi.models import Subscription
     from portal.flows.fetch.planning import keep_plans
+    from portal.models import User
 
     theirs = copy_there(world, first, number)
     mine = type(first).objects.select_related("application_information").get(pk=first.pk)
     old, uri = (mine.utility_authorization_id, mine.utility_subscription_id), mine.authorization_uri
     mine.pk, mine._state.adding = None, True
     mine.public_id = type(first)._meta.get_field("public_id").get_default()
+    mine.retail_customer = User.objects.create(email=f"storm-{theirs['id']}@example.com", password="!")
     mine.subscription = Subscription.objects.create(
-        retail_customer_id=mine.retail_customer_id, utility="cecony", time_zone=first.subscription.time_zone
+        retail_customer=mine.retail_customer, utility="cecony", time_zone=first.subscription.time_zone
     )
     mine.utility_authorization_id = mine.utility_authorization_id and str(theirs["id"])
     mine.authorization_uri = uri.replace(f"/{old[0]}", f"/{theirs['id']}") if old[0] else uri

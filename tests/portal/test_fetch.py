@@ -852,6 +852,13 @@ def test_f45_what_one_sweep_woke_another_leaves_alone_until_the_message_must_be_
     assert swept(NOW + 45 * SECOND) == [("downloads", [job.pk])]
 
 
+def test_a_message_that_still_waits_holds_until_a_later_sweep_has_sent_another(held, settings):
+    numbered(held, 1)
+    with patch("portal.flows.fetch.waking.publish") as publish:
+        woken = [now for now in range(0, 120, settings.SWEEP_SECONDS) if fetch.sweep(NOW + now * SECOND)]
+    assert publish.call_args_list[0].kwargs["expires"] > woken[1] - woken[0]
+
+
 def test_a_long_history_of_one_customer_stands_behind_everybodys_first_data(held):
     parts = [PlannedRequest("usage", f"{BATCH}?part={number}") for number in range(60)]
     long = fetch.enqueue_planned(held, parts, now=NOW, of_history=True)

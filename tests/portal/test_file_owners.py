@@ -110,6 +110,21 @@ def test_the_second_file_of_one_request_finishes_no_other_request(waiting, utili
     assert found == [["done", "awaiting_notification"], ["done", "awaiting_notification"], ["done", "done"]]
 
 
+def test_a_second_list_of_one_request_finishes_no_other_request_whatever_its_file_says(waiting, utility):
+    app = waiting[0].application_information
+    earlier = rows.job(waiting[0], f"{V1}/Batch/Subscription/1?publishedMin=2024-01-01", state="awaiting_notification")
+    asked = waiting[0].fetch_jobs.get(url=f"{V1}/Batch/Subscription/1")
+    utility.says("responseId=2", (200, standin.feed("1"), {}))
+    utility.says("responseId=3", (204, b"", {}))
+    found = []
+    for number in (2, 3):
+        posted = Notification.objects.create(application_information=app, received_at=NOW, body=b"")
+        url = f"{V1}/Batch/Download?requestId=1&responseId={number}"
+        run(rows.job(waiting[0], url, kind="download", notification=posted), 1)
+        found.append([FetchJob.objects.get(pk=each.pk).state for each in (asked, earlier)])
+    assert found == [["done", "awaiting_notification"]] * 2
+
+
 def test_of_two_files_of_one_request_that_arrive_at_once_only_the_older_documents_finishes_a_request(waiting):
     app, held = waiting[0].application_information, waiting[0].subscription
     posted = Notification.objects.create(application_information=app, received_at=NOW, body=b"")

@@ -228,6 +228,39 @@ def test_it_is_complete_only_as_far_as_every_meter_is(held, utility):
     assert plan_of(held).complete_to == MIDNIGHT - DAY
 
 
+def readings_of(day, **more):
+    return 200, standin.feed(start=int(day.timestamp()), values=range(24), **more), {}
+
+
+def test_of_files_in_two_lists_the_later_days_move_it_past_no_day_that_the_other_list_has_yet_to_bring(held, utility):
+    complete(held, MIDNIGHT - 3 * DAY, asked_at=NOW - HOUR, asked_to=MIDNIGHT - 3 * DAY)
+    utility.says("part=0", readings_of(MIDNIGHT - 4 * DAY))
+    run(rows.job(held, f"{FILE}&part=0", kind="download"))
+    FetchPlan.objects.update(asked_at=NOW + HOUR, asked_to=MIDNIGHT)
+    asked = rows.job(held, BATCH, data="usage", state="awaiting_notification")
+    found = []
+    for part, day in (("1", 1), ("2", 3), ("3", 2)):  # each announced once the one before is here
+        utility.says(f"part={part}", readings_of(MIDNIGHT - day * DAY))
+        file = FILE.replace("requestId=1", "requestId=2")
+        run(rows.job(held, f"{file}&part={part}", kind="download"), NOW + 2 * HOUR)
+        asked.refresh_from_db()
+        found.append((asked.state, MIDNIGHT - plan_of(held).complete_to))
+    assert found == [("done", 3 * DAY), ("done", 2 * DAY), ("done", 0 * DAY)]
+
+
+def test_days_that_are_missing_after_they_were_asked_for_twice_hold_nothing_up(held, utility):
+    complete(held, MIDNIGHT - 3 * DAY, asked_at=NOW - HOUR, asked_to=MIDNIGHT - 3 * DAY)
+    utility.says("part=0", readings_of(MIDNIGHT - 4 * DAY))
+    run(rows.job(held, f"{FILE}&part=0", kind="download"))
+    utility.says("part=1", yesterday())
+    reached = []
+    for round_, now in (("1", NOW + HOUR), ("1&again=1", NOW + DAY)):
+        FetchPlan.objects.update(asked_at=now - MINUTE, asked_to=MIDNIGHT)
+        run(rows.job(held, f"{FILE}&part={round_}", kind="download"), now)
+        reached.append(MIDNIGHT - plan_of(held).complete_to)
+    assert reached == [3 * DAY, 0 * DAY]
+
+
 @pytest.mark.parametrize(("duration", "reached"), [(86400, MIDNIGHT - DAY), (31 * 86400, MIDNIGHT)])
 def test_a_meter_whose_days_fit_no_grid_counts_too_and_one_of_months_does_not(held, utility, duration, reached):
     (only,) = a_round(held)
@@ -321,6 +354,38 @@ def test_a_bulk_file_ends_its_request_and_says_how_far_its_connections_are_compl
     job.refresh_from_db()
     assert job.state == "done"
     assert plan_of(in_bulk).complete_to == datetime(2026, 3, 20, 7, tzinfo=UTC)
+
+
+def file_of_all(app, correlation):
+    """A file of many customers that PG&E announced."""
+    url = f"{PGE}/Batch/Bulk/50123?correlationID={correlation}"
+    values = {"kind": "download", "token_class": "client", "url": url, "not_before": NOW}
+    return FetchJob.objects.create(application_information=app, **values)
+
+
+def test_of_a_bulk_request_in_several_files_nobody_is_complete_before_all_of_them_are_here(in_bulk, utility):
+    app, day = in_bulk.application_information, datetime(2026, 3, 19, 7, tzinfo=UTC)
+    other = rows.authorization(app, "61235", user=rows.customer("grace@example.com"))
+    complete(other, day, next_at=NOW + 5 * DAY)
+    (job,) = planned(NOW)
+    utility.says("Bulk/50123?published", (202, b"", {}))
+    run(job)
+    utility.says("=1a", (200, standin.feed("61234", start=int(day.timestamp()), values=range(24)), {}))
+    utility.says(
+        "=1b", (400, b"No", {}), (200, standin.feed("61235", start=int(day.timestamp()), values=range(24)), {})
+    )
+    first, second = file_of_all(app, "1a"), file_of_all(app, "1b")
+
+    def reached():
+        bulk = FetchPlan.objects.get(part="bulk")
+        return [plan.complete_to for plan in (bulk, plan_of(in_bulk), plan_of(other))]
+
+    before = reached()
+    assert (run(first).state, reached()) == ("done", before)
+    assert (run(second).state, reached()) == ("failed", before)
+    fetch.retry(second.pk, now=NOW)
+    assert run(second).state == "done"
+    assert reached() == [day + DAY] * 3
 
 
 # --- What is missing in between ---------------------------------------------------------------------------------------

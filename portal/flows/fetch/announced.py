@@ -1,6 +1,6 @@
 """Announced files: whose they are, and which waiting request they answer."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Max, Min
@@ -24,6 +24,7 @@ from portal.flows.fetch.judging import Result, result_of
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
 Priority = FetchJob.Priority
 EXPIRED_FILE = 410
+ANSWERED_WITHIN = timedelta(hours=48)  # all files of a request; the same request sent again later is another one
 ASKED_AGAIN = gettext_noop("The file was no longer there; its period is asked for again.")
 
 
@@ -101,16 +102,20 @@ def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> N
 
 
 def is_one_more(job: FetchJob, document: Document | None) -> bool:
-    """Whether another file of the same request was stored before this one; of two at once the one with the older document.
+    """Whether another file of the same request was stored before this one, whichever list announced it.
 
-    A file without a document of its own (the utility had no data, or sent these bytes before) is told by its job.
+    Of two at once it is the one with the older document that was. A file without a document of its own (the utility had no
+    data, or sent these bytes before) is told by its job.
     """
     utility = utilities.get(job.application_information.utility)
     request = utility.url_request(job.application_information, job.url)
-    if not request or job.notification_id is None:
+    if not request:
         return False
     files = FetchJob.objects.filter(
-        notification=job.notification_id, authorization=job.authorization_id, kind=Kind.DOWNLOAD
+        authorization=job.authorization_id,
+        kind=Kind.DOWNLOAD,
+        url__contains=request,
+        created_at__gt=job.created_at - ANSWERED_WITHIN,
     ).exclude(pk=job.pk)
     others = {
         pk: state

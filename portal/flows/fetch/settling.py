@@ -1,21 +1,56 @@
 """Settling: once everything that was asked for is here, a part of a connection's plan is complete up to there."""
 
-from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db import connection
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Greatest
 
 import utilities
 from espi import usage
-from espi.models import Authorization, FetchJob, IntervalBlock, IntervalReading, MeterReading, Subscription
+from espi.models import (
+    Authorization,
+    Document,
+    FetchJob,
+    IntervalBlock,
+    IntervalReading,
+    MeterReading,
+    Subscription,
+)
 from portal.models import FetchPlan
 
 State, Kind = FetchJob.State, FetchJob.Kind
 USAGE, BULK = "usage", "bulk"
 OF_DATA = (Kind.USAGE, Kind.CUSTOMER, Kind.DOWNLOAD)
 QUIET_FOR = timedelta(days=45)  # a meter without readings for so long is taken as gone
+NEAR = timedelta(days=8)  # a bulk request reads a week again; what was missing before that it does not bring
 YOUNG = timedelta(days=7)  # a new connection without any reading may still get its history
+
+# The first day that no meter's channel has between two days of this meter, of which the later one is new: it came with a
+# document received since. `last`: the last day that was complete.
+MISSING = """
+    WITH channel AS MATERIALIZED (
+        SELECT channel.id, channel.usage_point_id
+        FROM espi_meterreading AS channel JOIN espi_usagepoint AS point ON point.id = channel.usage_point_id
+        WHERE point.subscription_id = %(subscription)s AND NOT channel.is_register
+    ), told AS (
+        SELECT channel.usage_point_id, block.local_date, block.document_id
+        FROM channel JOIN espi_intervalblock AS block ON channel.id = block.meter_reading_id
+        WHERE block.interval_length <= %(longest)s AND block.local_date >= %(last)s
+        UNION ALL
+        SELECT channel.usage_point_id, single.local_date, single.document_id
+        FROM channel JOIN espi_intervalreading AS single ON channel.id = single.meter_reading_id
+        WHERE single.duration <= %(longest)s AND single.local_date >= %(last)s
+    ), day AS (
+        SELECT usage_point_id, local_date, min(document.received_at) AS received_at
+        FROM told LEFT JOIN espi_document AS document ON document.id = told.document_id
+        GROUP BY usage_point_id, local_date
+    ), held AS (
+        SELECT local_date, lead(local_date) OVER meter AS following, lead(received_at) OVER meter AS received_at
+        FROM day WINDOW meter AS (PARTITION BY usage_point_id ORDER BY local_date)
+    )
+    SELECT min(local_date) + 1 FROM held WHERE following > local_date + 1 AND received_at >= %(since)s
+"""
 
 
 def settle(job: FetchJob, *, now: datetime) -> None:
@@ -23,7 +58,10 @@ def settle(job: FetchJob, *, now: datetime) -> None:
 
     That never goes back, and does not move while anything of what was asked for is under way or failed.
     """
-    if job.state != State.DONE or job.kind not in OF_DATA or job.authorization is None:
+    if job.state != State.DONE or job.kind not in OF_DATA:
+        return
+    if job.authorization is None:
+        settle_bulk(job, now=now)
         return
     part = job.data or USAGE
     plan = FetchPlan.objects.filter(authorization=job.authorization, part=part).first()
@@ -53,7 +91,24 @@ def reach(plan: FetchPlan, authorization: Authorization, now: datetime) -> datet
     last = last_reading(authorization)
     if last is None:
         return plan.asked_to if now - authorization.created_at > YOUNG else None
-    return min(plan.asked_to, last)
+    return min(plan.asked_to, last, missing_from(plan, authorization, since=plan.asked_at) or last)
+
+
+def missing_from(plan: FetchPlan, authorization: Authorization, *, since: datetime | None) -> datetime | None:
+    """The midnight before the first day that is missing between what was complete and what came `since` then.
+
+    No answer says in how many files, or lists of them, it comes: the days between may be in the next. Days that are
+    still missing when their neighbours come again, in a later round, are days that the utility does not have.
+    """
+    if plan.complete_to is None or since is None:
+        return None
+    utility = utilities.get(authorization.application_information.utility)
+    last = utility.today(plan.complete_to) - timedelta(days=1)
+    with connection.cursor() as cursor:
+        values = {"subscription": authorization.subscription_id, "longest": usage.LONGEST_DAY}
+        cursor.execute(MISSING, values | {"last": last, "since": since})
+        (day,) = cursor.fetchone()
+    return utility.midnight(day) if day else None
 
 
 def last_reading(authorization: Authorization) -> datetime | None:
@@ -82,17 +137,55 @@ def show(authorization: Authorization, reached: datetime) -> None:
     held.update(complete_to=Greatest(F("complete_to"), reached))
 
 
-def settle_bulk(job: FetchJob, found: Iterable[Authorization], *, now: datetime) -> None:
-    """After a bulk file was read: it is complete for those it named, as far as they had come before."""
-    bulk = FetchPlan.objects.filter(application_information=job.application_information, authorization=None, part=BULK)
-    bulk.update(answered_at=now, complete_to=Greatest(F("complete_to"), F("asked_to")))
-    asked_to = bulk.values_list("asked_to", flat=True).first()
-    if asked_to is None:
+def settle_bulk(job: FetchJob, *, now: datetime) -> None:
+    """After a bulk file was read: once all of its request are here, it is complete for those whom they named.
+
+    Each as far as he had come before.
+    """
+    bulk = FetchPlan.objects.filter(
+        application_information=job.application_information, authorization=None, part=BULK
+    ).first()
+    if bulk is None or bulk.asked_at is None or bulk.asked_to is None:
         return
-    for authorization in found:
-        reached = min(asked_to, last_reading(authorization) or asked_to)
-        near = FetchPlan.objects.filter(
-            authorization=authorization, part=USAGE, complete_to__gte=reached - timedelta(days=8)
-        )
-        if near.update(complete_to=Greatest(F("complete_to"), reached)):
-            show(authorization, reached)
+    FetchPlan.objects.filter(pk=bulk.pk).update(answered_at=now)
+    files = files_beside(job, since=bulk.asked_at)
+    if files.exclude(state__in=[State.DONE, State.SUPERSEDED]).exists():
+        return
+    reached = [settle_from_bulk(bulk, plan) for plan in plans_of_named(files)]
+    FetchPlan.objects.filter(pk=bulk.pk).update(
+        complete_to=Greatest(F("complete_to"), max(filter(None, reached), default=bulk.asked_to))
+    )
+
+
+def files_beside(job: FetchJob, *, since: datetime) -> QuerySet[FetchJob]:
+    """The files at a bulk file's address, whatever the query, that were announced since; itself among them."""
+    address = job.url.partition("?")[0]
+    files = FetchJob.objects.filter(application_information=job.application_information, authorization=None)
+    named = Q(url=address) | Q(url__startswith=f"{address}?")
+    return files.filter(named, kind=Kind.DOWNLOAD, created_at__gte=since) | files.filter(pk=job.pk)
+
+
+def plans_of_named(files: QuerySet[FetchJob]) -> QuerySet[FetchPlan]:
+    """The plans of connections into whose data something of these files went."""
+    subscriptions = Document.objects.filter(fetch_job__in=files, refusal="").values("subscription")
+    plans = FetchPlan.objects.filter(
+        part=USAGE,
+        complete_to__isnull=False,
+        authorization__subscription__in=subscriptions,
+        authorization__status=Authorization.Status.ACTIVE,
+    )
+    return plans.select_related("authorization__application_information")
+
+
+def settle_from_bulk(bulk: FetchPlan, plan: FetchPlan) -> datetime | None:
+    """How far a connection is complete after the files of a bulk request; None where that is nothing new for sure."""
+    authorization = plan.authorization
+    if authorization is None or bulk.asked_to is None or plan.complete_to is None:
+        return None
+    last = last_reading(authorization) or bulk.asked_to
+    reached = min(bulk.asked_to, last, missing_from(plan, authorization, since=bulk.asked_at) or last)
+    if plan.complete_to < reached - NEAR:
+        return None
+    FetchPlan.objects.filter(pk=plan.pk).update(complete_to=Greatest(F("complete_to"), reached))
+    show(authorization, reached)
+    return reached

@@ -19,7 +19,6 @@ from portal.flows.fetch.asking import enqueue_planned
 from portal.flows.fetch.calling import owner
 from portal.flows.fetch.claiming import Lease, Taken
 from portal.flows.fetch.judging import Result, held_up
-from portal.flows.fetch.settling import settle_bulk
 from utilities.base import Utility
 
 log = logging.getLogger(__name__)
@@ -100,9 +99,8 @@ def store_bulk(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[
         raise others[0]
     if len(ready) < len(found):
         return held_up(job, gettext_noop("It is read when the first data of its connections are here."), clock.now())
-    stored = [each for each, error in zip(ready, outcomes, strict=True) if error is None]
-    settle_bulk(job, stored, now=clock.now())
-    return Result(State.DONE if stored or not errors else State.FAILED, in_words(len(stored), errors, unknown))
+    stored = len(ready) - len(errors)
+    return Result(State.DONE if stored or not errors else State.FAILED, in_words(stored, errors, unknown))
 
 
 def connections_named(job: FetchJob, named: set[str]) -> list[Authorization]:
