@@ -10,9 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import cached_property, partial
-from itertools import pairwise
-from typing import cast
 
 from django.utils.translation import gettext as _
 
@@ -26,6 +23,7 @@ GAP = "gap"
 THOUSANDTHS, HUNDREDTHS = 3, 2
 LINES_HEIGHT = 180
 Hours = Mapping[date, Sequence[int | None]]
+NO_HOUR: Sequence[None] = [None] * 24
 
 
 @dataclass(frozen=True)
@@ -84,18 +82,16 @@ def draw(
     """The hours of a period; `known`: the first and the last day between which an hour without a reading is a gap."""
     days, places = period.days, HUNDREDTHS if by_month else THOUSANDTHS
     scale = Shades.of(value for values in hours.values() for value in values if value is not None)
-    paths: dict[str, list[str]] = defaultdict(list)
-    for number, day in enumerate(days):
-        for name, run in column_runs(hours.get(day), scale, is_known=known[0] <= day <= known[1]):
-            paths[name].append(f"M{number} {run.start}v{len(run)}")
-    shades = [
-        Shade(name, "".join(paths[name]), shade_in_words(name, limit, unit, exponent)) for name, limit in scale.limits
-    ]
-    shades.append(Shade(GAP, "".join(paths[GAP]), str(charts.WHY_ABSENT[charts.GAP])))
+    fields = (scale.names_of(hours.get(day, NO_HOUR), GAP if known[0] <= day <= known[1] else "") for day in days)
+    paths = strokes(fields)
+    words = {
+        name: shade_in_words(name, limit, unit, exponent) for name, limit in zip(scale.names, scale.limits, strict=True)
+    }
+    words[GAP] = str(charts.WHY_ABSENT[charts.GAP])
     return HeatMap(
         days=len(days),
         first=period.first,
-        shades=[shade for shade in shades if shade.path],
+        shades=[Shade(name, paths[name], said) for name, said in words.items() if name in paths],
         columns=columns(hours, period, unit, exponent, by_month=by_month),
         labels=labels(period, by_month=by_month),
         ticks=[charts.Tick(charts.TOP + hour * HOUR_HEIGHT + 5, writing.hour(hour)) for hour in range(0, 24, 6)],
@@ -106,44 +102,44 @@ def draw(
 
 @dataclass(frozen=True)
 class Shades:
-    """Where one shade ends and the next begins: an equal number of hours in each, zero and below by themselves."""
+    """Where one shade ends and the next begins: an equal number of hours in each, zero and below by themselves.
 
-    above: list[int]
-    below: list[int]
+    From the most below zero up: `names` are the classes of charts.css, `limits` the most that each stands for, with no
+    sign, and `ends` the greatest value of each.
+    """
+
+    names: list[str]
+    limits: list[int]
+    ends: list[int]
 
     @classmethod
     def of(cls, values: Iterable[int]) -> "Shades":
         """The shades of a picture of these."""
         ordered = sorted(values)
         zero = bisect_left(ordered, 0)
-        return cls(
-            parts(ordered[zero:], LEVELS), parts([-each for each in reversed(ordered[:zero])], LEVELS_BELOW_ZERO)
-        )
+        above = parts(ordered[zero:], LEVELS)
+        below = parts([-each for each in reversed(ordered[:zero])], LEVELS_BELOW_ZERO)
+        names_below = [f"below-{number}" for number in spread(len(below), LEVELS_BELOW_ZERO)]
+        names_above = [f"level-{number}" for number in spread(len(above), LEVELS)]
+        ends_below = [-1 - limit for limit in [0, *below]][:-1]  # each just under the next one's most
+        return cls([*reversed(names_below), *names_above], [*reversed(below), *above], [*reversed(ends_below), *above])
 
-    def names(self, values: Sequence[int | None], nothing: str) -> list[str]:
-        """`level-3`, or `below-2`: the classes of charts.css; `nothing` where no value is."""
-        if None not in values and min(known := cast(Sequence[int], values)) >= 0:  # as most days are
-            return list(map(self._levels.__getitem__, map(partial(bisect_left, self.above), known)))
-        return [nothing if value is None else self._name(value) for value in values]
+    def names_of(self, values: Sequence[int | None], nothing: str) -> list[str]:
+        """`level-3`, or `below-2`; `nothing` where no value is."""
+        names, ends = self.names, self.ends
+        return [nothing if value is None else names[bisect_left(ends, value)] for value in values]
 
-    def _name(self, value: int) -> str:
-        if value >= 0:
-            return self._levels[bisect_left(self.above, value)]
-        return self._levels_below[bisect_left(self.below, -value)]
 
-    @cached_property
-    def _levels(self) -> list[str]:
-        return [f"level-{number}" for number in spread(len(self.above), LEVELS)]
-
-    @cached_property
-    def _levels_below(self) -> list[str]:
-        return [f"below-{number}" for number in spread(len(self.below), LEVELS_BELOW_ZERO)]
-
-    @property
-    def limits(self) -> list[tuple[str, int]]:
-        """Every shade with the most that it stands for, from the most below zero up."""
-        below = zip(self._levels_below, self.below, strict=True)
-        return [*reversed(list(below)), *zip(self._levels, self.above, strict=True)]
+def strokes(columns: Iterable[Sequence[str]]) -> dict[str, str]:
+    """The path of each shade, by its name. `columns`: the shades of a day's hours."""
+    paths: dict[str, list[str]] = defaultdict(list)
+    for x, names in enumerate(columns):
+        first = 0
+        for end in range(1, len(names) + 1):
+            if end == len(names) or names[end] != names[first]:
+                paths[names[first]].append(f"M{x} {first}v{end - first}")
+                first = end
+    return {name: "".join(drawn) for name, drawn in paths.items()}
 
 
 def spread(count: int, levels: int) -> list[int]:
@@ -163,16 +159,6 @@ def parts(ordered: Sequence[int], count: int) -> list[int]:
         return []
     ends = [ordered[-(-len(ordered) * number // count) - 1] for number in range(1, count + 1)]
     return sorted(set(ends))
-
-
-def column_runs(values: Sequence[int | None] | None, scale: Shades, *, is_known: bool) -> Iterable[tuple[str, range]]:
-    """Neighbouring hours of one shade; what is not known is drawn only where something should be."""
-    if values is None:
-        return [(GAP, range(24))] if is_known else []
-    names = scale.names(values, GAP if is_known else "")
-    changes = [place for place in range(1, len(names)) if names[place] != names[place - 1]]
-    runs = pairwise([0, *changes, len(names)])
-    return [(names[start], range(start, end)) for start, end in runs if names[start]]
 
 
 def columns(hours: Hours, period: Period, unit: charts.Unit, exponent: int, *, by_month: bool) -> list[Column]:
