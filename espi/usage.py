@@ -33,7 +33,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from operator import itemgetter, or_
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.db.models import BigIntegerField, Case, F, Max, Min, Q, QuerySet, Value, When
@@ -298,7 +298,7 @@ def hourly_totals(
     blocks: dict[tuple[int, date], list[Grid]] = defaultdict(list)
     rows = models.IntervalBlock.objects.filter(in_range).order_by("local_date")
     for pk, day, *grid in rows.values_list("meter_reading", "local_date", *Grid._fields):
-        blocks[pk, day].append(Grid(*grid))
+        blocks[pk, day].append(Grid._make(grid))
     singles: dict[tuple[int, date], list[Span]] = defaultdict(list)
     for row in _singles(in_range):
         if row.duration <= LONGEST_DAY:
@@ -330,18 +330,15 @@ def _hours(day: date, blocks: Sequence[Grid], singles: list[Span], zone: ZoneInf
 
 
 def _is_plain(block: Grid, day: date, zone: ZoneInfo) -> bool:
-    """Whether equal pieces of the array are the hours of the clock."""
-    begins = day_start(day, zone)
-    is_even = _HOUR % block.interval_length == 0 and block.start == begins
-    return is_even and day_start(day + timedelta(days=1), zone) - begins == 24 * _HOUR
+    """Whether equal pieces of the array are the hours of the clock: it covers its day, whose clocks do not change."""
+    is_even = _HOUR % block.interval_length == 0 and block.start == day_start(day, zone)
+    return is_even and len(block.values) * block.interval_length == _A_DAY
 
 
 def _hours_of_grid(block: Grid) -> list[int | None]:
-    each = _HOUR // block.interval_length
-    if block.count == len(block.values) == 24 * each:
-        known = cast(list[int], block.values)
-        return list(map(sum, zip(*(known[place::each] for place in range(each)), strict=True)))
-    pieces = [block.values[first : first + each] for first in range(0, 24 * each, each)]
+    pieces: Iterable[Any] = zip(*[iter(block.values)] * (_HOUR // block.interval_length), strict=True)
+    if block.count == len(block.values):
+        return list(map(sum, pieces))
     return [sum(known) if (known := [value for value in piece if value is not None]) else None for piece in pieces]
 
 

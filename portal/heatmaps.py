@@ -4,12 +4,13 @@ A year has 8,760 fields: those of one shade are one path, and neighbours in a co
 the picture stays small. A column is a unit wide and an hour a unit high; the page stretches it to its width.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from django.utils.translation import gettext as _
 
@@ -82,11 +83,9 @@ def draw(
     """The hours of a period; `known`: the first and the last day between which an hour without a reading is a gap."""
     days, places = period.days, HUNDREDTHS if by_month else THOUSANDTHS
     scale = Shades.of(value for values in hours.values() for value in values if value is not None)
-    fields = (scale.names_of(hours.get(day, NO_HOUR), GAP if known[0] <= day <= known[1] else "") for day in days)
-    paths = strokes(fields)
-    words = {
-        name: shade_in_words(name, limit, unit, exponent) for name, limit in zip(scale.names, scale.limits, strict=True)
-    }
+    shown = (day if day in hours or known[0] <= day <= known[1] else None for day in days)
+    paths = strokes(list(map(scale.name_of.__getitem__, hours.get(day, NO_HOUR))) if day else [] for day in shown)
+    words = {name: shade_in_words(name, limit, unit, exponent) for name, limit in scale.limits.items()}
     words[GAP] = str(charts.WHY_ABSENT[charts.GAP])
     return HeatMap(
         days=len(days),
@@ -102,32 +101,42 @@ def draw(
 
 @dataclass(frozen=True)
 class Shades:
-    """Where one shade ends and the next begins: an equal number of hours in each, zero and below by themselves.
+    """An equal number of hours in each, zero and below by themselves; their names are the classes of charts.css.
 
-    From the most below zero up: `names` are the classes of charts.css, `limits` the most that each stands for, with no
-    sign, and `ends` the greatest value of each.
+    `name_of` each value, and of None; `limits`: the most that each stands for, with no sign, from the most below zero up.
     """
 
-    names: list[str]
-    limits: list[int]
-    ends: list[int]
+    name_of: dict[int | None, str]
+    limits: dict[str, int]
 
     @classmethod
     def of(cls, values: Iterable[int]) -> "Shades":
         """The shades of a picture of these."""
         ordered = sorted(values)
         zero = bisect_left(ordered, 0)
-        above = parts(ordered[zero:], LEVELS)
-        below = parts([-each for each in reversed(ordered[:zero])], LEVELS_BELOW_ZERO)
-        names_below = [f"below-{number}" for number in spread(len(below), LEVELS_BELOW_ZERO)]
-        names_above = [f"level-{number}" for number in spread(len(above), LEVELS)]
-        ends_below = [-1 - limit for limit in [0, *below]][:-1]  # each just under the next one's most
-        return cls([*reversed(names_below), *names_above], [*reversed(below), *above], [*reversed(ends_below), *above])
+        above = named("level", parts(ordered[zero:], LEVELS), LEVELS)
+        below = named(
+            "below", parts([-each for each in reversed(ordered[:zero])], LEVELS_BELOW_ZERO), LEVELS_BELOW_ZERO
+        )
+        name_of: dict[int | None, str] = {None: GAP}
+        for name, part in below.items():
+            name_of |= dict.fromkeys([-each for each in part], name)
+        for name, part in above.items():
+            name_of |= dict.fromkeys(part, name)
+        return cls(name_of, {name: part[-1] for name, part in [*reversed(below.items()), *above.items()]})
 
-    def names_of(self, values: Sequence[int | None], nothing: str) -> list[str]:
-        """`level-3`, or `below-2`; `nothing` where no value is."""
-        names, ends = self.names, self.ends
-        return [nothing if value is None else names[bisect_left(ends, value)] for value in values]
+
+def named(word: str, members: Sequence[list[int]], levels: int) -> dict[str, list[int]]:
+    """`level-1`, `level-2` and so on; of fewer than `levels`, with equal steps up to the last one."""
+    last = len(members) - 1
+    numbers = [1 + (levels - 1) * number // last if last else levels for number in range(last + 1)]
+    return {f"{word}-{number}": part for number, part in zip(numbers, members, strict=True)}
+
+
+def parts(ordered: list[int], count: int) -> list[list[int]]:
+    """As many, of equal size; but those that are equal stay together."""
+    ends = {ordered[-(-len(ordered) * number // count) - 1] for number in range(1, count + 1)} if ordered else set()
+    return [ordered[start:end] for start, end in pairwise([0, *(bisect_right(ordered, each) for each in sorted(ends))])]
 
 
 def strokes(columns: Iterable[Sequence[str]]) -> dict[str, str]:
@@ -142,23 +151,10 @@ def strokes(columns: Iterable[Sequence[str]]) -> dict[str, str]:
     return {name: "".join(drawn) for name, drawn in paths.items()}
 
 
-def spread(count: int, levels: int) -> list[int]:
-    """`count` numbers from 1 to `levels`, the last one `levels`."""
-    return [1 + (levels - 1) * number // (count - 1) for number in range(count)] if count > 1 else [levels][:count]
-
-
 def shade_in_words(name: str, limit: int, unit: charts.Unit, exponent: int) -> str:
     """`up to 0.4 kWh`."""
     amount = unit.words(Decimal(limit).scaleb(exponent))
     return (_("up to {amount}") if name.startswith("level") else _("up to {amount} sent out")).format(amount=amount)
-
-
-def parts(ordered: Sequence[int], count: int) -> list[int]:
-    """The greatest value of each part of as many; parts that end alike are one."""
-    if not ordered:
-        return []
-    ends = [ordered[-(-len(ordered) * number // count) - 1] for number in range(1, count + 1)]
-    return sorted(set(ends))
 
 
 def columns(hours: Hours, period: Period, unit: charts.Unit, exponent: int, *, by_month: bool) -> list[Column]:

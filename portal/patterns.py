@@ -67,7 +67,10 @@ class Profile:
 
 @dataclass(frozen=True)
 class Pattern:
-    """One direction of one quantity. `exponent`: an hour's integer times 10 ^ exponent is the amount in `unit`."""
+    """One direction of one quantity. `exponent`: an hour's integer times 10 ^ exponent is the amount in `unit`.
+
+    `known`: the first and the last day with a reading; `known_hours` are those of each day, without their places.
+    """
 
     title: str
     unit: charts.Unit
@@ -79,6 +82,7 @@ class Pattern:
     is_net: bool
     has_other_way: bool
     known: tuple[date, date]
+    known_hours: Mapping[date, list[int]]
 
     def amount(self, value: int | Decimal) -> Decimal:
         """In the unit."""
@@ -88,11 +92,6 @@ class Pattern:
     def is_empty(self) -> bool:
         """Whether no hour is known."""
         return not self.hours
-
-    @cached_property
-    def known_hours(self) -> dict[date, list[int]]:
-        """The hours of each day that are known, without their places."""
-        return {day: known_of(values) for day, values in self.hours.items()}
 
     @cached_property
     def total(self) -> Decimal:
@@ -179,8 +178,8 @@ class Pattern:
 
     def _cells(self, values: Sequence[int | None], places: int) -> tuple[list[str], str]:
         known = known_of(values)
-        texts = ["" if value is None else writing.whole(value, self.exponent, places) for value in values]
-        return texts, writing.whole(sum(known), self.exponent, places) if known else ""
+        *texts, total = writing.wholes([*values, sum(known) if known else None], self.exponent, places)
+        return texts, total
 
     @property
     def profile(self) -> Profile | None:
@@ -238,7 +237,8 @@ def pattern(
     unit, finest = charts.unit_of(pair.first.uom), min(channel.multiplier for channel in chain)
     is_received = chain is pair.received
     hours = together(chain, totals, finest)
-    below_zero = any(min(known_of(values), default=0) < 0 for values in hours.values())
+    known_hours = {day: known_of(values) for day, values in hours.items()}
+    below_zero = any(min(known, default=0) < 0 for known in known_hours.values())
     alone = Pair((), pair.received, pair.number) if is_received else Pair(pair.delivered, (), pair.number)
     is_net = not is_received and (is_net or (below_zero and not pair.received))
     return Pattern(
@@ -252,6 +252,7 @@ def pattern(
         is_net=is_net,
         has_other_way=bool(pair.received),
         known=days_of(chain),
+        known_hours=known_hours,
     )
 
 

@@ -41,15 +41,20 @@ def _separators(language: str | None) -> dict[int, str]:
     )
 
 
-def whole(value: int, exponent: int, places: int) -> str:
-    """What `number` writes of `value` times 10 ^ `exponent`, for tables of hundreds of them."""
+def wholes(values: Iterable[int | None], exponent: int, places: int) -> list[str]:
+    """What `number` writes of each, times 10 ^ `exponent`, for tables of hundreds of them; nothing for None."""
+    separators = _separators(get_language())
+    return ["" if value is None else _whole(value, exponent, places, separators) for value in values]
+
+
+def _whole(value: int, exponent: int, places: int, separators: dict[int, str]) -> str:
     shift = -exponent - places
     if shift < 0 or len(str(value)) + exponent > LARGEST_WRITTEN_OUT:
         return number(Decimal(value).scaleb(exponent), places)
     units, rest = divmod((abs(value) + 10**shift // 2) // 10**shift, 10**places)
     text = f"{units:,}.{rest:0{places}d}" if places else f"{units:,}"
     sign = "-" if value < 0 and (units or rest) else ""
-    return sign + text.translate(_separators(get_language()))
+    return sign + text.translate(separators)
 
 
 def about(amount: Decimal) -> str:

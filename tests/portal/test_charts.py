@@ -163,7 +163,7 @@ def test_integers_are_written_as_the_numbers_they_stand_for(values, exponent, pl
     amounts = [Decimal(value).scaleb(exponent) for value in values]
     assert writing.places_of_whole(values, exponent) == writing.places_of(amounts)
     with translation.override(language):
-        written = [writing.whole(value, exponent, places) for value in values]
+        written = writing.wholes(values, exponent, places)
         assert written == [writing.number(amount, places) for amount in amounts]
 
 
