@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-import psycopg
 from django.db import connection
 
-from espi import models, packing
+from espi import binary, models, packing
 from espi.packing import Cell, Change, Day, Single
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -128,7 +127,7 @@ def single_of(row: models.IntervalReading, meter_reading_id: int) -> Single:
 
 def _write_days(days: dict[tuple, Day], document_id: int) -> Written:
     with connection.cursor() as cursor:
-        here = list(map(_day_of, _days_here(days)))
+        here = [_day_of(row) for row in binary.fetched(_DAYS_HERE, list(map(list, zip(*days, strict=True))))]
         known = {old.key for old in here}
         new = [day for key, day in days.items() if key not in known]
         _copy(cursor, f"espi_intervalblock ({_DAY_COLUMNS})", map(_day_line, new))
@@ -136,12 +135,6 @@ def _write_days(days: dict[tuple, Day], document_id: int) -> Written:
         _merge_days(cursor, here, days, document_id, written)
     written.unchanged = sum(day.count for day in days.values()) - written.stored - written.revised
     return written
-
-
-def _days_here(keys: Iterable[tuple]) -> list[tuple]:
-    """In PostgreSQL's binary form, which Django's cursors do not ask for: half the work for arrays of integers."""
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        return cursor.execute(_DAYS_HERE, list(map(list, zip(*keys, strict=True))), binary=True).fetchall()
 
 
 def _copy(cursor: Any, into: str, lines: Iterator[str]) -> None:

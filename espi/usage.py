@@ -39,7 +39,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import BigIntegerField, Case, F, Max, Min, Q, QuerySet, Value, When
 from django.db.models.functions import Least
 
-from espi import enums, models, numbers
+from espi import binary, enums, models, numbers
 from espi.spans import Covered, Grid, Span, Sums, finest, spans_of, sums_of, values_of
 from espi.zones import day_length, day_start
 
@@ -296,8 +296,9 @@ def hourly_totals(
     found, zones = _addable({usage_point: channels(usage_point) if known is None else known})
     in_range = _in_range(found, (start_date, end_date))
     blocks: dict[tuple[int, date], list[Grid]] = defaultdict(list)
-    rows = models.IntervalBlock.objects.filter(in_range).order_by("local_date")
-    for pk, day, *grid in rows.values_list("meter_reading", "local_date", *Grid._fields):
+    rows = models.IntervalBlock.objects.filter(in_range).order_by()
+    columns = rows.values_list("meter_reading", "local_date", *Grid._fields)
+    for pk, day, *grid in binary.fetched(*columns.query.sql_with_params()):
         blocks[pk, day].append(Grid._make(grid))
     singles: dict[tuple[int, date], list[Span]] = defaultdict(list)
     for row in _singles(in_range):
