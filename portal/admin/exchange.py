@@ -57,7 +57,7 @@ class FetchJobAdmin(Operated):
     @admin.display(description="Reason")
     def why(self, job: FetchJob) -> str:
         """In words. It may repeat a link of the file, whose ids can be account numbers."""
-        return masked(job.reason)
+        return masked(work.why(job, timezone.now()))
 
     @admin.display(description="Documents")
     def documents(self, job: FetchJob) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext_noop
 
 import utilities
 from espi.models import ApplicationInformation
@@ -23,6 +24,7 @@ SHARE = 0.8  # of a large budget; the rest is kept for what a person waits for
 LARGE = 10  # calls
 SHORT_WAIT = 1.5  # seconds that a worker waits for its turn; longer, and the job goes back
 KEPT_FOR = timedelta(days=2)
+USED_UP = gettext_noop("This utility lets us ask only so often. It is soon your turn.")  # why a job waits
 
 
 class Spent(TryLater):

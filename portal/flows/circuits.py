@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_noop
 
 import utilities
 from espi.models import ApplicationInformation, FetchJob
@@ -24,6 +25,15 @@ PROBE_EVERY = timedelta(seconds=settings.CIRCUIT_PROBE_SECONDS)
 ANSWERED, FAILED = "1", "0"
 UNSTEADY = 2  # failures among the calls remembered, from which on retries are kept to a tenth
 FIRST_STEP = 20  # jobs in the first sweep after it closed; in each later one twice as many
+# Why jobs wait while it is open, for customers too.
+NO_SERVICE = gettext_noop("The utility's service is not available at the moment; we keep trying.")
+NOT_KNOWN = gettext_noop(
+    "The utility does not accept our own credentials. Our staff have to mend this; your data will follow."
+)
+NOT_PROVEN = gettext_noop(
+    "We could not prove that we had reached the utility, so nothing was sent. Our staff have to mend this."
+)
+WORDS = {Cause.SERVICE: NO_SERVICE, Cause.CREDENTIALS: NOT_KNOWN, Cause.UNPROVEN: NOT_PROVEN}
 SUBJECTS = {
     Cause.SERVICE: "{app}: its service does not answer",
     Cause.CREDENTIALS: "{app}: it does not accept our credentials",
@@ -131,7 +141,7 @@ def locked(app: ApplicationInformation) -> Circuit:
 
 # --- A utility that asks us to wait -----------------------------------------------------------------------------------
 
-WAIT = "The utility asked us to wait."
+WAIT = gettext_noop("The utility asked us to wait.")
 EVERYTHING, TOKENS = "everything", "tokens"
 
 

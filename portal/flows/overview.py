@@ -24,7 +24,7 @@ from espi.models import (
     UsageSummary,
 )
 from portal import writing
-from portal.flows import circuits
+from portal.flows import circuits, holding
 from portal.models import Circuit, FetchPlan, User
 from portal.words import retold
 
@@ -261,7 +261,7 @@ def _live(
     if any(meter.last_day or meter.has_bills for meter in meters):
         return _with_data(authorization, waiting, failed, meters, subscription)
     if waiting:
-        why = retold(waiting[0].reason)
+        why = _why_it_waits(waiting[0], authorization)
         return _("Waiting for first data"), "wait", _sentences([why, _what_failed(failed), _first_wait()]), ""
     if failed:
         return _("We could not fetch your data"), "bad", _what_failed(failed), "connect"
@@ -276,7 +276,7 @@ def _with_data(
     meters: list[Meter],
     subscription: Subscription,
 ) -> tuple[str, str, str, str]:
-    more = _sentences([_("More is on its way."), retold(waiting[0].reason)]) if waiting else ""
+    more = _sentences([_("More is on its way."), _why_it_waits(waiting[0], authorization)]) if waiting else ""
     today = timezone.now().astimezone(ZoneInfo(subscription.time_zone)).date()
     if failed:
         return _("Receiving data, but not all of it"), "wait", _sentences([_what_failed(failed), more]), ""
@@ -288,6 +288,10 @@ def _with_data(
         words = _("Your utility has sent nothing newer for %(days)s days. We keep asking.") % {"days": days}
         return _("Late"), "wait", words, ""
     return _("Up to date"), "ok", "", ""
+
+
+def _why_it_waits(job: FetchJob, authorization: Authorization) -> str:
+    return retold(holding.why(job, authorization.application_information, now=timezone.now()))
 
 
 def _late(meters: list[Meter], today: date) -> int:

@@ -3,13 +3,17 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
+from django.utils.translation import override
 
 from espi.models import FetchJob
 from portal.flows import circuits, fetch, overview
-from portal.models import Circuit
+from portal.models import Circuit, UtilityCall
 from tests.portal import rows, standin
 from tests.portal.rows import ESSEX, NOW, PGE, V2
 from tests.portal.test_fetch import swept
+from utilities import pge
+from utilities.base import Budget, PlannedRequest
 
 pytestmark = pytest.mark.django_db
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -145,3 +149,49 @@ def test_a_job_that_is_asked_for_during_a_pause_waits_for_its_end(utility):
     assert fetch.claim(job.pk, now=NOW + 599 * SECOND) is None
     assert FetchJob.objects.get().attempts == 0
     assert fetch.claim(job.pk, now=NOW + 601 * SECOND)
+
+
+# --- What a customer reads whose job was asked for meanwhile ---------------------------------------------------------
+
+
+def paused(app, now):
+    circuits.pause(app, 3600, what=circuits.EVERYTHING, now=now)
+
+
+def used_up(app, now):
+    UtilityCall.objects.bulk_create(UtilityCall(scope="pge sandbox", is_token=False, at=now) for _ in range(10))
+
+
+@pytest.mark.parametrize(
+    ("hold", "said"),
+    [
+        (
+            paused,
+            {
+                "en": WAIT,
+                "es": "La empresa nos pidió que esperáramos.",
+                "fr-ca": "Le distributeur nous a demandé d’attendre.",
+            },
+        ),
+        (
+            used_up,
+            {
+                "en": "It is soon your turn.",
+                "es": "Pronto es su turno.",
+                "fr-ca": "Ce sera bientôt votre tour.",
+            },
+        ),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "es", "fr-ca"])
+def test_who_is_asked_for_while_nothing_may_be_asked_reads_why_in_his_language(monkeypatch, language, hold, said):
+    monkeypatch.setattr(pge.PGE, "budgets", (Budget(10, 3600),))
+    app, now = rows.registration("pge", ""), timezone.now()
+    held = rows.authorization(app)
+    hold(app, now)
+    planned = [PlannedRequest("usage", f"{PGE}/Batch/Subscription/976")]
+    fetch.enqueue_planned(held, planned, now=now)
+    assert fetch.sweep(now) == 0
+    with override(language):
+        (card,) = overview.cards(held.retail_customer)
+    assert (card.state != "", said[language] in card.detail) == (True, True), card.detail

@@ -1,6 +1,6 @@
 """The staff site's own pages: how the work stands, the queues, and who may see and do what there."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -8,12 +8,15 @@ from django.utils import timezone
 from lxml import html
 
 from espi.models import FetchJob, Notification
-from portal.flows import alerts
+from portal.flows import alerts, looking
 from portal.models import Circuit, FetchPlan, Heartbeat, StaffAccess, UtilityCall
 from tests.portal import rows
 from tests.portal.people import staff
+from tests.portal.rows import PGE
 from tests.portal.test_roles import member
 from tests.portal.test_staff_actions import FILE
+from utilities import pge
+from utilities.base import Budget
 
 pytestmark = pytest.mark.django_db
 MOST_STATEMENTS = 25
@@ -75,6 +78,39 @@ def test_health_tells_how_each_registration_stands(client, operator, held):
     assert "worker one: alive" in words
     assert "scheduler: silent, last seen 40" in words
     assert "Something to look at" in words
+
+
+@pytest.mark.parametrize(
+    ("circuit", "words"),
+    [
+        ({"paused_until": datetime(2100, 1, 1, tzinfo=UTC)}, "The utility asked us to wait."),
+        (
+            {"opened_at": datetime(2026, 1, 1, tzinfo=UTC), "cause": "service"},
+            "The utility&#x27;s service is not available at the moment",
+        ),
+        (
+            {"opened_at": datetime(2026, 1, 1, tzinfo=UTC), "cause": "credentials"},
+            "does not accept our own credentials",
+        ),
+        ({}, "This utility lets us ask only so often."),
+    ],
+)
+def test_a_job_that_was_asked_for_while_nothing_may_be_asked_says_why_it_waits(client, monkeypatch, circuit, words):
+    app = rows.registration("pge", "")
+    held, now = rows.authorization(app), timezone.now()
+    job = rows.job(held, f"{PGE}/Batch/Subscription/976")
+    if circuit:
+        Circuit.objects.create(application_information=app, **circuit)
+    else:
+        monkeypatch.setattr(pge.PGE, "budgets", (Budget(10, 3600),))
+        UtilityCall.objects.bulk_create(UtilityCall(scope="pge sandbox", is_token=False, at=now) for _ in range(10))
+    user = staff()
+    client.force_login(user)
+    looking.give_reason(staff=user, customer=held.retail_customer, reason="He asked why he waits", now=now)
+    pages = ("/staff/work/due/", "/staff/espi/fetchjob/", f"/staff/espi/fetchjob/{job.pk}/change/")
+    told = [client.get(page).content.decode() for page in pages]
+    told.append(client.get(f"/staff/connections/{held.public_id}/").content.decode())
+    assert [words in page for page in told] == [True] * 4
 
 
 def test_lists_of_jobs_and_connections_say_until_when_a_utility_asked_us_to_wait(client, held):

@@ -122,8 +122,7 @@ def asked_to_wait(error: budgets.AskedToWait, job: FetchJob, now: datetime) -> R
 def unavailable(error: Exception, job: FetchJob, now: datetime) -> Result:
     """Short pauses: the circuit, not each job by itself, keeps us from hammering at a door that is shut."""
     circuits.failed(job.application_information, str(error), now=now)
-    told = gettext_noop("The utility's service is not available at the moment; we keep trying.")
-    return held_up(job, told, now, getattr(error, "retry_after", None), longest=LONGEST_AT_A_SHUT_DOOR)
+    return held_up(job, circuits.NO_SERVICE, now, getattr(error, "retry_after", None), longest=LONGEST_AT_A_SHUT_DOOR)
 
 
 def spent(error: budgets.Spent, job: FetchJob, now: datetime) -> Result:
@@ -133,9 +132,7 @@ def spent(error: budgets.Spent, job: FetchJob, now: datetime) -> Result:
     if job.authorization_id:
         others = FetchJob.objects.filter(authorization=job.authorization_id, state=State.DUE, not_before__lt=turn)
         others.update(not_before=turn)
-    return Result(
-        State.DUE, gettext_noop("This utility lets us ask only so often. It is soon your turn."), turn, is_counted=False
-    )
+    return Result(State.DUE, budgets.USED_UP, turn, is_counted=False)
 
 
 def busy(error: tokens.Busy, job: FetchJob, now: datetime) -> Result:
@@ -178,22 +175,16 @@ def refused_to_renew(error: Exception, job: FetchJob, now: datetime) -> Result:
 
 def our_credentials(error: Exception, job: FetchJob, now: datetime) -> Result:
     """A fault of the registration. No customer can mend it, so none is asked to; the open circuit holds the job."""
-    told = gettext_noop(
-        "The utility does not accept our own credentials. Our staff have to mend this; your data will follow."
-    )
     reason = getattr(error, "reason", "") or str(error)
     circuits.misconfigured(job.application_information, Circuit.Cause.CREDENTIALS, reason, now=now)
-    return Result(State.DUE, told, now, is_counted=False)
+    return Result(State.DUE, circuits.NOT_KNOWN, now, is_counted=False)
 
 
 def unproven(error: Exception, job: FetchJob, now: datetime) -> Result:
     """A certificate or a network that is not the utility's. Mostly ours to configure; the job waits for staff."""
-    told = gettext_noop(
-        "We could not prove that we had reached the utility, so nothing was sent. Our staff have to mend this."
-    )
     reason = getattr(error, "reason", "") or str(error)
     circuits.misconfigured(job.application_information, Circuit.Cause.UNPROVEN, reason, now=now)
-    return Result(State.DUE, f"{told} ({reason})", now, is_counted=False)
+    return Result(State.DUE, f"{circuits.NOT_PROVEN} ({reason})", now, is_counted=False)
 
 
 def not_yet(error: standing.NotYet, job: FetchJob, now: datetime) -> Result:

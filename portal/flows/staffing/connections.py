@@ -7,9 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from espi.models import Authorization, AuthorizationRequest, Document, FetchJob, UsagePoint
-from portal.flows import looking, overview
+from portal.flows import holding, looking, overview
 from portal.flows.staffing.masking import masked
 from portal.models import Consent, ConsentEvent, Letter, User
 
@@ -131,7 +132,9 @@ def fetches(authorization: Authorization) -> Iterator[Event]:
     """What was asked for, and how that ended."""
     for job in authorization.fetch_jobs.order_by("-pk")[:MOST_TOLD]:
         name, row = job.get_kind_display(), ("espi.fetchjob", job.pk)
-        yield Event(job.created_at, "fetch", f"Asked for: {name}{_window(job)}.", row)
+        why = holding.why(job, authorization.application_information, now=timezone.now())
+        waits = f" {job.get_state_display()}: {masked(why)}" if why and job.state in FetchJob.OPEN else ""
+        yield Event(job.created_at, "fetch", f"Asked for: {name}{_window(job)}.{waits}", row)
         if job.finished_at:
             why = f" {masked(job.reason)}" if job.reason else ""
             yield Event(job.finished_at, "fetch", f"{name}: {job.get_state_display()}.{why}", row)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from espi.models import FetchJob, Notification
-from portal.flows import circuits, fetch, looking, notify
+from portal.flows import circuits, fetch, holding, looking, notify
 from portal.models import StaffAccess, User
 
 AT_ONCE = 50  # rows of a page
@@ -103,6 +103,13 @@ def rows(queue: Queue, *, before: int | None = None, app_id: int | None = None) 
         found = found.filter(application_information=app_id)
     page = list(found.select_related("application_information__circuit").order_by("-pk")[: AT_ONCE + 1])
     return page[:AT_ONCE], page[AT_ONCE - 1].pk if len(page) > AT_ONCE else None
+
+
+def why(row: Model, now: datetime) -> str:
+    """Why a row of a queue waits, failed or was set aside."""
+    if isinstance(row, FetchJob):
+        return holding.why(row, row.application_information, now=now)
+    return str(getattr(row, "reason", ""))
 
 
 def paused_until(row: Model, now: datetime) -> datetime | None:

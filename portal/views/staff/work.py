@@ -45,13 +45,13 @@ def queue(request: HttpRequest, slug: str) -> HttpResponse:
     """A page of one queue, newest first; with its reasons, masked."""
     if slug not in work.QUEUES:
         raise Http404
-    chosen, app = work.QUEUES[slug], number(request.GET.get("registration"))
+    chosen, app, now = work.QUEUES[slug], number(request.GET.get("registration")), timezone.now()
     rows, older = work.rows(chosen, before=number(request.GET.get("before")), app_id=app)
     acts = {key: work.ACTS[key] for key in chosen.acts if member(request).has_perm(work.ACTS[key].permission)}
     context = {
         "queue": chosen,
         "queues": work.QUEUES.values(),
-        "rows": [(row, masked(row.reason), work.paused_until(row, timezone.now())) for row in rows],
+        "rows": [(row, masked(work.why(row, now)), work.paused_until(row, now)) for row in rows],
         "older": older,
         "acts": acts,
         "registrations": ApplicationInformation.objects.order_by("utility", "edition", "environment"),
