@@ -21,7 +21,8 @@ from utilities.addresses import URL_FIELDS, Addresses, as_sent, require_within, 
 from utilities.oauth import Credentials, Endpoint, Grant, TokenDialect, UntrustedAddress
 
 Environment = ApplicationInformation.Environment
-DAILY, WEEKLY = timedelta(days=1), timedelta(days=7)
+DAILY, WEEKLY, EVERY_FOUR_WEEKS = timedelta(days=1), timedelta(days=7), timedelta(days=28)
+BULK, BULK_CUSTOMERS = "bulk", "bulk customers"  # parts of a plan that ask once for all connections
 HISTORY_DAYS = 730
 HISTORY_SECONDS = HISTORY_DAYS * 24 * 3600  # 63072000, the two years every one of these utilities offers
 URL_WORDS = {
@@ -491,7 +492,7 @@ class Utility:
         if {"usage", "billing"} & granted:
             parts["usage"] = WEEKLY if self.bulk_requests(app, *self.history(authorization.created_at)) else DAILY
         if "customer" in granted:
-            parts["customer"] = WEEKLY
+            parts["customer"] = EVERY_FOUR_WEEKS if self.bulk_customer_requests(app) else WEEKLY
         return parts
 
     def next_requests(
@@ -510,6 +511,10 @@ class Utility:
 
     def bulk_requests(self, app: ApplicationInformation, first: date, after: date) -> list[PlannedRequest]:
         """One request for these days of all customers at once, by our own token, where the utility has that."""
+        return []
+
+    def bulk_customer_requests(self, app: ApplicationInformation) -> list[PlannedRequest]:
+        """One request for the account details of all customers at once, by our own token, where the utility has that."""
         return []
 
     def authorization_feed(self, app: ApplicationInformation) -> str:
@@ -593,7 +598,7 @@ def encoded(query: Mapping[str, str]) -> str:
 
 def in_bulk(request: PlannedRequest) -> PlannedRequest:
     """The same request as one for everybody's data, by our own token."""
-    return replace(request, token_class="client", data="bulk")  # noqa: S106 - a class of tokens, not a token
+    return replace(request, token_class="client", data=BULK)  # noqa: S106 - a class of tokens, not a token
 
 
 def segment(id_: str) -> str:

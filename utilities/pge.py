@@ -16,6 +16,7 @@ from espi.scope import Scope
 from utilities.addresses import Addresses
 from utilities.base import (
     BILLING_KINDS,
+    BULK_CUSTOMERS,
     CUSTOMER_KINDS,
     USAGE_KINDS,
     WEEKLY,
@@ -330,6 +331,13 @@ class PGE(Utility):
         if not app.bulk_id:
             return []
         return [in_bulk(self._batch(app, segment(app.bulk_id), first, after, "Bulk"))]
+
+    def bulk_customer_requests(self, app: ApplicationInformation) -> list[PlannedRequest]:
+        """`Batch/BulkRetailCustomerInfo/{BulkID}` (Supported APIs table): asynchronous, of all customers, without a window."""
+        if not app.bulk_id:
+            return []
+        url = self.resource(app, f"Batch/BulkRetailCustomerInfo/{segment(app.bulk_id)}")
+        return [PlannedRequest("customer", url, token_class="client", data=BULK_CUSTOMERS)]  # noqa: S106
 
     def smaller_requests(self, app: ApplicationInformation, request: PlannedRequest) -> list[PlannedRequest]:
         """Two halves of a window that was answered "Date Range Too Large"; none if it is a single day."""

@@ -1,9 +1,13 @@
 """Account details, from consent to rows: who, which account, where, which meter; one row of each, however often they come."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from espi import customers
 from espi.models import Authorization, Customer, CustomerAccount, CustomerAgreement, FetchJob, ServiceLocation
+from portal.flows import fetch
+from portal.models import FetchPlan
 from tests.journeys.customers import PGE, PROFILES
 from tests.journeys.test_first_data import connect
 
@@ -54,3 +58,36 @@ def test_a_customer_who_connects_again_is_the_same_customer(world):
     assert counts() == before
     assert Customer.objects.get().name == name
     assert Authorization.objects.count() == 2
+
+
+def test_pges_bulk_file_of_account_details_reaches_those_who_share_them_and_nobody_else(world):
+    """One request a week for all; what it says of somebody who stopped here is not kept."""
+    held = []
+    for number, chosen in enumerate((["customer"], ["customer"], ["usage"], ["customer"])):
+        browser = world.signed_in(f"bulk{number}@example.com")
+        world.to_utility(browser, "pge", *chosen)
+        PGE.approve(browser, f"load{number + 1}@example.com")
+        held.append(Authorization.objects.latest("pk"))
+    world.work()
+    names = {row.subscription_id: row.name for row in Customer.objects.all()}
+    Customer.objects.all().delete()
+    CustomerAccount.objects.all().delete()
+    Authorization.objects.filter(pk=held[3].pk).update(status="withdrawn")
+    ask_for_all(world)
+    found = {row.subscription_id: row.name for row in Customer.objects.all()}
+    assert found == {each.subscription_id: names[each.subscription_id] for each in held[:2]}
+    assert {row.subscription_id for row in CustomerAccount.objects.all()} == set(found)
+    asked, file = FetchJob.objects.filter(url__contains="BulkRetailCustomerInfo").order_by("pk")
+    assert (asked.state, asked.token_class, file.state, file.token_class) == ("done", "client", "done", "client")
+    assert held[3].utility_subscription_id in file.reason
+    plan = FetchPlan.objects.get(part="bulk customers")
+    assert plan.answered_at and (plan.next_at - plan.asked_at).days >= 6
+    assert not FetchPlan.objects.filter(part="bulk", answered_at=plan.answered_at).exists()
+
+
+def ask_for_all(world):
+    now = datetime.now(UTC)
+    fetch.plan(now)
+    FetchPlan.objects.filter(part="bulk customers").update(next_at=now)
+    fetch.plan(now)
+    world.work()

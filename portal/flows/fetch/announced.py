@@ -135,7 +135,7 @@ def finish_bulk(job: FetchJob, now: datetime) -> None:
     asked = FetchJob.objects.filter(
         application_information=job.application_information,
         authorization=None,
-        kind=Kind.USAGE,
+        kind__in=[Kind.USAGE, Kind.CUSTOMER],
         state__in=[State.AWAITING_NOTIFICATION, State.RUNNING],
     )
     same = [each.pk for each in asked.order_by("created_at") if each.url.partition("?")[0] == address]

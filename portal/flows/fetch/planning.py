@@ -15,13 +15,13 @@ from portal.flows import standing
 from portal.flows.fetch import gaps
 from portal.flows.fetch.asking import enqueue_planned, enqueue_status, planned_job, ranked
 from portal.models import FetchPlan
-from utilities.base import DAILY, WEEKLY, PlannedRequest, Utility
+from utilities.base import BULK, BULK_CUSTOMERS, DAILY, WEEKLY, PlannedRequest, Utility
 
 AT_ONCE = 500  # rows in one transaction
 MOST = 50_000  # rows in one run; the next minute goes on
 REREAD = timedelta(days=7)  # Con Edison has 99.8 % of readings after seven days, and corrects (contract §8)
 LOOK_AGAIN = timedelta(hours=6)  # while what was asked for last is still on its way
-USAGE, GAPS, BULK, LISTED = "usage", "gaps", "bulk", "authorizations"
+USAGE, GAPS, LISTED = "usage", "gaps", "authorizations"
 SECRETS = ("access_token", "refresh_token", "account_number")  # encrypted: not read where nobody needs them
 SPREAD = 7919  # a prime: neighbours among the rows are not asked for one after another
 
@@ -183,6 +183,8 @@ def jobs_of_row(row: FetchPlan, now: datetime) -> list[FetchJob]:
     if authorization is None:
         if row.part == LISTED:
             return [our_job(app, list_of_authorizations(utility, app), now)] if utility.authorization_feed(app) else []
+        if row.part == BULK_CUSTOMERS:
+            return [our_job(app, each, now) for each in utility.bulk_customer_requests(app)]
         return [our_job(app, each, now) for each in utility.bulk_requests(app, first, after)]
     if row.part == USAGE and row.complete_to is None:
         history = [
@@ -223,7 +225,7 @@ def our_job(app: ApplicationInformation, request: PlannedRequest, now: datetime)
         application_information=app,
         kind=request.kind,
         data=request.data,
-        priority=FetchJob.Priority.UPKEEP if request.data == LISTED else FetchJob.Priority.DAILY,
+        priority=FetchJob.Priority.DAILY if request.data == BULK else FetchJob.Priority.UPKEEP,
         token_class=request.token_class,
         url=request.url,
         window_start=request.window_start,
@@ -237,7 +239,8 @@ def next_of(row: FetchPlan, now: datetime, *, is_live: bool, is_busy: bool) -> d
     utility, app, authorization = utility_of(row), row.application_information, row.authorization
     if not is_live:
         return None
-    every = parts_of(utility, app, authorization).get(row.part) if authorization else DAILY
+    for_all = WEEKLY if row.part == BULK_CUSTOMERS else DAILY
+    every = parts_of(utility, app, authorization).get(row.part) if authorization else for_all
     if every is None:
         return None
     if is_busy:
@@ -298,5 +301,9 @@ def plan_for_registrations(now: datetime) -> None:
 def offered(app: ApplicationInformation, now: datetime) -> list[str]:
     """The parts that a utility lets us ask for once for all."""
     utility = utilities.get(app.utility)
-    bulk = [BULK] if utility.bulk_requests(app, *utility.history(now)) else []
-    return bulk + ([LISTED] if utility.authorization_feed(app) else [])
+    offers = {
+        BULK: utility.bulk_requests(app, *utility.history(now)),
+        BULK_CUSTOMERS: utility.bulk_customer_requests(app),
+        LISTED: utility.authorization_feed(app),
+    }
+    return [part for part, offer in offers.items() if offer]

@@ -18,9 +18,10 @@ from espi.models import (
     Subscription,
 )
 from portal.models import FetchPlan
+from utilities.base import BULK
 
 State, Kind = FetchJob.State, FetchJob.Kind
-USAGE, BULK = "usage", "bulk"
+USAGE = "usage"
 OF_DATA = (Kind.USAGE, Kind.CUSTOMER, Kind.DOWNLOAD)
 QUIET_FOR = timedelta(days=45)  # a meter without readings for so long is taken as gone
 NEAR = timedelta(days=8)  # a bulk request reads a week again; what was missing before that it does not bring
@@ -142,27 +143,26 @@ def settle_bulk(job: FetchJob, *, now: datetime) -> None:
 
     Each as far as he had come before.
     """
-    bulk = FetchPlan.objects.filter(
-        application_information=job.application_information, authorization=None, part=BULK
-    ).first()
+    asked = at_address(job).exclude(kind=Kind.DOWNLOAD).order_by("-pk").values_list("data", flat=True).first()
+    plans = FetchPlan.objects.filter(application_information=job.application_information, authorization=None)
+    bulk = plans.filter(part=asked).first() if asked else None
     if bulk is None or bulk.asked_at is None or bulk.asked_to is None:
         return
     FetchPlan.objects.filter(pk=bulk.pk).update(answered_at=now)
-    files = files_beside(job, since=bulk.asked_at)
+    files = at_address(job).filter(kind=Kind.DOWNLOAD, created_at__gte=bulk.asked_at)
     if files.exclude(state__in=[State.DONE, State.SUPERSEDED]).exists():
         return
-    reached = [settle_from_bulk(bulk, plan) for plan in plans_of_named(files)]
+    reached = [settle_from_bulk(bulk, plan) for plan in plans_of_named(files)] if bulk.part == BULK else []
     FetchPlan.objects.filter(pk=bulk.pk).update(
         complete_to=Greatest(F("complete_to"), max(filter(None, reached), default=bulk.asked_to))
     )
 
 
-def files_beside(job: FetchJob, *, since: datetime) -> QuerySet[FetchJob]:
-    """The files at a bulk file's address, whatever the query, that were announced since; itself among them."""
+def at_address(job: FetchJob) -> QuerySet[FetchJob]:
+    """The jobs for everybody's data at a bulk job's address, whatever the query: its request, its files; itself among them."""
     address = job.url.partition("?")[0]
-    files = FetchJob.objects.filter(application_information=job.application_information, authorization=None)
     named = Q(url=address) | Q(url__startswith=f"{address}?")
-    return files.filter(named, kind=Kind.DOWNLOAD, created_at__gte=since) | files.filter(pk=job.pk)
+    return FetchJob.objects.filter(named, application_information=job.application_information, authorization=None)
 
 
 def plans_of_named(files: QuerySet[FetchJob]) -> QuerySet[FetchPlan]:
