@@ -36,8 +36,8 @@ from operator import itemgetter, or_
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from django.db.models import BigIntegerField, Case, F, Max, Min, Q, QuerySet, Value, When
-from django.db.models.functions import Least
+from django.db.models import BigIntegerField, Case, Count, F, Max, Min, Q, QuerySet, Sum, Value, When
+from django.db.models.functions import Least, TruncMonth
 
 from espi import binary, enums, models, numbers
 from espi.spans import Covered, Grid, Span, Sums, finest, spans_of, sums_of, values_of
@@ -50,6 +50,7 @@ _A_DAY = 24 * _HOUR
 _BILLS_AT_ONCE = 100
 _Dated = TypeVar("_Dated", models.UsageSummary, models.ElectricPowerQualitySummary)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_MONTHLY = ("meter_reading", "month", "interval_length", "value", "cost", "days", "readings")
 
 
 @dataclass(frozen=True)
@@ -280,9 +281,13 @@ def monthly_totals_of(
     in_range = _in_range(found, *spans)
     singles = _singles(in_range)
     long = _latest_long(found, singles)
+    plain, several = _plain_months(in_range, zones)
+    several |= {row.meter_reading_id for row in singles if row.duration <= LONGEST_DAY}
+    mixed = {pk: channel for pk, channel in found.items() if pk in several}
+    days = _daily(mixed, _in_range(mixed, *spans), singles, zones) if mixed else {}
     result: dict[Channel, list[MonthTotal]] = {}
-    for channel, days in _daily(found, in_range, singles, zones).items():
-        months = _months_of_days(days)
+    for channel in found.values():
+        months = _months_of_days(days[channel]) if channel in days else plain[channel.id]
         covered = {month.month for month in months}
         by_month = _months_of_long(long.get(channel, []), zones[channel.id])
         result[channel] = sorted([*months, *(month for month in by_month if month.month not in covered)])
@@ -481,6 +486,27 @@ def _daily(
     return {channel: days[pk] for pk, channel in found.items()}
 
 
+def _plain_months(in_range: Q, zones: Mapping[int, ZoneInfo]) -> tuple[dict[int, list[MonthTotal]], set[int]]:
+    """Months by the totals kept in their days' rows, and the channels that may have several rows of one day.
+
+    A row never covers more than its day, so a month is whole where its rows cover as much time as it has.
+    """
+    rows = models.IntervalBlock.objects.filter(in_range).order_by().annotate(month=TruncMonth("local_date"))
+    sums = {"value": Sum("total"), "cost": Sum("total_cost"), "days": Count("*"), "readings": Sum("count")}
+    grouped = rows.values("meter_reading", "month", "interval_length").annotate(**sums)
+    months: dict[int, list[MonthTotal]] = defaultdict(list)
+    for pk, month, length, value, cost, days, readings in grouped.values_list(*_MONTHLY):
+        opens, closes = day_start(month, zones[pk]), day_start(_month_after(month), zones[pk])
+        is_complete = readings * length >= closes - opens
+        months[pk].append(MonthTotal(month, int(value), None if cost is None else int(cost), days, is_complete, False))
+    several = {pk for pk, members in months.items() if len({each.month for each in members}) < len(members)}
+    return months, several
+
+
+def _month_after(month: date) -> date:
+    return (month + timedelta(days=31)).replace(day=1)
+
+
 def _plain_days(in_range: Q) -> tuple[_Days, set[tuple[int, date]]]:
     """Days by the totals kept in their rows, and those that have several rows: these `_mixed_days` reads again."""
     rows = models.IntervalBlock.objects.filter(in_range).values_list(
@@ -572,8 +598,7 @@ def _months_of_days(days: list[DayTotal]) -> list[MonthTotal]:
 
 def _month(month: date, days: list[DayTotal]) -> MonthTotal:
     costs = [day.cost for day in days if day.cost is not None]
-    after = (month + timedelta(days=31)).replace(day=1)
-    complete = len(days) == (after - month).days and all(day.is_complete for day in days)
+    complete = len(days) == (_month_after(month) - month).days and all(day.is_complete for day in days)
     return MonthTotal(month, sum(day.value for day in days), sum(costs) if costs else None, len(days), complete, False)
 
 

@@ -122,6 +122,40 @@ def test_every_view_adds_up_to_what_is_stored(delivered, received, zone, multipl
         raise Undone
 
 
+@given(days(), days(), st.sampled_from(ZONES))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_month_is_what_its_days_are(told, beside, zone):
+    with pytest.raises(Undone), transaction.atomic():
+        point = rows.usage_point(rows.customer(f"{datetime.now().timestamp()}@example.com"), zone=zone)
+        channel = rows.channel(point)
+        keep(channel, told, ZoneInfo(zone))
+        keep(channel, {day: one for day, one in beside.items() if told.get(day, (0,))[0] != one[0]}, ZoneInfo(zone))
+        span = (DAYS[-1] - 2 * ONE, date(2026, 1, 1))
+        (by_day,), (by_month,) = (each(point, *span).values() for each in (usage.daily_totals, usage.monthly_totals))
+        summed_up = {}
+        for day in by_day:
+            value, count = summed_up.get(day.date.replace(day=1), (0, 0))
+            summed_up[day.date.replace(day=1)] = (value + day.value, count + 1)
+        assert {month.month: (month.value, month.days) for month in by_month} == summed_up
+        raise Undone
+
+
+@pytest.mark.parametrize("first", [date(2025, 3, 1), date(2025, 11, 1), date(2025, 6, 1)])
+@pytest.mark.parametrize("absent", [None, 0, 14])
+def test_a_month_is_complete_if_every_hour_of_it_is_here(first, absent):
+    point = rows.usage_point(rows.customer())
+    channel, zone = rows.channel(point), ZoneInfo(point.time_zone)
+    after = (first + 31 * ONE).replace(day=1)
+    for number in range((after - first).days):
+        row = [1] * (zones.day_length(first + number * ONE, zone) // 3600)
+        if number == absent:
+            row[-1] = None
+        rows.day(channel, first + number * ONE, row)
+    ((month,),) = usage.monthly_totals(point, first, after).values()
+    hours = (zones.day_start(after, zone) - zones.day_start(first, zone)) // 3600
+    assert month == (first, hours - (absent is not None), None, (after - first).days, absent is None, False)
+
+
 def test_the_hour_that_comes_twice_is_one_field_and_the_one_left_out_is_none():
     point = rows.usage_point(rows.customer())
     channel = rows.channel(point)
