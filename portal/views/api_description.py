@@ -1,5 +1,6 @@
 """The API described in plain words, from its own OpenAPI document; no script and nothing from elsewhere."""
 
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -22,8 +23,12 @@ def describe(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/api.html", context)
 
 
+@cache
 def operations() -> list[dict[str, Any]]:
-    """Address, summary, words and parameters of each operation, in the document's order."""
+    """Address, summary, words and parameters of each operation, in the document's order.
+
+    They are declared in code, in English, and stay the same for as long as this process runs.
+    """
     document = api.get_openapi_schema()
     schemas = document["components"]["schemas"]
     return [
