@@ -13,6 +13,7 @@ from espi import ingest, models, parse
 from tests.espi import documents
 from tests.espi.documents import MIDNIGHT, block, reading
 from tests.espi.storing import NOW, V1, history, rows, store
+from tests.examples import cases
 
 pytestmark = pytest.mark.django_db
 
@@ -84,7 +85,7 @@ def test_a_day_said_again_by_parts_is_not_undone_where_its_first_word_is_the_lat
 STATEMENTS = st.tuples(st.integers(0, 3), st.integers(1, 3), st.integers(1, 3), st.integers(16, 18))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=cases(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=st.lists(STATEMENTS, min_size=2, max_size=4, unique=True), data=st.data())
 def test_what_holds_does_not_depend_on_the_order_in_which_documents_arrive(subscription, said, data):
     """Each statement: from which hour, how many hours, which value, published on which day; some at the same time."""
@@ -198,7 +199,7 @@ PART = st.tuples(st.integers(0, 40), st.integers(1, 30), st.sampled_from([900, 3
 
 
 @given(st.lists(PART, min_size=1, max_size=5), st.randoms(use_true_random=False))
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=cases(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_neither_order_nor_repetition_of_documents_matters(subscription, parts, random):
     """Each document has a publication of its own; every order, with some twice, ends in the same history."""
     contents = []

@@ -12,6 +12,7 @@ from portal.models import User
 from tests.espi import documents, samples
 from tests.espi.documents import BASE, MIDNIGHT, POINT, bare_feed, block, espi, reading
 from tests.espi.exported import assert_it_comes_back, bill, store
+from tests.examples import cases
 
 pytestmark = pytest.mark.django_db
 # --- Every sample ------------------------------------------------------------------------------------------------------
@@ -223,7 +224,9 @@ def histories(draw):
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=cases(8),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(histories())
 def test_d15_whatever_was_imported_goes_out_valid_and_comes_back_the_same(history):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from espi import atom, parse, resources
 from tests.espi import documents, samples
 from tests.espi.documents import BASE, METER, MIDNIGHT, POINT, block, entry, espi, reading
+from tests.examples import cases
 
 NAMESPACE = "{http://naesb.org/espi}"
 NAMES = ("IntervalReading", "intervalReading")
@@ -88,7 +89,7 @@ FIELDS = st.fixed_dictionaries({
 
 
 @given(st.lists(st.lists(FIELDS, min_size=1, max_size=8), min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=cases(25), deadline=None)
 def test_any_mixture_of_optional_fields_reads_as_the_reference_reads_it(made):
     start = MIDNIGHT
     content = documents.feed(*[block([reading(start + 900 * i, **f) for i, f in enumerate(each)]) for each in made])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from espi import atom, parse, resources, runs
 from tests.espi import documents, samples
 from tests.espi.documents import ESPI, MIDNIGHT, bare_feed, entry, espi, reading
+from tests.examples import cases
 
 CHUNKS = (1, 2, 3, 7, 64, 333, 4096, 65536)
 
@@ -221,7 +222,7 @@ SNIPPETS = [b"<", b">", b"<!--", b"-->", b"<![CDATA[", b"]]>", b"<?x ", b"?>", b
             b"<IntervalBlock>", b"</IntervalBlock>", b"9", b".", b"-", b"&amp;", b" ", b"\n", b"<x>", b"</x>", b'xmlns="urn:x"', b"\xc3\xa9", b"\x00"]  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=cases(100), deadline=None)
 @given(st.sampled_from(SEEDS), st.sampled_from(CHUNKS[2:]), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9), st.sampled_from(SNIPPETS)), max_size=3))  # fmt: skip
 def test_no_damage_to_a_document_makes_the_two_ways_differ(content, size, damages):
     for place, gone, put in damages:

@@ -91,7 +91,7 @@ def test_another_account_than_the_chosen_one_is_parked(world):
     victim = world.signed_in("victim@example.com")
     victim.hold = f"{PORTAL}/espi/1_1/OAuthCallBack"
     world.to_utility(victim, "cecony")
-    CECONY_V1.approve(victim, "hourly@example.com")
+    CECONY_V1.approve(victim, "solar@example.com")
     victim.hold = None
     victim.get(callback(code=parse_qs(urlsplit(address).query)["code"][0]))
     assert victim.heading == "We could not finish this connection"

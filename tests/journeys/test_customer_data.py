@@ -32,7 +32,7 @@ def test_account_details_arrive(world, profile):
 
 
 def test_pges_programs_come_in_a_file_of_their_own(world):
-    connect(world, PGE, "customer", "programs")
+    connect(world, PGE.with_most_data, "customer", "programs")
     world.work()
     assert not FetchJob.objects.exclude(state="done").exists()
     told = {row.agreement_number: row.programs for row in CustomerAgreement.objects.all()}
@@ -41,16 +41,16 @@ def test_pges_programs_come_in_a_file_of_their_own(world):
 
 
 def test_pges_programs_are_not_kept_where_they_were_not_chosen(world):
-    connect(world, PGE, "customer")
+    connect(world, PGE.with_most_data, "customer")
     world.work()
     assert not any(row.programs for row in CustomerAgreement.objects.all())
 
 
 def test_a_customer_who_connects_again_is_the_same_customer(world):
-    first = connect(world, PGE, "usage", "customer", "programs")
+    first = connect(world, PGE.with_most_data, "usage", "customer", "programs")
     world.work()
     before, name = counts(), Customer.objects.get().name
-    again = connect(world, PGE, "usage", "customer", "programs")
+    again = connect(world, PGE.with_most_data, "usage", "customer", "programs")
     world.work()
     again.refresh_from_db()
     assert again.subscription == first.subscription

@@ -72,7 +72,7 @@ def stored(authorization: Authorization) -> dict[tuple[str, int], list[int]]:
 
 @pytest.mark.parametrize("profile", PROFILES, ids=str)
 def test_two_years_of_readings_arrive_as_the_utility_sent_them(world, profile):
-    authorization = connect(world, profile)
+    authorization = connect(world, profile.with_most_data)
     world.work()
     unfinished = FetchJob.objects.exclude(state="done").values_list("kind", "state", "reason", "url")
     assert list(unfinished) == []
@@ -134,7 +134,7 @@ def test_without_a_notification_the_request_waits_and_says_so(world):
 
 
 def test_the_first_file_of_a_new_connection_is_waited_for_and_later_ones_can_wait(world):
-    connect(world, CECONY_V1)
+    connect(world, CECONY_V1.with_most_data)
     fetch.run(FetchJob.objects.get().pk, now=datetime.now(UTC))
     deliver_due(world.sandbox, everything=True)
     notify.resolve(Notification.objects.get().pk, now=datetime.now(UTC))

@@ -26,7 +26,7 @@ def start(world: World, browser: Browser, profile: Profile) -> Browser:
     browser.get(f"{SANDBOX}/{SITES[profile.slug]}/")
     if profile.slug == "pge":
         return browser.press("Continue")
-    sign_in(browser, profile.who)
+    sign_in(browser, profile.with_most_data.who)
     browser.press("Continue")
     return browser.press("Continue to the third party", terms="yes")
 
@@ -74,10 +74,10 @@ def agree(browser: Browser, profile: Profile) -> None:
     """Agree here, and at the utility where it asks again."""
     browser.press("Agree and continue").press("Continue to")
     if profile is CECONY_V2:
-        sign_in(browser, profile.who)
+        sign_in(browser, profile.with_most_data.who)
         browser.press("Authorize")
     elif profile is PGE:
-        sign_in(browser, profile.who)
+        sign_in(browser, profile.with_most_data.who)
         browser.press("Share my data", terms="yes")
 
 

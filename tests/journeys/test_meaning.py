@@ -35,7 +35,7 @@ def test_f50_a_swapped_meter_is_one_picture_with_its_seam_in_words(world, profil
 
 def test_real_time_readings_are_marked_and_checked_ones_stand(world):
     """The last hours of yesterday come both ways: the checked ones stand. Today's are provisional, 45 minutes behind."""
-    connect(world, CECONY_V1, "usage", "realtime")
+    connect(world, CECONY_V1.with_most_data, "usage", "realtime")
     world.work()
     point = UsagePoint.objects.get(service_kind=0)
     now = datetime.now(UTC).astimezone(NEW_YORK)

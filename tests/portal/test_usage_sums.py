@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from espi import usage, zones
 from espi.models import IntervalBlock, IntervalReading
 from portal import measured, meters, panels, patterns, periods
+from tests.examples import cases
 from tests.portal import rows
 
 pytestmark = pytest.mark.django_db
@@ -103,7 +104,7 @@ def side_by_side(point):
 
 
 @given(days(), st.one_of(st.none(), days()), st.sampled_from(ZONES), st.integers(-3, 3))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=cases(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_view_adds_up_to_what_is_stored(delivered, received, zone, multiplier):
     with pytest.raises(Undone), transaction.atomic():
         point = rows.usage_point(rows.customer(f"{datetime.now().timestamp()}@example.com"), zone=zone)
