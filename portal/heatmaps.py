@@ -85,6 +85,7 @@ def draw(
     scale = Shades.of(value for values in hours.values() for value in values if value is not None)
     shown = (day if day in hours or known[0] <= day <= known[1] else None for day in days)
     paths = strokes(list(map(scale.name_of.__getitem__, hours.get(day, NO_HOUR))) if day else [] for day in shown)
+    written = rounded(scale.name_of, exponent + places)
     words = {name: shade_in_words(name, limit, unit, exponent) for name, limit in scale.limits.items()}
     words[GAP] = str(charts.WHY_ABSENT[charts.GAP])
     return HeatMap(
@@ -94,7 +95,7 @@ def draw(
         columns=columns(hours, period, unit, exponent, by_month=by_month),
         labels=labels(period, by_month=by_month),
         ticks=[charts.Tick(charts.TOP + hour * HOUR_HEIGHT + 5, writing.hour(hour)) for hour in range(0, 24, 6)],
-        values=";".join(rounded(hours.get(day, ()), exponent + places) for day in days),
+        values=";".join([",".join(map(written.__getitem__, hours.get(day, ()))) for day in days]),
         places=places,
     )
 
@@ -143,11 +144,11 @@ def strokes(columns: Iterable[Sequence[str]]) -> dict[str, str]:
     """The path of each shade, by its name. `columns`: the shades of a day's hours."""
     paths: dict[str, list[str]] = defaultdict(list)
     for x, names in enumerate(columns):
-        first = 0
-        for end in range(1, len(names) + 1):
-            if end == len(names) or names[end] != names[first]:
-                paths[names[first]].append(f"M{x} {first}v{end - first}")
-                first = end
+        first, shade = 0, names[0] if names else ""
+        for hour, name in enumerate([*names, ""]):
+            if name != shade:
+                paths[shade].append(f"M{x} {first}v{hour - first}")
+                first, shade = hour, name
     return {name: "".join(drawn) for name, drawn in paths.items()}
 
 
@@ -191,13 +192,13 @@ def labels(period: Period, *, by_month: bool) -> list[charts.Label]:
     return charts.labels([((x + Decimal(wide) / 2) * width, text) for x, wide, text in spans])
 
 
-def rounded(values: Sequence[int | None], shift: int) -> str:
-    """`12,,7`: each times 10 ^ `shift`; nothing where nothing is known."""
+def rounded(values: Iterable[int | None], shift: int) -> dict[int | None, str]:
+    """How each is written, times 10 ^ `shift`; nothing where nothing is known."""
     if shift >= 0:
-        return ",".join(["" if value is None else str(value * 10**shift) for value in values])
+        return {value: "" if value is None else str(value * 10**shift) for value in values}
     divisor = 10**-shift
     half = divisor // 2
-    return ",".join(["" if value is None else str((value + half) // divisor) for value in values])
+    return {value: "" if value is None else str((value + half) // divisor) for value in values}
 
 
 def lines(series: Sequence[Sequence[Decimal | None]]) -> Lines:
