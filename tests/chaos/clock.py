@@ -31,7 +31,7 @@ def set_clock(world: World, seconds: float) -> None:
     until(lambda: world.answers(world.sandbox_url("/_sandbox/faults")), 30, "the sandbox answers")
 
 
-@experiment("F44", kind="time")
+@experiment("F44")
 def clocks_differ(world: World) -> dict[str, Any]:
     """With ten minutes between our clock and the utility's, either way, no data are lost and tokens live as long as ever."""
     since, connected, found = time.time(), [], {}

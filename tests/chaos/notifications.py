@@ -136,7 +136,7 @@ def hold_pge(world: World, count: int) -> list[dict[str, Any]]:
     return list(until(lambda: len(found := waiting()) >= count and found, 60, f"{count} announcements", every=0.2))
 
 
-@experiment("F23")
+@experiment("F23", kind="time")
 def two_days_late(world: World) -> dict[str, Any]:
     """A notification that comes after 47 hours still brings its files, whatever was asked for in between."""
     since = time.time()
