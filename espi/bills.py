@@ -9,6 +9,8 @@ from datetime import UTC, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db.models import Q
+
 from espi import enums, models, numbers, resources
 from espi.channels import short
 from espi.dialect import Unit
@@ -18,7 +20,7 @@ from espi.records import Record
 _MONEY = ("bill_last_period", "bill_to_date", "cost_additional_last_period", "details")
 _CONSUMPTION = ("consumption", "consumption_multiplier", "consumption_uom")
 _SINGLE = ("currency", "quality", "status_timestamp", "commodity", "tariff_profile")
-_NO_SERVICE = 100  # and the commodity: of those that no ServiceCategory stands for
+NO_SERVICE = 100  # and the commodity: of those that no ServiceCategory stands for
 _NO_END = 9999  # a year that stands for "no end"; no day comes after its last one
 _EXTRA = "extra."  # before the names of what else was said
 
@@ -45,8 +47,8 @@ def store(
     A later word that leaves something out takes nothing back: PG&E tells what a period cost only while it is the last one
     (its contract, 9.4), and its period and consumption ever after.
     """
-    values = _values(said, ZoneInfo(point.time_zone)) | {"service": _service(said, point)}
-    rows = _same_bill(models.UsageSummary.objects.filter(usage_point=point), values)
+    values = _values(said, ZoneInfo(point.time_zone))
+    rows = _same_bill(values, point)
     record = Record.of(_elements(values), publication)
     before = [_record(row) for row in rows]
     for each in before:
@@ -58,7 +60,7 @@ def store(
         other.delete()
     for name, value in _columns(record, default_currency).items():
         setattr(row, name, value)
-    row.service, row.said_at, row.document = values["service"], record.said_at, document
+    row.service, row.said_at, row.document = told_service(vars(row)), record.said_at, document
     row.published_at = max(filter(None, (publication.at, *(each.published_at for each in rows))))
     row.save()
     return "revised" if rows else "stored"
@@ -66,7 +68,7 @@ def store(
 
 def move(row: models.UsageSummary, point: models.UsagePoint) -> None:
     """Let a bill belong to another usage point, as if its document had told it of that one."""
-    rows = _same_bill(models.UsageSummary.objects.filter(usage_point=point), vars(row))
+    rows = _same_bill(vars(row), point)
     if not rows:
         row.usage_point = point
         row.save(update_fields=["usage_point"])
@@ -80,7 +82,8 @@ def move(row: models.UsageSummary, point: models.UsagePoint) -> None:
         each.delete()
     for name, value in _columns(record, kept.currency if kept.currency is not None else row.currency).items():
         setattr(kept, name, value)
-    kept.said_at, kept.document, kept.published_at = record.said_at, latest.document, latest.published_at
+    kept.service, kept.said_at = told_service(vars(kept)), record.said_at
+    kept.document, kept.published_at = latest.document, latest.published_at
     kept.save()
 
 
@@ -131,33 +134,38 @@ def _until(said: resources.UsageSummary, zone: ZoneInfo) -> int | None:
     return seconds if 0 < seconds < numbers.LONGEST else None
 
 
-def _service(said: resources.UsageSummary, point: models.UsagePoint) -> int:
-    """What a bill is for, which tells bills of one period apart: nothing but its own words and its usage point's decide.
+def told_service(values: Mapping[str, Any]) -> int | None:
+    """What a bill itself tells to be for, by its commodity or else its unit: a ServiceKind, 100 and more, or None."""
+    if commodity := values["commodity"]:
+        kind = enums.service_of(None, commodity)
+        return NO_SERVICE + commodity if kind is None else kind
+    return enums.service_of(values["consumption_uom"], None)
 
-    So it does not matter which came first. A bill that tells neither commodity nor unit is for what the usage point
-    delivers; where nobody told that either, for electricity.
+
+def _service(values: Mapping[str, Any], point: models.UsagePoint) -> int:
+    """What tells bills of one period apart. Its own words and its usage point's decide, never what came before it.
+
+    A bill that tells neither commodity nor unit is for what the usage point delivers; where nobody told that either, for
+    electricity.
     """
-    if said.commodity:
-        told = enums.service_of(None, said.commodity)
-        return _NO_SERVICE + said.commodity if told is None else told
-    of_unit = enums.service_of(said.consumption_uom, None)
-    return next((each for each in (of_unit, point.service_kind) if each is not None), enums.ServiceKind.ELECTRICITY)
+    known = (told_service(values), point.service_kind)
+    return next((each for each in known if each is not None), enums.ServiceKind.ELECTRICITY)
 
 
-def _same_bill(rows: Any, values: Mapping[str, Any]) -> list[models.UsageSummary]:
-    """The bill of that service and start, and bills of another start that cover more than half of the longer period.
+def _same_bill(values: Mapping[str, Any], point: models.UsagePoint) -> list[models.UsageSummary]:
+    """The bills of that service and start, and those of another start that cover more than half of the longer period.
 
     PG&E publishes a bill again with another period (its contract, 9.4).
     """
-    start, duration = values["start"], values["duration"]
-    rows = rows.filter(service=values["service"])
-    found = list(rows.filter(start=start))
+    start, duration, service = values["start"], values["duration"], _service(values, point)
+    rows: Any = point.usage_summaries.filter(Q(service=service) | Q(service=None))
+    found = [row for row in rows.filter(start=start) if _service(vars(row), point) == service]
     if not duration:
         return found
     within = {"start__gt": start - duration, "start__lt": start + duration}
     near = rows.filter(**within, duration__gt=duration // 2, duration__lt=2 * duration)
     for row in near.exclude(start=start):
         shared = min(start + duration, row.start + row.duration) - max(start, row.start)
-        if shared * 2 > max(duration, row.duration):
+        if shared * 2 > max(duration, row.duration) and _service(vars(row), point) == service:
             found.append(row)
     return found

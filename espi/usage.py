@@ -299,6 +299,8 @@ def hourly_totals(
 ) -> dict[Channel, HourTotals]:
     """Sums per hour of each local day, for the channels that can be added; a reading counts where it begins."""
     found, zones = _addable({usage_point: channels(usage_point) if known is None else known})
+    if not found:
+        return {}
     in_range = _in_range(found, (start_date, end_date))
     blocks: dict[tuple[int, date], list[Grid]] = defaultdict(list)
     rows = models.IntervalBlock.objects.filter(in_range).order_by()

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from espi import enums, models, usage
+from espi.bills import NO_SERVICE, told_service
 from espi.usage import Channel, DayTotal
 from espi.zones import day_start
 from portal import charts, writing
@@ -77,7 +78,7 @@ class Measured:
 class Bill:
     """One row of the bills table; an empty text means that the utility did not say. `last` is its last day.
 
-    `service`: what the bill is for, where the meter has bills for several.
+    `kind`: what it tells to be for (`espi.bills.told_service`); `service`: that in words, where bills are for several.
     """
 
     first: date
@@ -89,7 +90,7 @@ class Bill:
     measured: Measured | None = None
     daily_cost: str = ""
     items: tuple[Item, ...] = ()
-    commodity: int | None = None
+    kind: int | None = None
     service: str = ""
 
     @property
@@ -112,7 +113,7 @@ class Bill:
     @property
     def anchor(self) -> str:
         """Where its row is on the page."""
-        return "-".join(["bill", self.first.isoformat(), *([] if self.commodity is None else [str(self.commodity)])])
+        return "-".join(["bill", self.first.isoformat(), *([] if self.kind is None else [str(self.kind)])])
 
     @property
     def difference(self) -> str:
@@ -149,21 +150,20 @@ def bills(
     `days_late`: by how many days what the utility sends is earlier than what it prints (PG&E: one).
     """
     sort = Sort(ZoneInfo(usage_point.time_zone), default_currency, timedelta(days=days_late))
-    rows = list(usage_point.usage_summaries.order_by("-start", "commodity")[:MOST])
+    rows = list(usage_point.usage_summaries.order_by("-start", "commodity", "service", "pk")[:MOST])
     periods = [dates(row, sort) for row in rows]
     days = days_of(usage_point, channels, [(first, last) for first, last in periods if last])
-    by_unit, are_several = measuring(channels), len({row.commodity for row in rows} - {None}) > 1
+    by_unit, are_several = measuring(channels), len({told_service(vars(row)) for row in rows} - {None}) > 1
     shown = [
         bill(row, first, last, sort, measured_in(row, first, last, by_unit, days))
         for row, (first, last) in zip(rows, periods, strict=True)
     ]
-    return [replace(each, service=service(each.commodity)) for each in shown] if are_several else shown
+    return [replace(each, service=service(each.kind)) for each in shown] if are_several else shown
 
 
-def service(commodity: int | None) -> str:
+def service(kind: int | None) -> str:
     """What a bill is for, in the reader's language; nothing where it does not tell."""
-    kind = enums.service_of(None, commodity)
-    return "" if kind is None else overview.service_word(kind)
+    return "" if kind is None or kind >= NO_SERVICE else overview.service_word(kind)
 
 
 def bill(
@@ -185,7 +185,7 @@ def bill(
         measured=measured,
         daily_cost="" if total is None or days < 1 else writing.money(total / days, currency),
         items=tuple(items(row.details, currency)),
-        commodity=row.commodity,
+        kind=told_service(vars(row)),
     )
 
 

@@ -217,8 +217,7 @@ class _Tree:
         return _entry(uid, ends, [], title="", content=content, at=said_at)
 
     def _bill(self, bill: models.UsageSummary) -> etree._Element:
-        name = f"UsageSummary/{bill.start}" if bill.commodity is None else f"UsageSummary/{bill.start}/{bill.commodity}"
-        uid = uuid5(self.point.public_id, name)
+        uid = uuid5(self.point.public_id, _bill_name(bill))
         href = f"{self.href}/UsageSummary"
         content = schema.fill(espi_root("UsageSummary"), schema.USAGE_SUMMARY, _said(bill))
         at = bill.published_at or self.point.created_at
@@ -234,6 +233,14 @@ class _Tree:
         ends = ("ElectricPowerQualitySummary", f"{href}/{uid}", href)
         at = summary.published_at or self.point.created_at
         return _entry(uid, ends, [], title="Power quality", content=content, at=at)
+
+
+def _bill_name(bill: models.UsageSummary) -> str:
+    """Its own among the bills of its usage point."""
+    name = f"UsageSummary/{bill.start}"
+    if bill.commodity is not None:
+        return f"{name}/{bill.commodity}"
+    return name if bill.service is None else f"{name}/service/{bill.service}"
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -260,8 +260,8 @@ class UsageSummary(models.Model):
     status_timestamp = models.DateTimeField(null=True)
     commodity = models.SmallIntegerField(null=True)
     service = models.IntegerField(
-        db_default=0,
-        help_text="What it is for, by ServiceCategory/kind; 100 and the commodity where that is no service.",
+        null=True,
+        help_text="What it tells to be for: a ServiceCategory/kind, or 100 and a commodity that is no service.",
     )
     tariff_profile = models.CharField(max_length=255, blank=True)
     details = models.JSONField(default=list, help_text="Line items as sent, integers as integers.")

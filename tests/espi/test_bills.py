@@ -152,17 +152,46 @@ def test_a_bill_without_a_commodity_beside_two_that_tell_theirs_is_the_one_of_it
     assert list(told) == [(1, 501), (7, 30)]
 
 
-GAS_POINT = entry(espi("UsagePoint", "<ServiceCategory><kind>1</kind></ServiceCategory>"), POINT)
+GAS_POINT = documents.usage_point(kind=1)
 MOVED = of(7, 31, 42, day=12, start=MIDNIGHT + 86400)
 
 
 @pytest.mark.parametrize("order", [*itertools.permutations([of(None, 30, 42), ELECTRICITY, MOVED])])
 def test_a_bill_that_tells_no_service_is_for_what_its_usage_point_delivers_whatever_the_order(subscription, order):
-    store(subscription, documents.feed(GAS_POINT))
-    for each in order:
-        store(subscription, documents.feed(each))
+    for each in (GAS_POINT, *order):
+        store(subscription, documents.bare_feed(documents.local_time(), each))
     told = models.UsageSummary.objects.order_by("commodity").values_list("commodity", "start", "consumption")
     assert list(told) == [(1, MIDNIGHT, 500), (7, MIDNIGHT + 86400, 31)]
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations([of(None, 30, 42), GAS_POINT, of(7, 31, 42, day=12)])])
+def test_what_a_usage_point_delivers_may_be_told_after_its_bills(subscription, order):
+    for each in (*order, of(7, 31, 42, day=13)):  # a bill is told again and again
+        store(subscription, documents.bare_feed(documents.local_time(), each))
+    assert list(models.UsageSummary.objects.values_list("commodity", "consumption")) == [(7, 31)]
+
+
+def test_bills_of_before_without_a_service_are_found_and_doubled_ones_become_one(subscription):
+    store(subscription, documents.feed(GAS, ELECTRICITY))
+    models.UsageSummary.objects.update(service=None)  # as an older version wrote them
+    models.UsageSummary.objects.create(
+        usage_point=models.UsagePoint.objects.get(), resource_id="B", start=MIDNIGHT, duration=30 * 86400,
+        consumption=499, consumption_uom=72,
+    )  # fmt: skip
+    store(subscription, documents.feed(of(1, 501, 72, day=12)))
+    told = models.UsageSummary.objects.order_by("commodity").values_list("commodity", "consumption", "service")
+    assert list(told) == [(1, 501, 0), (7, 30, None)]
+
+
+def test_two_bills_of_one_period_that_tell_their_units_only_leave_under_names_of_their_own(subscription):
+    store(subscription, documents.feed(of(None, 30, 169, day=10), of(None, 500, 72, day=11)))
+    (point,) = models.UsagePoint.objects.select_related("subscription")
+    content = b"".join(feed.of([Meter(point, "Home")], EVERY_DAY, base="https://portal.example", title="", now=NOW))
+    ids = [found.text for found in etree.fromstring(content).iter("{*}id")]
+    assert len(set(ids)) == len(ids)
+    shown = bills_shown(point, usage.channels(point), default_currency=840)
+    assert {each.period.rpartition(" ")[2] for each in shown} == {"(Electricity)", "(Gas)"}
+    assert len({each.anchor for each in shown}) == 2
 
 
 def test_a_shifted_period_displaces_the_bill_of_its_own_commodity_only(subscription):

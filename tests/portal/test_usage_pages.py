@@ -218,6 +218,15 @@ def test_daily_readings_have_no_hours_and_the_page_says_so(ada):
     assert "last longer than an hour" in main(page(ada, f"/usage/{point.public_id}/patterns"))
 
 
+@pytest.mark.parametrize("query", ["", "?period=week", "?period=year"])
+def test_a_meter_of_bills_or_of_a_dial_has_a_page_of_habits_too(ada, point, query):
+    bill(point, "2025-06-01", 30)
+    assert page(ada, f"/usage/{point.public_id}/patterns{query}") is not None
+    fill(rows.channel(point, is_register=True), "2025-07-01", 3)
+    assert page(ada, f"/usage/{point.public_id}/patterns{query}") is not None
+    assert page(ada, f"/usage{query}") is not None
+
+
 def test_what_the_sun_sent_out_has_a_picture_of_its_own(ada, point):
     fill(rows.channel(point, "in"), "2025-07-01", 3)
     fill(rows.channel(point, "out", flow_direction=19), "2025-07-01", 3, 250)
