@@ -27,6 +27,7 @@ from espi import batchlist
 from espi.models import ApplicationInformation, FetchJob, Notification
 from portal.flows import alerts, fetch
 from portal.flows.announcements import UNFIT, NotOurs, connection_of, jobs_of_urls
+from utilities.oauth import UntrustedAddress
 
 log = logging.getLogger(__name__)
 
@@ -304,7 +305,7 @@ def jobs_of_events(
         try:
             with transaction.atomic():
                 jobs += job_of_event(notification, event, now)
-        except NotOurs as error:
+        except (NotOurs, UntrustedAddress) as error:
             refused.append([shown(event), error.reason])
         except (DataError, ValueError):
             refused.append([shown(event), UNFIT])
@@ -312,7 +313,10 @@ def jobs_of_events(
 
 
 def job_of_event(notification: Notification, event: dict[str, Any], now: datetime) -> list[FetchJob]:
-    """The jobs a UtilityAPI event asks for; [] for events that ask nothing of us. Raises NotOurs."""
+    """The jobs a UtilityAPI event asks for; [] for events that ask nothing of us.
+
+    Raises NotOurs, and UntrustedAddress where the address that the connection was given is not the utility's.
+    """
     kind, named = event.get("type"), event.get("authorization_uid")
     if not isinstance(kind, str):
         raise NotOurs("Its type is not a text.")

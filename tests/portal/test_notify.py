@@ -609,6 +609,17 @@ def test_c06_an_odd_event_costs_only_its_own_entry(essex, odd):
     assert why
 
 
+def test_an_event_whose_connection_has_an_address_elsewhere_costs_only_itself(essex):
+    rows.authorization(essex, authorization_uri="http://elsewhere.example/Authorization/a976")
+    signed_post(essex, events("meter_created", "authorization_revoked"))
+    notification = Notification.objects.get()
+    notify.resolve_notifications(notification_ids=[notification.pk])
+    notification.refresh_from_db()
+    assert [job.kind for job in FetchJob.objects.all()] == ["usage"]
+    assert notification.state == "resolved"
+    assert notification.refused_urls == [["authorization_revoked a976", "the address is at another host"]]
+
+
 def test_c06_an_entry_the_database_refuses_costs_only_itself(app):
     rows.authorization(app)
     bad, known = f"{FILE}&bad=1", announcements.not_known
