@@ -1,5 +1,6 @@
 """The exchange with the utilities: jobs, notifications, documents."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -18,6 +19,7 @@ from espi.models import (
 )
 from portal.acceptance import masking
 from portal.admin.base import Operated, ReadOnly, since
+from portal.flows import holding
 from portal.flows.staffing import completeness, work
 from portal.flows.staffing.masking import masked
 from portal.views.staff.pages import tell_acted
@@ -48,6 +50,14 @@ class FetchJobAdmin(Operated):
     list_filter = ("state", "kind", "application_information", since("created_at"))
     list_select_related = ("application_information__circuit",)
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, of whose rows those of one registration look once whether its budget has room."""
+        found = super().get_changelist_instance(request)
+        has_room = holding.rooms(timezone.now())
+        for job in found.result_list:
+            job.has_room = has_room
+        return found
+
     @admin.display(description="Paused until")
     def paused(self, job: FetchJob) -> str:
         """Until when its utility asked all of us to wait; for work that is not over."""
@@ -57,7 +67,8 @@ class FetchJobAdmin(Operated):
     @admin.display(description="Reason")
     def why(self, job: FetchJob) -> str:
         """In words. It may repeat a link of the file, whose ids can be account numbers."""
-        return masked(work.why(job, timezone.now()))
+        now = timezone.now()
+        return masked(work.why(job, now, getattr(job, "has_room", None) or holding.rooms(now)))
 
     @admin.display(description="Documents")
     def documents(self, job: FetchJob) -> str:

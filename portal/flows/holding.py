@@ -1,16 +1,24 @@
 """Why a job waits, as it is now: one that was asked for while nothing may be asked has no reason on its row."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 
 from espi.models import ApplicationInformation, FetchJob
 from portal.flows import budgets, circuits
 
+HasRoom = Callable[[ApplicationInformation], bool]
 
-def why(job: FetchJob, app: ApplicationInformation, *, now: datetime) -> str:
+
+def rooms(now: datetime) -> HasRoom:
+    """Whether a registration may be asked, by its budget; looked up once for each, however many jobs of a page ask."""
+    return cache(lambda app: budgets.room(app, 1, now=now) > 0)
+
+
+def why(job: FetchJob, app: ApplicationInformation, *, now: datetime, has_room: HasRoom) -> str:
     """In words as they are stored (portal.words.retold); "" where nothing holds it up. Of a job that ended: its row's.
 
-    `app`: its registration, read with its `circuit`. Costs a statement only for a due job without a reason, and only where
-    the utility has a budget.
+    `app`: its registration, read with its `circuit`. `has_room`: of `rooms`; asked only for a due job without a reason.
     """
     if job.state != FetchJob.State.DUE:
         return job.reason
@@ -19,4 +27,4 @@ def why(job: FetchJob, app: ApplicationInformation, *, now: datetime) -> str:
         return circuits.WORDS[circuits.Cause(circuit.cause)]
     if circuits.is_paused(circuit, now) and not circuit.is_pause_of_tokens:
         return circuits.WAIT
-    return job.reason or ("" if budgets.room(app, 1, now=now) else budgets.USED_UP)
+    return job.reason or ("" if has_room(app) else budgets.USED_UP)

@@ -291,7 +291,8 @@ def _with_data(
 
 
 def _why_it_waits(job: FetchJob, authorization: Authorization) -> str:
-    return retold(holding.why(job, authorization.application_information, now=timezone.now()))
+    now = timezone.now()
+    return retold(holding.why(job, authorization.application_information, now=now, has_room=holding.rooms(now)))
 
 
 def _late(meters: list[Meter], today: date) -> int:

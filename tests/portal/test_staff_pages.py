@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from lxml import html
 
@@ -111,6 +113,40 @@ def test_a_job_that_was_asked_for_while_nothing_may_be_asked_says_why_it_waits(c
     told = [client.get(page).content.decode() for page in pages]
     told.append(client.get(f"/staff/connections/{held.public_id}/").content.decode())
     assert [words in page for page in told] == [True] * 4
+
+
+@pytest.fixture
+def used_up(monkeypatch):
+    """A registration whose budget is used up."""
+    app, now = rows.registration("pge", ""), timezone.now()
+    monkeypatch.setattr(pge.PGE, "budgets", (Budget(10, 3600),))
+    UtilityCall.objects.bulk_create(UtilityCall(scope="pge sandbox", is_token=False, at=now) for _ in range(10))
+    return app
+
+
+def test_pages_of_twenty_jobs_that_a_budget_holds_take_as_many_statements_as_of_two(client, used_up):
+    held, user, now = rows.authorization(used_up), staff(), timezone.now()
+    client.force_login(user)
+    looking.give_reason(staff=user, customer=held.retail_customer, reason="He asked why he waits", now=now)
+    pages = ("/staff/work/due/", "/staff/espi/fetchjob/", f"/staff/connections/{held.public_id}/")
+
+    def statements():
+        taken = []
+        for page in pages:
+            with CaptureQueriesContext(connection) as said:
+                words = client.get(page).content.decode()
+            taken.append((len(said), words.count("This utility lets us ask only so often.")))
+        return taken
+
+    for number in range(2):
+        rows.job(held, f"{PGE}/Batch/Subscription/{number}")
+    statements()  # what is looked up once in a process
+    few = statements()
+    for number in range(2, 20):
+        rows.job(held, f"{PGE}/Batch/Subscription/{number}")
+    many = statements()
+    assert [told for _, told in (*few, *many)] == [2, 2, 3, 20, 20, 21]  # once more as its customer reads it
+    assert [taken for taken, _ in many] == [taken for taken, _ in few]
 
 
 def test_lists_of_jobs_and_connections_say_until_when_a_utility_asked_us_to_wait(client, held):

@@ -130,9 +130,11 @@ def dates(authorization: Authorization) -> Iterator[Event]:
 
 def fetches(authorization: Authorization) -> Iterator[Event]:
     """What was asked for, and how that ended."""
+    now = timezone.now()
+    app, has_room = authorization.application_information, holding.rooms(now)
     for job in authorization.fetch_jobs.order_by("-pk")[:MOST_TOLD]:
         name, row = job.get_kind_display(), ("espi.fetchjob", job.pk)
-        why = holding.why(job, authorization.application_information, now=timezone.now())
+        why = holding.why(job, app, now=now, has_room=has_room)
         waits = f" {job.get_state_display()}: {masked(why)}" if why and job.state in FetchJob.OPEN else ""
         yield Event(job.created_at, "fetch", f"Asked for: {name}{_window(job)}.{waits}", row)
         if job.finished_at:

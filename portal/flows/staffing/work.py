@@ -105,10 +105,10 @@ def rows(queue: Queue, *, before: int | None = None, app_id: int | None = None) 
     return page[:AT_ONCE], page[AT_ONCE - 1].pk if len(page) > AT_ONCE else None
 
 
-def why(row: Model, now: datetime) -> str:
-    """Why a row of a queue waits, failed or was set aside."""
+def why(row: Model, now: datetime, has_room: holding.HasRoom) -> str:
+    """Why a row of a queue waits, failed or was set aside. `has_room`: of `holding.rooms`, one for a whole page."""
     if isinstance(row, FetchJob):
-        return holding.why(row, row.application_information, now=now)
+        return holding.why(row, row.application_information, now=now, has_room=has_room)
     return str(getattr(row, "reason", ""))
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from espi.models import ApplicationInformation
+from portal.flows import holding
 from portal.flows.staffing import ending as soon
 from portal.flows.staffing import health as standing
 from portal.flows.staffing import work
@@ -47,11 +48,12 @@ def queue(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404
     chosen, app, now = work.QUEUES[slug], number(request.GET.get("registration")), timezone.now()
     rows, older = work.rows(chosen, before=number(request.GET.get("before")), app_id=app)
+    has_room = holding.rooms(now)
     acts = {key: work.ACTS[key] for key in chosen.acts if member(request).has_perm(work.ACTS[key].permission)}
     context = {
         "queue": chosen,
         "queues": work.QUEUES.values(),
-        "rows": [(row, masked(work.why(row, now)), work.paused_until(row, now)) for row in rows],
+        "rows": [(row, masked(work.why(row, now, has_room)), work.paused_until(row, now)) for row in rows],
         "older": older,
         "acts": acts,
         "registrations": ApplicationInformation.objects.order_by("utility", "edition", "environment"),
