@@ -248,17 +248,28 @@ def test_of_files_in_two_lists_the_later_days_move_it_past_no_day_that_the_other
     assert found == [("done", 3 * DAY), ("done", 2 * DAY), ("done", 0 * DAY)]
 
 
-def test_days_that_are_missing_after_they_were_asked_for_twice_hold_nothing_up(held, utility):
-    complete(held, MIDNIGHT - 3 * DAY, asked_at=NOW - HOUR, asked_to=MIDNIGHT - 3 * DAY)
-    utility.says("part=0", readings_of(MIDNIGHT - 4 * DAY))
-    run(rows.job(held, f"{FILE}&part=0", kind="download"))
-    utility.says("part=1", yesterday())
-    reached = []
-    for round_, now in (("1", NOW + HOUR), ("1&again=1", NOW + DAY)):
-        FetchPlan.objects.update(asked_at=now - MINUTE, asked_to=MIDNIGHT)
-        run(rows.job(held, f"{FILE}&part={round_}", kind="download"), now)
-        reached.append(MIDNIGHT - plan_of(held).complete_to)
-    assert reached == [3 * DAY, 0 * DAY]
+def created(now, *days):
+    """A file that calls all in it new as of its creation, as PG&E's do, also what was told before."""
+    head, _ = standin.feed().split(b"<updated>")
+    entries = [readings_of(day)[1].split(b"</updated>")[1].removesuffix(b"</feed>") for day in days]
+    return 200, head + f"<updated>{now:%Y-%m-%dT%H:%M:%SZ}</updated>".encode() + b"".join(entries) + b"</feed>", {}
+
+
+def test_a_day_that_never_comes_holds_up_what_is_complete_for_a_week_and_no_longer(held, utility):
+    complete(held, MIDNIGHT - 3 * DAY)
+    told, reached, asked_from = [MIDNIGHT - 4 * DAY], [], []
+    for number in range(12):
+        now, until = NOW + number * DAY, MIDNIGHT + number * DAY
+        told.append(until - DAY)  # nothing of the two days before the first of these
+        FetchPlan.objects.update(next_at=now)
+        (asked,) = planned(now, kind="usage")
+        asked_from.append((until.date() - date.fromisoformat(query(asked)["publishedMin"])).days)
+        asked.delete()
+        utility.says(f"part={number}&", created(now, *told))
+        file = rows.job(held, f"{FILE}&part={number}&", kind="download", not_before=now)
+        assert run(file, now).state == "done"
+        reached.append((until - plan_of(held).complete_to).days)
+    assert (reached, max(asked_from)) == ([*range(3, 9), 0, 0, 0, 0, 0, 0], 16)
 
 
 @pytest.mark.parametrize(("duration", "reached"), [(86400, MIDNIGHT - DAY), (31 * 86400, MIDNIGHT)])

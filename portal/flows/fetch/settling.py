@@ -17,6 +17,7 @@ from espi.models import (
     MeterReading,
     Subscription,
 )
+from portal.flows.fetch.planning import REREAD
 from portal.models import FetchPlan
 from utilities.base import BULK
 
@@ -27,30 +28,26 @@ QUIET_FOR = timedelta(days=45)  # a meter without readings for so long is taken 
 NEAR = timedelta(days=8)  # a bulk request reads a week again; what was missing before that it does not bring
 YOUNG = timedelta(days=7)  # a new connection without any reading may still get its history
 
-# The first day that no meter's channel has between two days of this meter, of which the later one is new: it came with a
-# document received since. `last`: the last day that was complete.
+# The first day after the `last` complete one that a meter misses (no channel of it has it) before one that is later than
+# `settled`.
 MISSING = """
     WITH channel AS MATERIALIZED (
         SELECT channel.id, channel.usage_point_id
         FROM espi_meterreading AS channel JOIN espi_usagepoint AS point ON point.id = channel.usage_point_id
         WHERE point.subscription_id = %(subscription)s AND NOT channel.is_register
-    ), told AS (
-        SELECT channel.usage_point_id, block.local_date, block.document_id
+    ), day AS (
+        SELECT channel.usage_point_id, block.local_date
         FROM channel JOIN espi_intervalblock AS block ON channel.id = block.meter_reading_id
         WHERE block.interval_length <= %(longest)s AND block.local_date >= %(last)s
-        UNION ALL
-        SELECT channel.usage_point_id, single.local_date, single.document_id
+        UNION
+        SELECT channel.usage_point_id, single.local_date
         FROM channel JOIN espi_intervalreading AS single ON channel.id = single.meter_reading_id
         WHERE single.duration <= %(longest)s AND single.local_date >= %(last)s
-    ), day AS (
-        SELECT usage_point_id, local_date, min(document.received_at) AS received_at
-        FROM told LEFT JOIN espi_document AS document ON document.id = told.document_id
-        GROUP BY usage_point_id, local_date
     ), held AS (
-        SELECT local_date, lead(local_date) OVER meter AS following, lead(received_at) OVER meter AS received_at
+        SELECT local_date, lead(local_date) OVER meter AS following
         FROM day WINDOW meter AS (PARTITION BY usage_point_id ORDER BY local_date)
     )
-    SELECT min(local_date) + 1 FROM held WHERE following > local_date + 1 AND received_at >= %(since)s
+    SELECT min(local_date) + 1 FROM held WHERE following > local_date + 1 AND following > %(settled)s
 """
 
 
@@ -92,22 +89,27 @@ def reach(plan: FetchPlan, authorization: Authorization, now: datetime) -> datet
     last = last_reading(authorization)
     if last is None:
         return plan.asked_to if now - authorization.created_at > YOUNG else None
-    return min(plan.asked_to, last, missing_from(plan, authorization, since=plan.asked_at) or last)
+    return min(plan.asked_to, last, missing_from(plan, authorization, plan.asked_to) or last)
 
 
-def missing_from(plan: FetchPlan, authorization: Authorization, *, since: datetime | None) -> datetime | None:
-    """The midnight before the first day that is missing between what was complete and what came `since` then.
+def missing_from(plan: FetchPlan, authorization: Authorization, asked_to: datetime) -> datetime | None:
+    """The midnight before the first day that is missing between what was complete and one of the last week's days.
 
-    No answer says in how many files, or lists of them, it comes: the days between may be in the next. Days that are
-    still missing when their neighbours come again, in a later round, are days that the utility does not have.
+    No answer says in how many files, or lists of them, it comes: the days between may be in the next. Only for as long
+    as late days are to be expected, as each round asks from there. Days told again do not tell that those between them
+    were not to be had: nearly all that is told again is told as new (PG&E: a file's creation time, contract §8).
     """
-    if plan.complete_to is None or since is None:
+    if plan.complete_to is None:
         return None
     utility = utilities.get(authorization.application_information.utility)
-    last = utility.today(plan.complete_to) - timedelta(days=1)
+    values = {
+        "subscription": authorization.subscription_id,
+        "longest": usage.LONGEST_DAY,
+        "last": utility.today(plan.complete_to) - timedelta(days=1),
+        "settled": utility.today(asked_to) - REREAD,
+    }
     with connection.cursor() as cursor:
-        values = {"subscription": authorization.subscription_id, "longest": usage.LONGEST_DAY}
-        cursor.execute(MISSING, values | {"last": last, "since": since})
+        cursor.execute(MISSING, values)
         (day,) = cursor.fetchone()
     return utility.midnight(day) if day else None
 
@@ -183,7 +185,7 @@ def settle_from_bulk(bulk: FetchPlan, plan: FetchPlan) -> datetime | None:
     if authorization is None or bulk.asked_to is None or plan.complete_to is None:
         return None
     last = last_reading(authorization) or bulk.asked_to
-    reached = min(bulk.asked_to, last, missing_from(plan, authorization, since=bulk.asked_at) or last)
+    reached = min(bulk.asked_to, last, missing_from(plan, authorization, bulk.asked_to) or last)
     if plan.complete_to < reached - NEAR:
         return None
     FetchPlan.objects.filter(pk=plan.pk).update(complete_to=Greatest(F("complete_to"), reached))
