@@ -60,6 +60,7 @@ class Split:
         self._lies: dict[str, array[int]] = defaultdict(lambda: array("q"))  # places in `_pieces`, by subscription
         self._everybodys = array("q")
         self._pieces = temporary.file()
+        self.has_readings = False
         try:
             self._divide()
         except BaseException:
@@ -98,6 +99,7 @@ class Split:
     def _divide(self) -> None:
         for resource in parse.read(self.file):
             self.count += 1
+            self.has_readings |= isinstance(resource, resources.IntervalBlock)
             name = owner(resource)
             if name:
                 lies = self._lies[name]

@@ -503,6 +503,25 @@ def test_a_bulk_file_that_breaks_off_is_stored_for_nobody(utility):
     assert not Document.objects.filter(refusal="").exists()
 
 
+def test_of_a_bulk_file_that_cannot_be_read_only_the_reason_is_kept(utility):
+    """Its bytes are of many: nobody could have his part of them deleted."""
+    app = rows.registration("essex", "")
+    customers_of(app, "976", "977")
+    job = run(bulk_job(utility, app, [entries_of("976"), entries_of("977").replace(b"<value>", b"<value>&;")]))
+    kept = Document.objects.get()
+    assert (job.state, bool(kept.refusal), kept.size > 0, kept.parts.count()) == ("failed", True, True, 0)
+
+
+@pytest.mark.parametrize(("holds_readings", "state"), [(True, "due"), (False, "done")])
+def test_only_a_bulk_file_of_readings_waits_for_the_first_data_of_a_new_connection(utility, holds_readings, state):
+    app = rows.registration("essex", "")
+    _, ben = customers_of(app, "976", "977")
+    awaiting(ben, f"{ESSEX}/Batch/Subscription/977")
+    entries = [b"<entry>" + each for number in ("976", "977") for each in entries_of(number).split(b"<entry>")[1:]]
+    kept = [each for each in entries if holds_readings or b"IntervalReading>" not in each]
+    assert run(bulk_job(utility, app, kept)).state == state
+
+
 # --- The request that was waiting -------------------------------------------------------------------------------------
 
 

@@ -31,7 +31,8 @@ class Beginning:
 def keep(job: FetchJob, file: IO[bytes], *, content_type: str, reason: str, now: datetime) -> Document | None:
     """Keep the beginning of a refused file with the reason, in place of one that the job kept before; None if empty.
 
-    It belongs to the connection that asked: it goes with the customer's data, and when documents go (DOCUMENT_DAYS).
+    It belongs to the connection that asked: it goes with the customer's data, and when documents go (DOCUMENT_DAYS). Of a
+    file of many customers no bytes are kept: none of them could have his part of it deleted.
     """
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
@@ -53,5 +54,6 @@ def keep(job: FetchJob, file: IO[bytes], *, content_type: str, reason: str, now:
             received_at=now,
             refusal=reason[:500],
         )
-        archive.keep(document, Beginning(file, KEPT))
+        if job.authorization:
+            archive.keep(document, Beginning(file, KEPT))
     return document

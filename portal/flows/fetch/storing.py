@@ -91,7 +91,7 @@ def store_bulk(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[
     """
     with contents.Split(cast(BinaryIO, file)) as split:
         found = connections_named(job, split.named)
-        ready = [authorization for authorization in found if not waits_for_first_data(authorization)]
+        ready = [each for each in found if not (split.has_readings and waits_for_first_data(each))]
         outcomes = [store_part(job, each, utility, answer, split, clock) for each in ready]
         unknown = split.named - {unquote(each.utility_subscription_id) for each in found}
     errors = [error for error in outcomes if error]
