@@ -399,6 +399,32 @@ def test_of_a_bulk_request_in_several_files_nobody_is_complete_before_all_of_the
     assert reached() == [day + DAY] * 3
 
 
+def test_a_late_bulk_file_completes_no_request_that_was_made_since(in_bulk, utility):
+    app, day = in_bulk.application_information, datetime(2026, 3, 19, 7, tzinfo=UTC)
+    late = file_of_all(app, "1a")
+    (asked,) = planned(NOW, data="bulk")
+    FetchPlan.objects.filter(part="bulk").update(asked_at=asked.created_at)
+    utility.says("Bulk/50123?published", (200, standin.feed("61234", start=int(day.timestamp()), values=range(24)), {}))
+    utility.says("=1a", (200, standin.feed("61234", start=int((day - DAY).timestamp()), values=range(24)), {}))
+
+    def reached():
+        return [plan.complete_to for plan in (FetchPlan.objects.get(part="bulk"), plan_of(in_bulk))]
+
+    assert (run(late).state, reached()) == ("done", [None, day])
+    assert (run(asked).state, reached()) == ("done", [day + DAY] * 2)  # answered at once, without a file
+
+
+def test_a_bulk_file_that_is_held_up_ends_no_request_before_it_is_read(in_bulk, utility):
+    (asked,) = planned(NOW)
+    utility.says("Bulk/50123?published", (202, b"", {}))
+    run(asked)
+    rows.job(in_bulk, f"{PGE}/Batch/Subscription/61234", state="awaiting_notification")
+    utility.says("=1a", (200, standin.feed("61234"), {}))
+    assert run(file_of_all(in_bulk.application_information, "1a")).state == "due"
+    asked.refresh_from_db()
+    assert asked.state == "awaiting_notification"
+
+
 # --- What is missing in between ---------------------------------------------------------------------------------------
 
 

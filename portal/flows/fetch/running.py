@@ -143,7 +143,8 @@ def read_data(job: FetchJob, utility: Utility, answer: client.Answer, file: IO[b
         return Result(State.DONE, gettext_noop("The utility has no data for this period."))
     if job.token_class == TokenClass.CLIENT:
         result = store_bulk(job, utility, answer, file, clock)
-        finish_waiting(job, None, clock.now())
+        if result.state == State.DONE:  # one that is held up is read again, and answers one request all the same
+            finish_waiting(job, None, clock.now())
         return result
     document = store(job, owner(job), utility, answer, Whole(cast(BinaryIO, file)), clock)
     follow_up(job, utility, file, clock.now())

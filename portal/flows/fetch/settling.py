@@ -141,9 +141,9 @@ def show(authorization: Authorization, reached: datetime) -> None:
 
 
 def settle_bulk(job: FetchJob, *, now: datetime) -> None:
-    """After a bulk file was read: once all of its request are here, it is complete for those whom they named.
+    """After a bulk file was read: once what was asked for last is all here, it is complete for those whom its files named.
 
-    Each as far as he had come before.
+    Each as far as he had come before. A file of an earlier request that comes late counts with those of the last one.
     """
     asked = at_address(job).exclude(kind=Kind.DOWNLOAD).order_by("-pk").values_list("data", flat=True).first()
     plans = FetchPlan.objects.filter(application_information=job.application_information, authorization=None)
@@ -151,9 +151,10 @@ def settle_bulk(job: FetchJob, *, now: datetime) -> None:
     if bulk is None or bulk.asked_at is None or bulk.asked_to is None:
         return
     FetchPlan.objects.filter(pk=bulk.pk).update(answered_at=now)
-    files = at_address(job).filter(kind=Kind.DOWNLOAD, created_at__gte=bulk.asked_at)
-    if files.exclude(state__in=[State.DONE, State.SUPERSEDED]).exists():
+    beside = at_address(job).filter(Q(created_at__gte=bulk.asked_at) | Q(pk=job.pk))
+    if beside.exclude(state__in=[State.DONE, State.SUPERSEDED]).exists():
         return
+    files = beside.filter(Q(kind=Kind.DOWNLOAD) | Q(pk=job.pk))
     reached = [settle_from_bulk(bulk, plan) for plan in plans_of_named(files)] if bulk.part == BULK else []
     FetchPlan.objects.filter(pk=bulk.pk).update(
         complete_to=Greatest(F("complete_to"), max(filter(None, reached), default=bulk.asked_to))
