@@ -391,8 +391,8 @@ def test_bills_show_period_usage_and_cost_and_say_what_is_missing(point):
     bill(point, "2025-08-01T04:00", bill_last_period=100_000)
     assert table(page(point, "/bills")) == [
         ["From August 1, 2025", "Not given by the utility", "No readings", "$1.00"],
-        ["Jul 1 to Jul 31, 2025 31 days", "15 therms", "No readings", "Not given by the utility"],
-        ["Jun 1 to Jun 30, 2025 30 days", "412 kWh", "No readings", "$131.27 $4.38 a day"],
+        ["Jul 1 to Jul 31, 2025 (Gas) 31 days", "15 therms", "No readings", "Not given by the utility"],
+        ["Jun 1 to Jun 30, 2025 (Electricity) 30 days", "412 kWh", "No readings", "$131.27 $4.38 a day"],
     ]
 
 
