@@ -484,7 +484,7 @@ class Utility:
     def plan(self, app: ApplicationInformation, authorization: Authorization) -> Mapping[str, timedelta]:
         """The parts of what is asked for again and again, each with how often.
 
-        Where one bulk request brings the news of everybody, each connection is still asked by itself every week: some
+        Where one bulk request brings the news of everybody, each connection is still asked by itself, if less often: some
         utilities end an authorization that lay idle for 45 days (Con Edison, third-party FAQ).
         """
         granted = set(authorization.data_granted)

@@ -19,7 +19,7 @@ from portal.flows.fetch.waking import INTERACTIVE, PROBE, publish, queue_of, wak
 from portal.models import Circuit
 
 WOKEN_FOR = timedelta(seconds=2.5 * settings.SWEEP_SECONDS)
-EXPIRES_AFTER = WOKEN_FOR + timedelta(seconds=2 * settings.SWEEP_SECONDS)  # by then another message is there
+HOLDS_FOR = WOKEN_FOR + timedelta(seconds=2 * settings.SWEEP_SECONDS)  # by then another message is there
 MOST_AT_ONCE = 10_000  # of one registration, in one sweep
 LARGE_BATCH, LARGE_BATCH_FOR_PEOPLE = 100, 10  # jobs that one message wakes at most; the latter, where a person waits
 # One message is one process's work. There is no knowing how many processes there are: so many messages, as long as there
@@ -102,7 +102,7 @@ def dispatch(found: Sequence[Sequence[Job]]) -> int:
         if message is None:  # this registration has no more
             continue
         queue, ids = message
-        if not wake(ids, queue=queue, expires=EXPIRES_AFTER.total_seconds()):
+        if not wake(ids, queue=queue, expires=HOLDS_FOR.total_seconds()):
             break
         sent += len(ids)
     return sent
