@@ -131,6 +131,13 @@ def room(app: ApplicationInformation, most: int, *, now: datetime) -> int:
     return max(0, most)
 
 
+def renewals(app: ApplicationInformation, *, now: datetime) -> int | None:
+    """For how many connections nobody waits for a token may be renewed now; None where tokens have no budget of their own."""
+    rationed = [budget for budget in declared(app, is_token=True) if budget.tokens_only]
+    left = [limit(budget, is_urgent=False) - calls(scope(app), budget, now).count() for budget in rationed]
+    return max(0, min(left)) if left else None
+
+
 def forget(now: datetime) -> int:
     """Delete calls that no budget counts any more; how many."""
     gone, _ = UtilityCall.objects.filter(at__lt=now - KEPT_FOR).delete()

@@ -7,12 +7,20 @@ from functools import cache
 from espi.models import ApplicationInformation, FetchJob
 from portal.flows import budgets, circuits
 
-HasRoom = Callable[[ApplicationInformation], bool]
+HasRoom = Callable[[ApplicationInformation, bool], bool]
 
 
 def rooms(now: datetime) -> HasRoom:
-    """Whether a registration may be asked, by its budget; looked up once for each, however many jobs of a page ask."""
-    return cache(lambda app: budgets.room(app, 1, now=now) > 0)
+    """Whether a registration may be asked, by its budgets, for what a person waits for or for what nobody does.
+
+    Looked up once for each, however many jobs of a page ask.
+    """
+
+    @cache
+    def has_room(app: ApplicationInformation, is_urgent: bool) -> bool:
+        return budgets.room(app, 1, now=now) > 0 and (is_urgent or budgets.renewals(app, now=now) != 0)
+
+    return has_room
 
 
 def why(job: FetchJob, app: ApplicationInformation, *, now: datetime, has_room: HasRoom) -> str:
@@ -27,4 +35,5 @@ def why(job: FetchJob, app: ApplicationInformation, *, now: datetime, has_room: 
         return circuits.WORDS[circuits.Cause(circuit.cause)]
     if circuits.is_paused(circuit, now) and not circuit.is_pause_of_tokens:
         return circuits.WAIT
-    return job.reason or ("" if has_room(app) else budgets.USED_UP)
+    is_urgent = job.priority <= FetchJob.Priority.FIRST_DATA
+    return job.reason or ("" if has_room(app, is_urgent) else budgets.USED_UP)

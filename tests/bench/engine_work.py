@@ -15,7 +15,7 @@ import utilities
 from espi import session
 from espi.models import ApplicationInformation, Authorization, FetchJob, IntervalBlock, Subscription
 from portal.flows import fetch
-from portal.flows.fetch import sweeping
+from portal.flows.fetch import marking
 from portal.models import FetchPlan, User, UtilityCall
 from tests.bench.measure import Sample, measuring
 from tests.portal import rows, standin
@@ -62,7 +62,7 @@ def claiming(idle: int, due: int, times: int = 9) -> Sample:
     app, found = queue(idle, due), []
     for _ in range(times):
         with measuring(connection.connection.info.backend_pid) as sample:
-            taken = sweeping.take(app.pk, due, now=timezone.now())
+            taken = marking.take(app, due, now=timezone.now())
         found.append(sample)
         assert len(taken) == due, taken
         FetchJob.objects.filter(woken_at__isnull=False).update(woken_at=None)

@@ -9,10 +9,12 @@ from django.test.utils import CaptureQueriesContext
 
 from espi.models import Authorization, AuthorizationRequest, Notification
 from portal.flows import alerts, circuits, fetch, notify, returning
-from portal.flows.fetch import planning, sweeping
+from portal.flows.fetch import marking, planning
 from portal.models import FetchPlan
 from tests.portal import rows
 from tests.portal.rows import NOW, copies
+from utilities import pge
+from utilities.base import Budget
 
 pytestmark = pytest.mark.django_db
 MANY = 20_000
@@ -94,6 +96,14 @@ def test_one_connection_that_a_crash_left_is_found_among_all(crowd):
 
 def test_the_marking_of_what_is_due_reads_the_index_of_open_jobs_only(crowd):
     with CaptureQueriesContext(connection) as queries:
-        sweeping.take(crowd.pk, 100, now=NOW)
+        marking.take(crowd, 100, now=NOW)
     assert not scanned(queries[0]["sql"])
     assert circuits.of(crowd).opened_at is None
+
+
+def test_the_line_for_tokens_is_read_from_the_indexes_of_open_jobs_only(crowd, monkeypatch):
+    monkeypatch.setattr(pge.PGE, "budgets", (Budget(40, 60, tokens_only=True),))
+    with CaptureQueriesContext(connection) as queries:
+        marking.take(crowd, 100, now=NOW)
+    asked = [query["sql"] for query in queries if "espi_fetchjob" in query["sql"]]
+    assert [scanned(sql) for sql in asked] == [set()] * 3

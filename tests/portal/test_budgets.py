@@ -2,15 +2,17 @@
 
 import threading
 from datetime import UTC, datetime, time, timedelta
+from unittest.mock import patch
 
 import pytest
 from django.db import connection
 
 from espi.models import ApplicationInformation, Authorization, FetchJob
-from portal.flows import budgets, fetch, purge
+from portal.flows import budgets, fetch, holding, purge
 from portal.models import UtilityCall
 from tests.portal import rows, standin
 from tests.portal.rows import NOW, PGE, V1
+from tests.portal.test_fetch import swept
 from utilities import coned, pge
 from utilities.base import Budget
 
@@ -165,3 +167,69 @@ def test_a_sweep_wakes_no_more_jobs_than_there_will_be_calls_for(app, monkeypatc
     monkeypatch.setattr(pge.PGE, "budgets", (ONE_A_SECOND, A_DAY))
     assert budgets.room(app, 1000, now=NOW) == 12
     assert budgets.room(rows.registration("essex", ""), 1000, now=NOW) == 1000
+
+
+# --- The line for tokens ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def line():
+    """Jobs of forty-five connections whose tokens have run out, in their order; the last was due the longest ago."""
+    app = rows.registration()
+    held = [rows.authorization(app, str(number)) for number in range(1000, 1045)]
+    Authorization.objects.update(access_token_expires_at=NOW)
+    return [daily(each, NOW - number * SECOND) for number, each in enumerate(held)]
+
+
+def daily(authorization, not_before=NOW, **more):
+    url = f"{V1}/Batch/Download?subscriptionId={authorization.utility_subscription_id}&{FetchJob.objects.count()}"
+    return rows.job(authorization, url, **{"priority": FetchJob.Priority.DAILY, "not_before": not_before} | more)
+
+
+def woken(now=NOW):
+    return [id_ for _, ids in swept(now) for id_ in ids]
+
+
+def numbers(jobs):
+    return [job.pk for job in jobs]
+
+
+def test_f36_of_those_whose_tokens_ran_out_as_many_are_woken_as_may_be_renewed_the_oldest_first(line):
+    assert woken() == numbers(line[:32])
+    assert woken(NOW + SECOND) == []  # they are on their way
+    took(line[0].application_information, 32, is_token=True)
+    Authorization.objects.filter(fetch_jobs__in=numbers(line[:32])).update(access_token_expires_at=NOW + HOUR)
+    FetchJob.objects.filter(pk__in=numbers(line[:32])).update(state="done")
+    assert woken(NOW + 59 * SECOND) == []
+    assert woken(NOW + 61 * SECOND) == numbers(line[32:])
+
+
+def test_f36_who_was_turned_away_keeps_his_place_in_the_line(line, django_capture_on_commit_callbacks):
+    took(line[0].application_information, 32, is_token=True)
+    assert woken() == []
+    with patch("portal.flows.fetch.running.wake_soon") as message, django_capture_on_commit_callbacks(execute=True):
+        fetch.run(line[0].pk, now=NOW)  # by a message of its own
+    assert not message.called  # the next ones are the sweep's
+    line[0].refresh_from_db()
+    assert (line[0].state, line[0].not_before > NOW) == ("due", True)
+    assert woken(NOW + 2 * MINUTE) == numbers(line[:32])
+
+
+def test_f36_jobs_of_one_connection_need_one_token_and_what_needs_none_or_is_waited_for_is_not_held_up(line):
+    app = line[0].application_information
+    took(app, 31, is_token=True)
+    beside = daily(line[0].authorization)
+    fresh = daily(rows.authorization(app, "2000"))
+    status = daily(line[1].authorization, token_class="registration", kind="authorization")
+    waited_for = daily(line[2].authorization, priority=FetchJob.Priority.WAITED_FOR)
+    assert woken() == numbers([waited_for, line[0], beside, fresh, status])
+
+
+def test_f36_who_stands_in_the_line_is_told_so(line):
+    app, has_room = line[0].application_information, holding.rooms(NOW)
+    assert holding.why(line[0], app, now=NOW, has_room=has_room) == ""
+    took(app, 32, is_token=True)
+    assert holding.why(line[0], app, now=NOW, has_room=has_room) == ""  # looked up once for a page
+    assert "only so often" in holding.why(line[0], app, now=NOW, has_room=holding.rooms(NOW))
+    line[0].priority = FetchJob.Priority.FIRST_DATA  # for whom a part of the budget is kept
+    assert holding.why(line[0], app, now=NOW, has_room=holding.rooms(NOW)) == ""

@@ -852,9 +852,9 @@ def test_the_longer_a_queue_is_the_more_jobs_one_message_names(queue, count, siz
     assert sweeping.batch_size(queue, count) == size
 
 
-def test_of_one_urgency_what_waits_longest_is_begun_first(held):
+def test_of_one_urgency_the_oldest_is_begun_first_however_often_it_was_turned_away(held):
     jobs = [rows.job(held, f"{BATCH}?{number}", not_before=NOW - number * SECOND) for number in range(205)]
-    assert [id_ for _, ids in swept() for id_ in ids] == [job.pk for job in reversed(jobs)]
+    assert [id_ for _, ids in swept() for id_ in ids] == [job.pk for job in jobs]
 
 
 def test_the_news_of_one_utility_do_not_stand_behind_all_those_of_another(held):

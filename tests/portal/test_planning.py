@@ -9,7 +9,7 @@ import pytest
 import utilities
 from espi.models import Authorization, Document, FetchJob, IntervalReading, UsagePoint
 from portal.flows import deletion, fetch
-from portal.flows.fetch import announced, planning, sweeping
+from portal.flows.fetch import announced, marking, planning
 from portal.flows.staffing import completeness
 from portal.models import DataGap, FetchPlan
 from tests.portal import rows, standin
@@ -87,7 +87,7 @@ def test_the_first_data_of_a_new_customer_come_before_the_later_portions_of_an_e
     later = rows.authorization(app, "2", user=rows.customer("late@example.com"), created_at=NOW)
     fetch.enqueue_first(earlier, now=NOW - MINUTE)
     fetch.enqueue_first(later, now=NOW)
-    taken = [job for job, _ in sweeping.take(app.pk, 10_000, now=NOW)]
+    taken = [job for job, _ in marking.take(app, 10_000, now=NOW)]
     whose = [FetchJob.objects.get(pk=pk).authorization_id for pk in taken]
     assert len(whose) >= 4
     assert whose == [earlier.pk, later.pk] * (len(whose) // 2)

@@ -17,7 +17,7 @@ from espi.models import FetchJob
 from portal import words
 from portal.flows import budgets, circuits, standing, tokens
 from portal.flows.fetch.asking import enqueue_planned, enqueue_status
-from portal.flows.fetch.calling import owner
+from portal.flows.fetch.calling import is_urgent, owner
 from portal.models import Circuit
 from utilities import oauth
 from utilities.base import PlannedRequest, RevocationRefused
@@ -40,6 +40,7 @@ class Result:
     """How an attempt ended. `not_before` is for jobs that go on; a wait the utility asked for is not counted.
 
     `held_up_since`: since when it could not be reached, if it could not. `accepted_at`: when it first said 202.
+    `is_in_line`: nothing but the sweep, which knows who has waited longest, wakes it.
     """
 
     state: str
@@ -48,6 +49,7 @@ class Result:
     is_counted: bool = True
     held_up_since: datetime | None = None
     accepted_at: datetime | None = None
+    is_in_line: bool = False
 
 
 def result_of(error: Exception, job: FetchJob, now: datetime) -> Result:
@@ -126,13 +128,18 @@ def unavailable(error: Exception, job: FetchJob, now: datetime) -> Result:
 
 
 def spent(error: budgets.Spent, job: FetchJob, now: datetime) -> Result:
-    """The job waits for its turn, and so do all that would ask with the same token; nothing is counted."""
+    """The job waits for its turn, and so do all that would ask with the same token; nothing is counted.
+
+    Where the wait is a long one it stands in a line; those who wait for a moment, or for whom a person does, come back.
+    """
     asked = error.retry_after or 1
-    turn = now + timedelta(seconds=asked + random.uniform(0, min(asked, SPREAD)))  # noqa: S311
+    is_in_line = asked >= settings.SWEEP_SECONDS and not is_urgent(job)
+    spread = 0 if is_in_line else random.uniform(0, min(asked, SPREAD))  # noqa: S311
+    turn = now + timedelta(seconds=asked + spread)
     if job.authorization_id:
         others = FetchJob.objects.filter(authorization=job.authorization_id, state=State.DUE, not_before__lt=turn)
         others.update(not_before=turn)
-    return Result(State.DUE, budgets.USED_UP, turn, is_counted=False)
+    return Result(State.DUE, budgets.USED_UP, turn, is_counted=False, is_in_line=is_in_line)
 
 
 def busy(error: tokens.Busy, job: FetchJob, now: datetime) -> Result:

@@ -72,7 +72,7 @@ def finish(job: FetchJob, result: Result, now: datetime) -> None:
         setattr(job, name, value)
     settle(job, now=now)
     pause = (job.not_before - now).total_seconds()
-    if result.state == State.DUE and pause <= WAKE_UP_WITHIN:
+    if result.state == State.DUE and pause <= WAKE_UP_WITHIN and not result.is_in_line:
         queue = queue_of(job.priority)
         transaction.on_commit(lambda: wake_soon([job.pk], queue=queue, countdown=max(pause, 1)), robust=True)
     log.info("job %s of %s: %s", job.pk, job.application_information.utility, job.state)

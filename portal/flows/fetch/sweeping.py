@@ -11,14 +11,13 @@ from datetime import datetime, timedelta
 from itertools import chain, zip_longest
 
 from django.conf import settings
-from django.db import connection
 
 from espi.models import ApplicationInformation, FetchJob
 from portal.flows import budgets, circuits
+from portal.flows.fetch.marking import LONGEST_UNTRIED, WOKEN_FOR, Job, take
 from portal.flows.fetch.waking import INTERACTIVE, PROBE, publish, queue_of, wake
 from portal.models import Circuit
 
-WOKEN_FOR = timedelta(seconds=2.5 * settings.SWEEP_SECONDS)
 HOLDS_FOR = WOKEN_FOR + timedelta(seconds=2 * settings.SWEEP_SECONDS)  # by then another message is there
 MOST_AT_ONCE = 10_000  # of one registration, in one sweep
 LARGE_BATCH, LARGE_BATCH_FOR_PEOPLE = 100, 10  # jobs that one message wakes at most; the latter, where a person waits
@@ -27,25 +26,7 @@ LARGE_BATCH, LARGE_BATCH_FOR_PEOPLE = 100, 10  # jobs that one message wakes at 
 MESSAGES = 100
 SHARE_OF_RETRIES = 10  # one retry for ten fresh jobs, while calls fail here and there
 
-Job = tuple[int, int]  # its id and its priority
 Message = tuple[str, list[int]]  # a queue, and the ids of jobs
-
-# Few rows are open, and of those few are due: what is due is found in a small index (FetchJob.Meta). The rows are locked,
-# so they are marked where they stand (ctid), without looking for their ids among all jobs.
-# Its values: registration, now, when an earlier wake-up counts as lost, retries (twice), the most,
-# now.
-DUE = """
-    WITH chosen AS (
-        SELECT ctid FROM espi_fetchjob
-        WHERE application_information_id = %s AND state IN ('due', 'awaiting_notification') AND not_before <= %s
-            AND (woken_at IS NULL OR woken_at <= %s)
-            AND (%s::boolean IS NULL OR (attempts > 0 OR held_up_since IS NOT NULL) = %s)
-        ORDER BY priority, not_before, id LIMIT %s
-        FOR UPDATE SKIP LOCKED
-    )
-    UPDATE espi_fetchjob AS job SET woken_at = %s FROM chosen WHERE job.ctid = chosen.ctid
-    RETURNING job.id, job.priority, job.not_before
-"""
 
 
 def sweep(now: datetime) -> int:
@@ -60,36 +41,25 @@ def chosen(app: ApplicationInformation, now: datetime) -> list[Job]:
     """The due jobs of a registration that may run now, as its circuit stands."""
     circuit = circuits.of(app)
     if circuit.opened_at:
-        return probe(circuit, now)
+        return probe(app, circuit, now)
     most = budgets.room(app, circuits.room(circuit, MOST_AT_ONCE, now=now), now=now)
     if not circuits.is_unsteady(circuit):
-        return take(app.pk, most, now=now)
-    fresh = take(app.pk, most, now=now, retries=False)
-    return fresh + take(app.pk, max(1, len(fresh) // SHARE_OF_RETRIES), now=now, retries=True)
+        return take(app, most, now=now)
+    fresh = take(app, most, now=now, retries=False)
+    return fresh + take(app, max(1, len(fresh) // SHARE_OF_RETRIES), now=now, retries=True)
 
 
-def probe(circuit: Circuit, now: datetime) -> list[Job]:
+def probe(app: ApplicationInformation, circuit: Circuit, now: datetime) -> list[Job]:
     """One job, when it is time to try an open circuit; our credentials are tried by asking for a token instead."""
     if not circuits.take_probe(circuit, now=now):
         return []
     if circuit.cause == Circuit.Cause.CREDENTIALS:
-        publish(PROBE, application_information_id=circuit.pk)
+        publish(PROBE, application_information_id=app.pk)
         return []
-    jobs = take(circuit.pk, 1, now=now)
+    jobs = take(app, 1, now=now, order=LONGEST_UNTRIED)
     for id_, _ in jobs:
         circuits.probe_with(circuit, id_)
     return jobs
-
-
-def take(app_id: int, most: int, *, now: datetime, retries: bool | None = None) -> list[Job]:
-    """Mark at most so many due jobs of a registration as woken: what matters most first, of this what waits longest.
-
-    `retries`: only, or none.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(DUE, [app_id, now, now - WOKEN_FOR, retries, retries, most, now])
-        marked = sorted(cursor.fetchall(), key=lambda row: (row[1], row[2], row[0]))
-    return [(id_, priority) for id_, priority, _ in marked]
 
 
 def dispatch(found: Sequence[Sequence[Job]]) -> int:
