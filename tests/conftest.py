@@ -75,6 +75,15 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
 
 
+LAST_LONG = ("journeys", "chaos", "_browser.py", "test_bench_smoke.py", "test_attacks_secrets.py", "test_migrations.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules that last long begin first: at the end no process works on one while the others have nothing to do."""
+    items.sort(key=lambda item: not any(part in str(item.path.relative_to(item.config.rootpath)) for part in LAST_LONG))
+
+
 def pytest_unconfigure() -> None:
     stop_servers()
 

@@ -26,7 +26,7 @@ from tests.portal.people import staff
 from tests.portal.rows import PGE, V1
 
 BATCH = f"{V1}/Batch/Subscription/976"
-A_MOMENT = 0.3  # seconds: less than any patience with the broker
+PATIENCE = current_app.conf.broker_pool_acquire_timeout  # seconds: the least that who waits for the broker waits
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_f11_work_is_asked_for_while_the_broker_stands_still_and_nobody_waits(fr
         lambda: [*fetch.begin(held, now=timezone.now()), *fetch.enqueue_status(held, now=timezone.now())]
     )
     assert len(jobs) >= 2
-    assert seconds < A_MOMENT
+    assert seconds < PATIENCE
     assert FetchJob.objects.filter(state="due").count() == len(jobs)
 
 
@@ -72,9 +72,9 @@ def test_f11_work_is_asked_for_while_the_broker_stands_still_and_nobody_waits(fr
 def test_f11_a_letter_and_a_file_are_asked_for_while_the_broker_stands_still_and_nobody_waits(frozen):
     user, now = rows.customer(), timezone.now()
     seconds, _ = took(lambda: mailing.post("please_reset", "1", now=now, user=user))
-    assert seconds < A_MOMENT
+    assert seconds < PATIENCE
     seconds, _ = took(lambda: exporting.ask_for_everything(user, now=now))
-    assert seconds < A_MOMENT
+    assert seconds < PATIENCE
     assert (Letter.objects.count(), Export.objects.count()) == (1, 1)
 
 
@@ -89,7 +89,7 @@ def test_f11_the_page_on_which_staff_try_a_job_again_does_not_wait_for_the_broke
     seconds, answer = took(lambda: client.post(page, data))
     assert answer.status_code in (302, 303)
     assert FetchJob.objects.filter(state="due").count() == 20
-    assert seconds < current_app.conf.broker_pool_acquire_timeout  # less than one of the twenty would have waited
+    assert seconds < PATIENCE  # less than one of the twenty would have waited
 
 
 @pytest.mark.django_db(transaction=True)
@@ -97,7 +97,7 @@ def test_f11_a_part_of_an_acceptance_test_is_begun_while_the_broker_stands_still
     test = running.begin(rows.registration(), staff(), now=timezone.now())
     seconds, part = took(lambda: running.start(test, "connectivity", now=timezone.now()))
     assert part.state == "due"
-    assert seconds < A_MOMENT
+    assert seconds < PATIENCE
 
 
 def test_wake_ups_are_sent_by_a_thread_in_their_order():
@@ -158,7 +158,7 @@ def test_while_redis_stands_still_the_cache_waits_once_and_then_counts_by_itself
     seconds, counts = took(lambda: [cache_without_redis.incr("tries") for _ in range(3)])
     assert counts == [1, 2, 3]
     assert cache_without_redis.add("tries", 9) is False
-    assert seconds < A_MOMENT
+    assert seconds < 1  # had each waited, it were 1.5
 
 
 def test_limits_hold_while_redis_stands_still(cache_without_redis):
