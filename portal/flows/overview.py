@@ -27,6 +27,7 @@ from portal import writing
 from portal.flows import circuits, holding
 from portal.models import Circuit, FetchPlan, User
 from portal.words import retold
+from utilities.base import BULK, BULK_CUSTOMERS
 
 Status = Authorization.Status
 State = FetchJob.State
@@ -128,23 +129,27 @@ def standing(subscriptions: Iterable[Subscription], meters: Mapping[int, list[Me
 
 
 def _next_updates(authorizations: list[Authorization]) -> dict[int, datetime]:
-    """When each is asked for news next: by itself, or with everybody else of its registration."""
+    """When each is asked for news next: by itself, or with all others of its registration who share the same."""
     apps = {each.application_information_id for each in authorizations}
-    together = Q(authorization=None, application_information__in=apps, part="bulk")
+    together = Q(authorization=None, application_information__in=apps, part__in=[BULK, BULK_CUSTOMERS])
     plans = FetchPlan.objects.filter(Q(authorization__in=authorizations) | together, next_at__isnull=False)
     own: dict[int, list[datetime]] = defaultdict(list)
-    bulk: dict[int, datetime] = {}
-    for plan in plans.only("authorization_id", "application_information_id", "next_at"):
+    of_all: dict[tuple[int, str], list[datetime]] = defaultdict(list)
+    for plan in plans.only("authorization_id", "application_information_id", "part", "next_at"):
         if plan.next_at and plan.authorization_id:
             own[plan.authorization_id].append(plan.next_at)
         elif plan.next_at:
-            bulk[plan.application_information_id] = plan.next_at
-    dated = ((each.pk, own[each.pk] + _one(bulk.get(each.application_information_id))) for each in authorizations)
-    return {pk: min(times) for pk, times in dated if times}
+            of_all[plan.application_information_id, plan.part].append(plan.next_at)
+    for each in authorizations:
+        for part in _shared_parts(each):
+            own[each.pk] += of_all[each.application_information_id, part]
+    return {pk: min(times) for pk, times in own.items() if times}
 
 
-def _one(found: datetime | None) -> list[datetime]:
-    return [found] if found else []
+def _shared_parts(authorization: Authorization) -> list[str]:
+    """What is asked for of all who share the same: account details apart from everything else."""
+    granted = set(authorization.data_granted)
+    return [BULK] * bool(granted - {"customer"}) + [BULK_CUSTOMERS] * ("customer" in granted)
 
 
 def _can_delete(card: Card, with_documents: set[int]) -> bool:

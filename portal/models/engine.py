@@ -91,7 +91,8 @@ class FetchPlan(models.Model):
         Authorization, on_delete=models.CASCADE, null=True, related_name="fetch_plans", db_index=False
     )
     part = models.CharField(
-        max_length=16, help_text="usage (with bills), realtime, customer, gaps; bulk, authorizations."
+        max_length=16,
+        help_text="usage (with bills), realtime, customer, gaps; of all: bulk, bulk customers, authorizations.",
     )
     next_at = models.DateTimeField(null=True, help_text="When to ask next; empty once sharing has ended.")
     asked_at = models.DateTimeField(null=True, help_text="When it was last asked for.")

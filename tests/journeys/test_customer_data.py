@@ -73,6 +73,7 @@ def test_pges_bulk_file_of_account_details_reaches_those_who_share_them_and_nobo
     Customer.objects.all().delete()
     CustomerAccount.objects.all().delete()
     Authorization.objects.filter(pk=held[3].pk).update(status="withdrawn")
+    FetchPlan.objects.update(answered_at=None)
     ask_for_all(world)
     found = {row.subscription_id: row.name for row in Customer.objects.all()}
     assert found == {each.subscription_id: names[each.subscription_id] for each in held[:2]}
@@ -83,6 +84,8 @@ def test_pges_bulk_file_of_account_details_reaches_those_who_share_them_and_nobo
     plan = FetchPlan.objects.get(part="bulk customers")
     assert plan.answered_at and (plan.next_at - plan.asked_at).days >= 6
     assert not FetchPlan.objects.filter(part="bulk", answered_at=plan.answered_at).exists()
+    given = FetchPlan.objects.filter(part="customer", answered_at__isnull=False)  # they do not look idle
+    assert {each.authorization_id for each in given} == {each.pk for each in held[:2]}
 
 
 def ask_for_all(world):

@@ -206,6 +206,18 @@ def test_the_next_update_is_the_earliest_of_its_own_plans_and_of_everybodys(held
     assert "Next update November 27, 2026, 05:00" in card(held)[1]
 
 
+@pytest.mark.parametrize(
+    ("granted", "hour"), [(["customer"], "05:00"), (["usage"], "04:00"), (["usage", "customer"], "04:00")]
+)
+def test_who_shares_account_details_alone_is_told_when_those_are_asked_for(held, granted, hour):
+    complete(held, 1)
+    Authorization.objects.filter(pk=held.pk).update(data_granted=granted)
+    app, at = held.application_information, datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
+    FetchPlan.objects.create(application_information=app, part="bulk customers", next_at=at)
+    FetchPlan.objects.create(application_information=app, part="bulk", next_at=at - timedelta(hours=1))
+    assert f"Next update November 27, 2026, {hour}" in card(held)[1]
+
+
 def test_a_connection_that_ended_offers_to_connect_again_and_shows_no_next_update(held):
     complete(held, 1)
     FetchPlan.objects.create(

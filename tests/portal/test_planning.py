@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import utilities
-from espi.models import Authorization, Document, FetchJob, IntervalReading, UsagePoint
+from espi.models import Authorization, Document, FetchJob, IntervalReading, Notification, UsagePoint
 from portal.flows import deletion, fetch
 from portal.flows.fetch import announced, marking, planning
 from portal.flows.staffing import completeness
@@ -365,12 +365,13 @@ def test_a_bulk_file_ends_its_request_and_says_how_far_its_connections_are_compl
     job.refresh_from_db()
     assert job.state == "done"
     assert plan_of(in_bulk).complete_to == datetime(2026, 3, 20, 7, tzinfo=UTC)
+    assert plan_of(in_bulk).answered_at >= NOW
 
 
-def file_of_all(app, correlation):
+def file_of_all(app, correlation, **more):
     """A file of many customers that PG&E announced."""
     url = f"{PGE}/Batch/Bulk/50123?correlationID={correlation}"
-    values = {"kind": "download", "token_class": "client", "url": url, "not_before": NOW}
+    values = {"kind": "download", "token_class": "client", "url": url, "not_before": NOW} | more
     return FetchJob.objects.create(application_information=app, **values)
 
 
@@ -412,6 +413,32 @@ def test_a_late_bulk_file_completes_no_request_that_was_made_since(in_bulk, util
 
     assert (run(late).state, reached()) == ("done", [None, day])
     assert (run(asked).state, reached()) == ("done", [day + DAY] * 2)  # answered at once, without a file
+
+
+def test_the_second_bulk_file_of_one_notification_ends_no_second_request(in_bulk, utility):
+    app = in_bulk.application_information
+    waiting = {"kind": "usage", "data": "bulk", "token_class": "client", "state": "awaiting_notification"}
+    asked = [
+        FetchJob.objects.create(
+            application_information=app, url=f"{PGE}/Batch/Bulk/50123?{n}", not_before=NOW, **waiting
+        )
+        for n in range(2)
+    ]
+    told = [Notification.objects.create(application_information=app, received_at=NOW, body=b"") for _ in range(2)]
+    utility.says("correlationID", (200, standin.feed("61234"), {}))
+    files = [
+        file_of_all(app, name, notification=notification)
+        for name, notification in zip("abc", told[:1] * 2 + told[1:], strict=True)
+    ]
+
+    def states():
+        return [FetchJob.objects.get(pk=job.pk).state for job in asked]
+
+    seen = []
+    for file in files:
+        assert run(file).state == "done"
+        seen.append(states())
+    assert seen == [["done", "awaiting_notification"], ["done", "awaiting_notification"], ["done", "done"]]
 
 
 def test_a_bulk_file_that_is_held_up_ends_no_request_before_it_is_read(in_bulk, utility):

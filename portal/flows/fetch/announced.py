@@ -130,8 +130,16 @@ def is_one_more(job: FetchJob, document: Document | None) -> bool:
 
 
 def finish_bulk(job: FetchJob, now: datetime) -> None:
-    """A file of many customers is here: of the requests for its address, whatever the query, the oldest is done."""
+    """A file of many customers is here: of the requests for its address, whatever the query, the oldest is done.
+
+    The other files that one notification names answer the same request (PG&E's contract, §8.3).
+    """
     address = job.url.partition("?")[0]
+    told_before = FetchJob.objects.filter(
+        notification=job.notification_id or 0, kind=Kind.DOWNLOAD, url__startswith=f"{address}?", pk__lt=job.pk
+    )
+    if told_before.exclude(state=State.FAILED).exists():
+        return
     asked = FetchJob.objects.filter(
         application_information=job.application_information,
         authorization=None,

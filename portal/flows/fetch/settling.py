@@ -19,10 +19,11 @@ from espi.models import (
 )
 from portal.flows.fetch.planning import REREAD
 from portal.models import FetchPlan
-from utilities.base import BULK
+from utilities.base import BULK, BULK_CUSTOMERS
 
 State, Kind = FetchJob.State, FetchJob.Kind
 USAGE = "usage"
+BY_ITSELF = {BULK: USAGE, BULK_CUSTOMERS: "customer"}  # the part of a connection's own plan that a part for all serves
 OF_DATA = (Kind.USAGE, Kind.CUSTOMER, Kind.DOWNLOAD)
 QUIET_FOR = timedelta(days=45)  # a meter without readings for so long is taken as gone
 NEAR = timedelta(days=8)  # a bulk request reads a week again; what was missing before that it does not bring
@@ -141,21 +142,23 @@ def show(authorization: Authorization, reached: datetime) -> None:
 
 
 def settle_bulk(job: FetchJob, *, now: datetime) -> None:
-    """After a bulk file was read: once what was asked for last is all here, it is complete for those whom its files named.
+    """After a bulk file was read, those whom it named were given something.
 
-    Each as far as he had come before. A file of an earlier request that comes late counts with those of the last one.
+    Once what was asked for last is all here, it is complete for those whom its files named: each as far as he had come before. A file of an earlier request that comes late counts with those of the last one.
     """
     asked = at_address(job).exclude(kind=Kind.DOWNLOAD).order_by("-pk").values_list("data", flat=True).first()
     plans = FetchPlan.objects.filter(application_information=job.application_information, authorization=None)
     bulk = plans.filter(part=asked).first() if asked else None
     if bulk is None or bulk.asked_at is None or bulk.asked_to is None:
         return
-    FetchPlan.objects.filter(pk=bulk.pk).update(answered_at=now)
+    named = plans_of_named(FetchJob.objects.filter(pk=job.pk), BY_ITSELF[bulk.part])
+    FetchPlan.objects.filter(Q(pk=bulk.pk) | Q(pk__in=named.values("pk"))).update(answered_at=now)
     beside = at_address(job).filter(Q(created_at__gte=bulk.asked_at) | Q(pk=job.pk))
     if beside.exclude(state__in=[State.DONE, State.SUPERSEDED]).exists():
         return
     files = beside.filter(Q(kind=Kind.DOWNLOAD) | Q(pk=job.pk))
-    reached = [settle_from_bulk(bulk, plan) for plan in plans_of_named(files)] if bulk.part == BULK else []
+    usage_plans = plans_of_named(files, USAGE).filter(complete_to__isnull=False) if bulk.part == BULK else []
+    reached = [settle_from_bulk(bulk, plan) for plan in usage_plans]
     FetchPlan.objects.filter(pk=bulk.pk).update(
         complete_to=Greatest(F("complete_to"), max(filter(None, reached), default=bulk.asked_to))
     )
@@ -168,12 +171,11 @@ def at_address(job: FetchJob) -> QuerySet[FetchJob]:
     return FetchJob.objects.filter(named, application_information=job.application_information, authorization=None)
 
 
-def plans_of_named(files: QuerySet[FetchJob]) -> QuerySet[FetchPlan]:
-    """The plans of connections into whose data something of these files went."""
+def plans_of_named(files: QuerySet[FetchJob], part: str) -> QuerySet[FetchPlan]:
+    """The plans of this part of connections into whose data something of these files went."""
     subscriptions = Document.objects.filter(fetch_job__in=files, refusal="").values("subscription")
     plans = FetchPlan.objects.filter(
-        part=USAGE,
-        complete_to__isnull=False,
+        part=part,
         authorization__subscription__in=subscriptions,
         authorization__status=Authorization.Status.ACTIVE,
     )

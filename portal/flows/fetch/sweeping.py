@@ -1,4 +1,4 @@
-"""Sweeping: whatever is due and nobody works on is woken up again, in batches of ids, each of one registration.
+"""Sweeping: whatever is due and nobody works on is woken up again, in batches of ids.
 
 The sweep marks what it wakes (`woken_at`), so that neither the next sweep nor another scheduler's sends it once more
 while the message waits in its queue. A message that got lost is sent again after WOKEN_FOR. One that only waits still
