@@ -28,7 +28,7 @@ manage: $(INSTALLED)  ## a manage.py command on the same database: make manage d
 	$(PYTHON) -m portal.local manage $(do)
 
 test: $(INSTALLED)  ## the tests, side by side; some of them, one by one: make test only="tests/espi -k daylight"
-	$(PYTHON) -m pytest $(or $(only),-n 4 --dist loadscope --no-loadscope-reorder)
+	$(PYTHON) -m pytest $(or $(only),-n 5 --dist loadscope --no-loadscope-reorder)
 
 chaos: $(INSTALLED)  ## what goes wrong with processes, networks and utilities, done on purpose; some of it: make chaos only="F09 workers"
 	$(PYTHON) -m tests.chaos $(only)

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,15 @@ from portal.local import servers
 from tests import template
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 HERE = Path(tempfile.mkdtemp(prefix="portal-tests-"))
 STARTED: list[servers.Server] = []
 ADDRESSES = {"DATABASE_URL": servers.Postgres, "REDIS_URL": servers.Valkey}
@@ -130,3 +140,27 @@ def chromium_path() -> str:
     if os.environ.get("CI"):
         pytest.fail(words)
     pytest.skip(words)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Any]:
+    """One Chromium for all tests of a process, which takes seconds to start.
+
+    Playwright's loop runs in this thread from now on, and another one cannot be started beside it.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def chromium(browser: Any) -> Iterator[Any]:
+    """A browser in which nobody has been; its windows are closed after the test."""
+    before = list(browser.contexts)
+    yield browser
+    for context in browser.contexts:
+        if context not in before:
+            context.close()

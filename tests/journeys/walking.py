@@ -20,18 +20,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
 ZOOMED = {"width": 320, "height": 256}  # 1280 by 1024 at 400 % (WCAG 1.4.10)
 START_SECONDS = 240
@@ -125,11 +116,8 @@ def _wait_for(running: System, launcher: subprocess.Popen, log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def chromium(chromium_path) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        yield browser
-        browser.close()
+def chromium(browser) -> Browser:
+    return browser
 
 
 @dataclass

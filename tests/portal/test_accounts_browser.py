@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from tests.portal.people import PASSWORD, mailed_code, person, staff, totp_code
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PUBLIC = (
     "/",
     "/help",
@@ -40,16 +38,6 @@ SMALL = """() => [...document.querySelectorAll('main a, main button, main input,
     .filter(e => e.offsetParent && !(getComputedStyle(e).display === 'inline' && e.closest('p, li, dd')))
     .filter(e => e.getBoundingClientRect().height < 24 || e.getBoundingClientRect().width < 24)
     .map(e => e.outerHTML)"""
-
-
-@pytest.fixture
-def chromium(chromium_path, monkeypatch):
-    """A browser; Playwright runs an event loop beside Django's synchronous database calls."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,50 +6,44 @@ import urllib.request
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from tests.portal import rows
 from tests.portal.people import PASSWORD, person
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 @pytest.mark.parametrize("width", [1280, 360])
-def test_a_token_is_made_used_and_taken_back(chromium_path, live_server, monkeypatch, width):
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+def test_a_token_is_made_used_and_taken_back(chromium, live_server, width):
     rows.day(rows.channel(rows.usage_point(person())), "2025-01-15", [1500] * 24)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        page = browser.new_context(viewport={"width": width, "height": 740}).new_page()
-        said = []
-        page.on("console", lambda message: said.append(message.text))
-        page.goto(f"{live_server}/account/login/?next=/account/tokens")
-        page.fill("[name=login]", "ann@example.com")
-        page.fill("[name=password]", PASSWORD)
+    page = chromium.new_context(viewport={"width": width, "height": 740}).new_page()
+    said = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(f"{live_server}/account/login/?next=/account/tokens")
+    page.fill("[name=login]", "ann@example.com")
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{live_server}/account/tokens")
+    page.fill("[name=name]", "A spreadsheet with rather a long name that goes on and on")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Make a token").click()
+    page.fill("[name=password]", PASSWORD)
+    with page.expect_navigation():
         page.keyboard.press("Enter")
-        page.wait_for_url(f"{live_server}/account/tokens")
-        page.fill("[name=name]", "A spreadsheet with rather a long name that goes on and on")
-        with page.expect_navigation():
-            page.get_by_role("button", name="Make a token").click()
-        page.fill("[name=password]", PASSWORD)
-        with page.expect_navigation():
-            page.keyboard.press("Enter")
-        secret = page.locator("code.secret").inner_text()
-        fits = [page.evaluate("document.documentElement.scrollWidth")]
-        faults = [Axe().run(page).response["violations"]]
-        (meter,) = asked(live_server, secret)
-        page.goto(f"{live_server}/account/tokens")
-        assert page.locator("code.secret").count() == 0
-        with page.expect_navigation():
-            page.get_by_role("button", name="Take back").click()
-        assert page.get_by_text("You have none.").is_visible()
-        page.goto(f"{live_server}/api")
-        for each in page.locator("summary").all():
-            each.click()
-        fits.append(page.evaluate("document.documentElement.scrollWidth"))
-        faults.append(Axe().run(page).response["violations"])
-        browser.close()
+    secret = page.locator("code.secret").inner_text()
+    fits = [page.evaluate("document.documentElement.scrollWidth")]
+    faults = [Axe().run(page).response["violations"]]
+    (meter,) = asked(live_server, secret)
+    page.goto(f"{live_server}/account/tokens")
+    assert page.locator("code.secret").count() == 0
+    with page.expect_navigation():
+        page.get_by_role("button", name="Take back").click()
+    assert page.get_by_text("You have none.").is_visible()
+    page.goto(f"{live_server}/api")
+    for each in page.locator("summary").all():
+        each.click()
+    fits.append(page.evaluate("document.documentElement.scrollWidth"))
+    faults.append(Axe().run(page).response["violations"])
     assert meter["name"] == "Electricity"
     assert fits == [width, width]
     assert faults == [[], []]

@@ -281,12 +281,7 @@ def test_b07_cookies_of_a_real_site_are_secure_out_of_reach_and_bound_to_their_h
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
-def test_b07_under_strict_a_customer_would_come_back_from_the_utility_signed_out(
-    chromium_path, live_server, httpserver, monkeypatch
-):
-    from playwright.sync_api import sync_playwright
-
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+def test_b07_under_strict_a_customer_would_come_back_from_the_utility_signed_out(chromium, live_server, httpserver):
     client = Client()
     client.force_login(person())
     portal = live_server.url.replace("127.0.0.1", "localhost")
@@ -295,19 +290,16 @@ def test_b07_under_strict_a_customer_would_come_back_from_the_utility_signed_out
     httpserver.expect_request("/authorize").respond_with_data("", status=302, headers=callback)
     httpserver.expect_request("/").respond_with_data(f'<a href="{utility}">Allow</a>', content_type="text/html")
     seen = {}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
-        for kind in ("Lax", "Strict"):
-            context = browser.new_context()
-            value = client.cookies["portal_session"].value
-            cookie = {"name": "portal_session", "value": value, "url": portal, "sameSite": kind, "httpOnly": True}
-            context.add_cookies([cookie])
-            page = context.new_page()
-            page.goto(f"http://127.0.0.1:{httpserver.port}/")
-            page.get_by_role("link", name="Allow").click()
-            page.wait_for_url("**/OAuthCallBack/**")
-            seen[kind] = "no longer signed in" in page.content()
-        browser.close()
+    for kind in ("Lax", "Strict"):
+        context = chromium.new_context()
+        value = client.cookies["portal_session"].value
+        cookie = {"name": "portal_session", "value": value, "url": portal, "sameSite": kind, "httpOnly": True}
+        context.add_cookies([cookie])
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{httpserver.port}/")
+        page.get_by_role("link", name="Allow").click()
+        page.wait_for_url("**/OAuthCallBack/**")
+        seen[kind] = "no longer signed in" in page.content()
     assert seen == {"Lax": False, "Strict": True}
     assert django_settings.SESSION_COOKIE_SAMESITE == "Lax"
 

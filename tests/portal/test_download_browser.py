@@ -3,40 +3,34 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from tests.portal import rows
 from tests.portal.people import PASSWORD, person
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 @pytest.mark.parametrize("width", [1280, 360])
 @pytest.mark.parametrize("script", [True, False])
-def test_a_file_is_chosen_and_arrives_with_and_without_script(chromium_path, live_server, monkeypatch, width, script):
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+def test_a_file_is_chosen_and_arrives_with_and_without_script(chromium, live_server, width, script):
     rows.day(rows.channel(rows.usage_point(person())), "2025-01-15", [1500] * 24)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        context = browser.new_context(viewport={"width": width, "height": 740}, java_script_enabled=script)
-        page = context.new_page()
-        page.goto(f"{live_server}/account/login/?next=/download")
-        page.fill("[name=login]", "ann@example.com")
-        page.fill("[name=password]", PASSWORD)
-        page.keyboard.press("Enter")
-        page.wait_for_url(f"{live_server}/download")
-        page.select_option("[name=period]", "dates")
-        page.fill("[name=first]", "2025-01-15")
-        with page.expect_navigation():
-            page.get_by_role("button", name="Download", exact=True).click()
-        assert page.locator(".field-error").count() == 1
-        if script:  # only then can the page be measured
-            assert page.evaluate("document.documentElement.scrollWidth") == width
-        page.fill("[name=last]", "2025-01-15")
-        with page.expect_download() as arriving:
-            page.get_by_role("button", name="Download", exact=True).click()
-        name, content = arriving.value.suggested_filename, Path(arriving.value.path()).read_text()
-        browser.close()
+    context = chromium.new_context(viewport={"width": width, "height": 740}, java_script_enabled=script)
+    page = context.new_page()
+    page.goto(f"{live_server}/account/login/?next=/download")
+    page.fill("[name=login]", "ann@example.com")
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{live_server}/download")
+    page.select_option("[name=period]", "dates")
+    page.fill("[name=first]", "2025-01-15")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert page.locator(".field-error").count() == 1
+    if script:  # only then can the page be measured
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.fill("[name=last]", "2025-01-15")
+    with page.expect_download() as arriving:
+        page.get_by_role("button", name="Download", exact=True).click()
+    name, content = arriving.value.suggested_filename, Path(arriving.value.path()).read_text()
     assert name == "share-my-meter-electricity-readings-2025-01-15-to-2025-01-15.csv"
     assert len(content.splitlines()) == 25

@@ -6,7 +6,6 @@ from datetime import date
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from lxml import html
-from playwright.sync_api import sync_playwright
 
 from portal.models import User
 from tests.bench import pages_work
@@ -14,7 +13,6 @@ from tests.portal import household
 from tests.portal.people import PASSWORD, person, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 ENGLISH = {"api-description"}  # what programs read
 ENGLISH_WORDS = re.compile(r"\b(the|your|with|you|we)\b", re.IGNORECASE)
 # What is kept in the language in which it was agreed to says so.
@@ -29,25 +27,21 @@ def customer():
 
 
 @pytest.fixture
-def window(chromium_path, live_server, monkeypatch, customer):
+def window(chromium, live_server, customer):
     """Open a page in that size and theme, signed in with that language."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
 
-        def signed_in(language, width, theme):
-            User.objects.update(language=language)
-            sizes = {"viewport": {"width": width, "height": 800}, "color_scheme": theme}
-            page = browser.new_context(base_url=str(live_server), reduced_motion="reduce", **sizes).new_page()
-            page.goto("/account/login/")
-            page.fill("[name=login]", "ann@example.com")
-            page.fill("[name=password]", PASSWORD)
-            page.keyboard.press("Enter")
-            page.wait_for_selector(f"html[lang={language}]")
-            return page
+    def signed_in(language, width, theme):
+        User.objects.update(language=language)
+        sizes = {"viewport": {"width": width, "height": 800}, "color_scheme": theme}
+        page = chromium.new_context(base_url=str(live_server), reduced_motion="reduce", **sizes).new_page()
+        page.goto("/account/login/")
+        page.fill("[name=login]", "ann@example.com")
+        page.fill("[name=password]", PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"html[lang={language}]")
+        return page
 
-        yield signed_in
-        browser.close()
+    return signed_in
 
 
 def is_in_order(page, name, language, width):

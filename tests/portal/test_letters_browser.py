@@ -10,7 +10,6 @@ from tests.portal import rows
 from tests.portal.people import PASSWORD, person
 from tests.portal.test_accounts_browser import (  # noqa: F401 - fixtures
     SMALL,
-    chromium,
     page,
     picture,
     prove,

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import sync_playwright
 
 from espi.models import FetchJob, Notification
 from portal.flows import alerts, looking
@@ -16,15 +15,9 @@ from tests.portal import rows
 from tests.portal.people import PASSWORD, staff, totp_code
 from tests.portal.test_roles import WHY
 from tests.portal.test_staff_actions import FILE
-from tests.portal.test_testing_browser import FLAGS
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 OURS = {"include": [[".staff-page"]]}  # the theme around it is not ours
-
-
-@pytest.fixture(autouse=True)
-def _playwright_may_wait(monkeypatch):
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 
 def a_busy_site():
@@ -45,7 +38,7 @@ def a_busy_site():
     return held, point
 
 
-def test_every_page_of_ours(chromium_path, live_server):
+def test_every_page_of_ours(chromium, live_server):
     held, point = a_busy_site()
     boss = staff()
     looking.give_reason(staff=boss, customer=held.retail_customer, reason=WHY, now=timezone.now())
@@ -61,20 +54,17 @@ def test_every_page_of_ours(chromium_path, live_server):
         "evidence": "evidence/",
     }
     found = []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        page = browser.new_page()
-        page.goto(f"{live_server.url}/account/login/?next=/staff/health/")
-        page.fill("[name=login]", boss.email)
-        page.fill("[name=password]", PASSWORD)
-        page.keyboard.press("Enter")
-        page.get_by_label("Code").fill(totp_code(boss.totp_secret))
-        page.get_by_role("button", name="Sign in", exact=True).click()
-        page.wait_for_url(f"{live_server.url}/staff/health/")
-        for name, place in places.items():
-            page.goto(f"{live_server.url}/staff/{place}")
-            found += [(name, *each) for each in findings(page, name)]
-        browser.close()
+    page = chromium.new_page()
+    page.goto(f"{live_server.url}/account/login/?next=/staff/health/")
+    page.fill("[name=login]", boss.email)
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    page.get_by_label("Code").fill(totp_code(boss.totp_secret))
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url(f"{live_server.url}/staff/health/")
+    for name, place in places.items():
+        page.goto(f"{live_server.url}/staff/{place}")
+        found += [(name, *each) for each in findings(page, name)]
     assert not found
 
 

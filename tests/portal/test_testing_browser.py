@@ -9,7 +9,6 @@ import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import Group
-from playwright.sync_api import sync_playwright
 
 from portal.acceptance import checklist, reports, running
 from portal.acceptance.platforms import operations
@@ -19,14 +18,8 @@ from tests.portal import rows
 from tests.portal.people import PASSWORD, person, totp_code
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FOUND: list[tuple[str, int, list[str]]] = []  # page, width, what is wrong with it
 NOW = datetime(2026, 3, 20, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def _playwright_may_wait(monkeypatch):
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 
 @pytest.fixture
@@ -67,39 +60,36 @@ def look(page, name):
             FOUND.append((name, width, found))
 
 
-def test_every_page_of_an_acceptance_test(chromium_path, live_server, tester):
+def test_every_page_of_an_acceptance_test(chromium, live_server, tester):
     app = rows.registration()
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        page = browser.new_page()
-        signed_in(page, live_server, tester)
-        look(page, "overview")
-        page.goto(f"{live_server.url}/testing/registrations/{app.pk}/pack")
-        look(page, "pack")
-        page.get_by_role("button", name="Show the document to print").click()
-        look(page, "pack-document")
-        page.goto(f"{live_server.url}/testing/")
-        page.get_by_role("button", name="Begin the test").click()
-        look(page, "begun")
-        a_long_test(app, tester)
-        page.reload()
-        look(page, "test")
-        for part in AcceptancePart.objects.order_by("pk"):
-            page.goto(f"{live_server.url}/testing/parts/{part.public_id}")
-            for each in page.locator("summary").all()[:2]:
-                each.click()
-            look(page, f"part-{part.kind}-{part.name}")
-        page.get_by_role("link", name="This test").click()
-        page.get_by_role("link", name=re.compile("Registration form sent$")).click()
-        look(page, "step")
-        page.select_option("[name=outcome]", "passed")
-        page.get_by_role("button", name="Save").click()
-        AcceptancePart.objects.update(state="done", outcome="passed", finished_at=NOW + timedelta(minutes=1))
-        page.get_by_role("button", name="Finish and write the report").click()
-        look(page, "report")
-        page.goto(f"{live_server.url}/testing/")
-        look(page, "overview-after")
-        browser.close()
+    page = chromium.new_page()
+    signed_in(page, live_server, tester)
+    look(page, "overview")
+    page.goto(f"{live_server.url}/testing/registrations/{app.pk}/pack")
+    look(page, "pack")
+    page.get_by_role("button", name="Show the document to print").click()
+    look(page, "pack-document")
+    page.goto(f"{live_server.url}/testing/")
+    page.get_by_role("button", name="Begin the test").click()
+    look(page, "begun")
+    a_long_test(app, tester)
+    page.reload()
+    look(page, "test")
+    for part in AcceptancePart.objects.order_by("pk"):
+        page.goto(f"{live_server.url}/testing/parts/{part.public_id}")
+        for each in page.locator("summary").all()[:2]:
+            each.click()
+        look(page, f"part-{part.kind}-{part.name}")
+    page.get_by_role("link", name="This test").click()
+    page.get_by_role("link", name=re.compile("Registration form sent$")).click()
+    look(page, "step")
+    page.select_option("[name=outcome]", "passed")
+    page.get_by_role("button", name="Save").click()
+    AcceptancePart.objects.update(state="done", outcome="passed", finished_at=NOW + timedelta(minutes=1))
+    page.get_by_role("button", name="Finish and write the report").click()
+    look(page, "report")
+    page.goto(f"{live_server.url}/testing/")
+    look(page, "overview-after")
     assert not FOUND
 
 
@@ -126,23 +116,20 @@ def a_long_test(app, tester):
     assert reports.newest(test)
 
 
-def test_a_running_checklist_is_shown_live_and_without_script_by_a_link(chromium_path, live_server, tester):
+def test_a_running_checklist_is_shown_live_and_without_script_by_a_link(chromium, live_server, tester):
     test = running.begin(rows.registration(), tester, now=datetime.now(UTC))
     part = running.start(test, "checklist", now=datetime.now(UTC))
     checklist.make_rows(part, operations(test.application_information))
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        first = browser.new_context()
-        signed_in(first.new_page(), live_server, tester)
-        for script in (True, False):
-            context = browser.new_context(java_script_enabled=script, storage_state=first.storage_state())
-            page = context.new_page()
-            page.goto(f"{live_server.url}/testing/parts/{part.public_id}")
-            done = part.results.filter(outcome="passed").count()
-            assert f"Running: {done} of 14 done" in page.get_by_role("status").inner_text()
-            waiting = part.results.filter(outcome="waiting").first()
-            AcceptanceResult.objects.filter(pk=waiting.pk).update(outcome="passed")
-            if not script:
-                page.get_by_role("link", name="Look again").click()
-            page.get_by_text(f"Running: {done + 1} of 14 done").wait_for(timeout=5000)
-        browser.close()
+    first = chromium.new_context()
+    signed_in(first.new_page(), live_server, tester)
+    for script in (True, False):
+        context = chromium.new_context(java_script_enabled=script, storage_state=first.storage_state())
+        page = context.new_page()
+        page.goto(f"{live_server.url}/testing/parts/{part.public_id}")
+        done = part.results.filter(outcome="passed").count()
+        assert f"Running: {done} of 14 done" in page.get_by_role("status").inner_text()
+        waiting = part.results.filter(outcome="waiting").first()
+        AcceptanceResult.objects.filter(pk=waiting.pk).update(outcome="passed")
+        if not script:
+            page.get_by_role("link", name="Look again").click()
+        page.get_by_text(f"Running: {done + 1} of 14 done").wait_for(timeout=5000)

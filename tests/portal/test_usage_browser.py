@@ -4,46 +4,41 @@ from datetime import date
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from tests.portal import household
 from tests.portal.people import PASSWORD, person
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 YEAR, MONTH, DAY = (f"?period={name}&date=2026-02-01" for name in ("year", "month", "day"))
 
 
 @pytest.fixture
-def site(chromium_path, live_server, monkeypatch):
+def site(chromium, live_server):
     """(open a page in a window of that width and theme, the address of the sunny home's meter)."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     point, *_others = household.household(person(), date(2025, 12, 20), date(2026, 3, 20))
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        signed_in = None
+    signed_in = None
 
-        def window(width=1280, theme="light", *, script=True):
-            nonlocal signed_in
-            context = browser.new_context(
-                viewport={"width": width, "height": 800},
-                color_scheme=theme,
-                java_script_enabled=script,
-                storage_state=signed_in,
-                base_url=str(live_server),
-            )
-            page = context.new_page()
-            if signed_in is None:
-                page.goto("/account/login/?next=/usage")
-                page.fill("[name=login]", "ann@example.com")
-                page.fill("[name=password]", PASSWORD)
-                page.keyboard.press("Enter")
-                page.wait_for_url(f"{live_server}/usage")
-                signed_in = context.storage_state()
-            return page
+    def window(width=1280, theme="light", *, script=True):
+        nonlocal signed_in
+        context = chromium.new_context(
+            viewport={"width": width, "height": 800},
+            color_scheme=theme,
+            java_script_enabled=script,
+            storage_state=signed_in,
+            base_url=str(live_server),
+        )
+        page = context.new_page()
+        if signed_in is None:
+            page.goto("/account/login/?next=/usage")
+            page.fill("[name=login]", "ann@example.com")
+            page.fill("[name=password]", PASSWORD)
+            page.keyboard.press("Enter")
+            page.wait_for_url(f"{live_server}/usage")
+            signed_in = context.storage_state()
+        return page
 
-        yield window, f"/usage/{point.public_id}"
-        browser.close()
+    return window, f"/usage/{point.public_id}"
 
 
 def test_pages_of_energy_have_no_finding_and_fit_every_width_in_both_themes(site):

@@ -5,7 +5,6 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from lxml import html
-from playwright.sync_api import sync_playwright
 from werkzeug.serving import make_server
 
 from tests.sandbox import utilityapi_helpers
@@ -16,21 +15,18 @@ OWN = ["/_sandbox/", "/_sandbox/ledger/view"]
 
 
 @pytest.mark.browser
-def test_a_fault_is_armed_and_cleared_in_a_real_browser(chromium_path):
+def test_a_fault_is_armed_and_cleared_in_a_real_browser(chromium):
     world = World()
     server = make_server("127.0.0.1", 0, world.app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"])
-            page = browser.new_page()
-            page.goto(f"http://127.0.0.1:{server.port}/_sandbox/")
-            page.get_by_label("Fault", exact=True).select_option("decline")
-            page.get_by_role("button", name="Arm this fault").click()
-            assert "decline for every utility, 1 times" in page.inner_text("main")
-            page.get_by_role("button", name="Clear all faults").click()
-            assert "None is armed." in page.inner_text("main")
-            browser.close()
+        page = chromium.new_page()
+        page.goto(f"http://127.0.0.1:{server.port}/_sandbox/")
+        page.get_by_label("Fault", exact=True).select_option("decline")
+        page.get_by_role("button", name="Arm this fault").click()
+        assert "decline for every utility, 1 times" in page.inner_text("main")
+        page.get_by_role("button", name="Clear all faults").click()
+        assert "None is armed." in page.inner_text("main")
     finally:
         server.shutdown()
 
