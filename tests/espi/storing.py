@@ -30,7 +30,7 @@ def rows(*, without=("Document", "DocumentPart")):
 
 
 def history():
-    """{(channel, start, duration): value} of everything stored, whatever rows hold it."""
+    """{(channel, start, duration): value} of everything stored, whatever rows hold it; by start."""
     found = {}
     for each in models.IntervalBlock.objects.select_related("meter_reading"):
         for index, value in enumerate(each.values):
@@ -39,7 +39,7 @@ def history():
                 found[each.meter_reading.channel, start, each.interval_length] = value
     for each in models.IntervalReading.objects.select_related("meter_reading"):
         found[each.meter_reading.channel, each.start, each.duration] = each.value
-    return found
+    return dict(sorted(found.items(), key=lambda item: item[0][1]))
 
 
 def channels():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from tests.portal.people import PASSWORD, mailed_code, person, staff, totp_code
 
@@ -115,10 +116,10 @@ def test_registering_with_a_mistake_on_the_way(page, live_server):
     page.get_by_label("Choose a password").fill("short")
     page.get_by_role("button", name="Register").click()
     assert page.title() == "Error: Register – Share My Meter"
-    assert page.evaluate("document.activeElement.id") == "error-summary"
+    expect(page.locator("#error-summary")).to_be_focused()
     look(page)
     page.locator("#error-summary a").click()
-    assert page.evaluate("document.activeElement.id") == "id_password1"
+    expect(page.locator("#id_password1")).to_be_focused()
     assert page.get_by_label("E-mail address").input_value() == "new@example.com"
     page.get_by_label("Choose a password").fill(PASSWORD)
     page.get_by_role("button", name="Register").click()
