@@ -132,10 +132,16 @@ def room(app: ApplicationInformation, most: int, *, now: datetime) -> int:
 
 
 def renewals(app: ApplicationInformation, *, now: datetime) -> int | None:
-    """For how many connections nobody waits for a token may be renewed now; None where tokens have no budget of their own."""
+    """For how many connections nobody waits for a token may be renewed now; None where tokens have no budget of their own.
+
+    None of them, too, while a pause goes on that the utility asked for.
+    """
     rationed = [budget for budget in declared(app, is_token=True) if budget.tokens_only]
-    left = [limit(budget, is_urgent=False) - calls(scope(app), budget, now).count() for budget in rationed]
-    return max(0, min(left)) if left else None
+    if not rationed:
+        return None
+    if circuits.pause_left(app, is_token=True, now=now):
+        return 0
+    return max(0, min(limit(each, is_urgent=False) - calls(scope(app), each, now).count() for each in rationed))
 
 
 def forget(now: datetime) -> int:

@@ -11,14 +11,14 @@ HasRoom = Callable[[ApplicationInformation, bool], bool]
 
 
 def rooms(now: datetime) -> HasRoom:
-    """Whether a registration may be asked, by its budgets, for what a person waits for or for what nobody does.
+    """Whether a registration may be asked, by its budgets: with a token that is rationed (utilities.base.Budget), or not.
 
     Looked up once for each, however many jobs of a page ask.
     """
 
     @cache
-    def has_room(app: ApplicationInformation, is_urgent: bool) -> bool:
-        return budgets.room(app, 1, now=now) > 0 and (is_urgent or budgets.renewals(app, now=now) != 0)
+    def has_room(app: ApplicationInformation, needs_no_ration: bool) -> bool:
+        return budgets.room(app, 1, now=now) > 0 and (needs_no_ration or budgets.renewals(app, now=now) != 0)
 
     return has_room
 
@@ -35,5 +35,7 @@ def why(job: FetchJob, app: ApplicationInformation, *, now: datetime, has_room: 
         return circuits.WORDS[circuits.Cause(circuit.cause)]
     if circuits.is_paused(circuit, now) and not circuit.is_pause_of_tokens:
         return circuits.WAIT
-    is_urgent = job.priority <= FetchJob.Priority.FIRST_DATA
-    return job.reason or ("" if has_room(app, is_urgent) else budgets.USED_UP)
+    needs_no_ration = job.priority <= FetchJob.Priority.FIRST_DATA or job.token_class != FetchJob.TokenClass.ACCESS
+    if job.reason or has_room(app, needs_no_ration):
+        return job.reason
+    return circuits.WAIT if circuits.is_paused(circuit, now) else budgets.USED_UP

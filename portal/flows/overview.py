@@ -147,9 +147,9 @@ def _next_updates(authorizations: list[Authorization]) -> dict[int, datetime]:
 
 
 def _shared_parts(authorization: Authorization) -> list[str]:
-    """What is asked for of all who share the same: account details apart from everything else."""
+    """What is asked for of all who share the same: readings and bills, and apart from them account details."""
     granted = set(authorization.data_granted)
-    return [BULK] * bool(granted - {"customer"}) + [BULK_CUSTOMERS] * ("customer" in granted)
+    return [BULK] * bool(granted & {"usage", "billing"}) + [BULK_CUSTOMERS] * ("customer" in granted)
 
 
 def _can_delete(card: Card, with_documents: set[int]) -> bool:

@@ -8,8 +8,9 @@ import pytest
 from django.db import connection
 
 from espi.models import ApplicationInformation, Authorization, FetchJob
-from portal.flows import budgets, fetch, holding, purge
-from portal.models import UtilityCall
+from portal.flows import budgets, circuits, fetch, holding, purge
+from portal.flows.fetch import marking
+from portal.models import Circuit, UtilityCall
 from tests.portal import rows, standin
 from tests.portal.rows import NOW, PGE, V1
 from tests.portal.test_fetch import swept
@@ -233,3 +234,56 @@ def test_f36_who_stands_in_the_line_is_told_so(line):
     assert "only so often" in holding.why(line[0], app, now=NOW, has_room=holding.rooms(NOW))
     line[0].priority = FetchJob.Priority.FIRST_DATA  # for whom a part of the budget is kept
     assert holding.why(line[0], app, now=NOW, has_room=holding.rooms(NOW)) == ""
+
+
+def test_f36_who_stands_in_the_line_holds_no_place_in_it_once_turned_away(line):
+    app = line[0].application_information
+    took(app, 32, is_token=True, now=NOW - 40 * SECOND)  # twenty seconds to wait
+    FetchJob.objects.filter(pk__in=numbers(line[:32])).update(woken_at=NOW)
+    for job in line[:32]:
+        fetch.run(job.pk, now=NOW)
+    assert woken(NOW + 21 * SECOND) == numbers(line[:32])
+
+
+def test_f36_a_worker_that_died_holds_no_place_in_the_line(line):
+    dead = FetchJob.objects.filter(pk__in=numbers(line[:32]))
+    dead.update(state="running", lease_expires_at=NOW - SECOND)
+    assert set(woken()) == set(numbers(line))  # the sweep wakes those whose lease has run out anyway
+
+
+def test_f36_while_the_utility_asks_us_to_wait_for_tokens_nobody_of_the_line_is_begun(line):
+    app = line[0].application_information
+    circuits.pause(app, 60, what=circuits.TOKENS, now=NOW)
+    app = ApplicationInformation.objects.select_related("circuit").get(pk=app.pk)
+    assert (budgets.renewals(app, now=NOW), woken()) == (0, [])
+    assert holding.why(line[0], app, now=NOW, has_room=holding.rooms(NOW)) == circuits.WAIT
+    assert budgets.renewals(app, now=NOW + 61 * SECOND) == 32
+
+
+def test_f36_while_calls_fail_fresh_jobs_and_retries_share_the_line(line):
+    """Neither keeps the other from its places."""
+    app = line[0].application_information
+    Circuit.objects.create(application_information=app, outcomes="1" * 17 + "010")
+    failed = FetchJob.objects.filter(pk__in=numbers(line[:40]))
+    failed.update(attempts=1)
+    assert woken() == [*numbers(line[40:]), line[0].pk]
+    FetchJob.objects.filter(pk__in=numbers(line)).update(woken_at=None, attempts=0)
+    FetchJob.objects.filter(pk__in=numbers(line[40:])).update(attempts=1)
+    assert woken(NOW + HOUR) == [*numbers(line[:29]), *numbers(line[40:42])]
+
+
+def test_what_the_utility_did_not_answer_stands_behind_what_was_not_tried():
+    held = rows.authorization(rows.registration("essex", ""))
+    jobs = [rows.job(held, f"https://utilityapi.com/{n}", held_up_since=NOW if n < 3 else None) for n in range(5)]
+    app = held.application_information
+    assert [id_ for id_, _ in marking.take(app, 2, now=NOW)] == numbers(jobs[3:])
+
+
+def test_what_a_person_waits_for_is_not_put_off_with_the_other_jobs_of_his_connection(line):
+    took(line[0].application_information, 32, is_token=True)
+    waited_for = daily(line[0].authorization, priority=FetchJob.Priority.WAITED_FOR)
+    beside = daily(line[0].authorization)
+    fetch.run(line[0].pk, now=NOW)
+    waited_for.refresh_from_db()
+    beside.refresh_from_db()
+    assert (waited_for.not_before, beside.not_before > NOW) == (NOW, True)

@@ -207,7 +207,7 @@ def test_the_next_update_is_the_earliest_of_its_own_plans_and_of_everybodys(held
 
 
 @pytest.mark.parametrize(
-    ("granted", "hour"), [(["customer"], "05:00"), (["usage"], "04:00"), (["usage", "customer"], "04:00")]
+    ("granted", "hour"), [(["customer", "programs"], "05:00"), (["usage"], "04:00"), (["usage", "customer"], "04:00")]
 )
 def test_who_shares_account_details_alone_is_told_when_those_are_asked_for(held, granted, hour):
     complete(held, 1)

@@ -441,6 +441,31 @@ def test_the_second_bulk_file_of_one_notification_ends_no_second_request(in_bulk
     assert seen == [["done", "awaiting_notification"], ["done", "awaiting_notification"], ["done", "done"]]
 
 
+def test_a_bulk_file_that_is_held_up_or_failed_keeps_the_next_of_its_notification_from_ending_nothing(in_bulk, utility):
+    app = in_bulk.application_information
+    waiting = {"kind": "usage", "data": "bulk", "token_class": "client", "state": "awaiting_notification"}
+    asked = FetchJob.objects.create(
+        application_information=app, url=f"{PGE}/Batch/Bulk/50123?1", not_before=NOW, **waiting
+    )
+    told = Notification.objects.create(application_information=app, received_at=NOW, body=b"")
+    file_of_all(app, "a", notification=told, state="due")
+    utility.says("correlationID", (200, standin.feed("61234"), {}))
+    assert run(file_of_all(app, "b", notification=told)).state == "done"
+    asked.refresh_from_db()
+    assert asked.state == "done"
+
+
+def test_a_file_at_the_address_of_the_list_of_authorizations_moves_no_plan_of_data(in_bulk, utility):
+    app = in_bulk.application_information
+    url = f"{PGE}/Authorization"
+    FetchPlan.objects.filter(part="authorizations").update(asked_at=NOW, asked_to=NOW)
+    own = {"application_information": app, "token_class": "client", "url": url, "not_before": NOW}
+    FetchJob.objects.create(kind="reconciliation", data="authorizations", state="done", **own)
+    utility.says("/Authorization", (204, b"", {}))
+    assert run(FetchJob.objects.create(kind="download", **own)).state == "done"
+    assert FetchPlan.objects.get(part="authorizations").answered_at is None
+
+
 def test_a_bulk_file_that_is_held_up_ends_no_request_before_it_is_read(in_bulk, utility):
     (asked,) = planned(NOW)
     utility.says("Bulk/50123?published", (202, b"", {}))

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max, Min
+from django.db.models import Max, Min, Q
 from django.utils.translation import gettext_noop
 
 import utilities
@@ -132,13 +132,14 @@ def is_one_more(job: FetchJob, document: Document | None) -> bool:
 def finish_bulk(job: FetchJob, now: datetime) -> None:
     """A file of many customers is here: of the requests for its address, whatever the query, the oldest is done.
 
-    The other files that one notification names answer the same request (PG&E's contract, §8.3).
+    Other files that one notification names are taken to answer the same request (PG&E names several at once: contract
+    §8.3). Of two that are read at the same moment the one with the lower number ends it.
     """
     address = job.url.partition("?")[0]
-    told_before = FetchJob.objects.filter(
-        notification=job.notification_id or 0, kind=Kind.DOWNLOAD, url__startswith=f"{address}?", pk__lt=job.pk
-    )
-    if told_before.exclude(state=State.FAILED).exists():
+    told_with_it = FetchJob.objects.filter(
+        notification=job.notification_id or 0, kind=Kind.DOWNLOAD, url__startswith=f"{address}?"
+    ).exclude(pk=job.pk)
+    if told_with_it.filter(Q(state=State.DONE) | Q(state=State.RUNNING, pk__lt=job.pk)).exists():
         return
     asked = FetchJob.objects.filter(
         application_information=job.application_information,

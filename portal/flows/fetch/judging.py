@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils.translation import gettext_noop
 
 import utilities
@@ -128,7 +129,7 @@ def unavailable(error: Exception, job: FetchJob, now: datetime) -> Result:
 
 
 def spent(error: budgets.Spent, job: FetchJob, now: datetime) -> Result:
-    """The job waits for its turn, and so do all that would ask with the same token; nothing is counted.
+    """The job waits for its turn, and so do all of the same connection, but for what a person waits for; nothing is counted.
 
     Where the wait is a long one it stands in a line; those who wait for a moment, or for whom a person does, come back.
     """
@@ -138,7 +139,8 @@ def spent(error: budgets.Spent, job: FetchJob, now: datetime) -> Result:
     turn = now + timedelta(seconds=asked + spread)
     if job.authorization_id:
         others = FetchJob.objects.filter(authorization=job.authorization_id, state=State.DUE, not_before__lt=turn)
-        others.update(not_before=turn)
+        for_people = Q(pk=None) if is_urgent(job) else Q(priority__lte=FetchJob.Priority.FIRST_DATA)
+        others.exclude(for_people).update(not_before=turn)
     return Result(State.DUE, budgets.USED_UP, turn, is_counted=False, is_in_line=is_in_line)
 
 

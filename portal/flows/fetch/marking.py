@@ -14,21 +14,21 @@ WOKEN_FOR = timedelta(seconds=2.5 * settings.SWEEP_SECONDS)
 Job = tuple[int, int]  # its id and its priority
 
 # Few rows are open, and of those few are due: what is due is found in a small index (FetchJob.Meta). The rows are locked,
-# so they are marked where they stand (ctid), without looking for their ids among all jobs. Who was asked to wait keeps
-# his place: it is the age of the job that counts, not when its wait is over.
+# so they are marked where they stand (ctid), without looking for their ids among all jobs. Who was turned away by a used-up
+# budget keeps his place: it is the age of the job that counts, not when its wait is over.
 DUE = """
     WITH chosen AS (
         SELECT ctid FROM espi_fetchjob AS job
         WHERE application_information_id = %(app)s AND state IN ('due', 'awaiting_notification') AND not_before <= %(now)s
             AND (woken_at IS NULL OR woken_at <= %(lost)s)
-            AND (%(retries)s::boolean IS NULL OR (attempts > 0 OR held_up_since IS NOT NULL) = %(retries)s)
-            AND {whose_turn_it_is}
+            AND {of_this_kind} AND {whose_turn_it_is}
         ORDER BY {order} LIMIT %(most)s
         FOR UPDATE SKIP LOCKED
     )
     UPDATE espi_fetchjob AS job SET woken_at = %(now)s FROM chosen WHERE job.ctid = chosen.ctid
     RETURNING job.id, job.priority
 """
+OF_THIS_KIND = "(%(retries)s::boolean IS NULL OR (attempts > 0 OR held_up_since IS NOT NULL) = %(retries)s)"
 # A job that will have its connection's token renewed first, and for which nobody waits.
 NEEDS_RENEWAL = """
     job.token_class = 'access' AND job.priority > %(for_people)s AND EXISTS (
@@ -41,18 +41,19 @@ UNDER_WAY = """
     SELECT DISTINCT authorization_id FROM espi_fetchjob AS job
     WHERE application_information_id = %(app)s AND {needs_renewal}
         AND (
-            state = 'running'
+            (state = 'running' AND lease_expires_at >= %(now)s)
             OR (state IN ('due', 'awaiting_notification') AND not_before <= %(now)s AND woken_at > %(lost)s)
         )
 """
 NEXT_IN_LINE = """
     SELECT authorization_id FROM espi_fetchjob AS job
     WHERE application_information_id = %(app)s AND state IN ('due', 'awaiting_notification') AND not_before <= %(now)s
-        AND (woken_at IS NULL OR woken_at <= %(lost)s) AND {needs_renewal}
-    GROUP BY authorization_id ORDER BY min(priority), min(id) LIMIT %(most)s
+        AND (woken_at IS NULL OR woken_at <= %(lost)s) AND {of_this_kind} AND {needs_renewal}
+    GROUP BY authorization_id ORDER BY min(priority), bool_and(held_up_since IS NOT NULL), min(id) LIMIT %(most)s
 """
-OLDEST = "priority, id"
+OLDEST = "priority, held_up_since IS NOT NULL, id"  # what the utility did not answer before stands behind the rest
 LONGEST_UNTRIED = "priority, not_before, id"  # for probes: one job that always fails keeps no circuit open
+SHARE_OF_RETRIES = 10  # one retry for ten fresh jobs, while calls fail here and there
 ANYBODY, OF_THE_LINE = "TRUE", f"(authorization_id = ANY(%(in_line)s) OR NOT ({NEEDS_RENEWAL}))"
 
 
@@ -64,24 +65,25 @@ def take(
     `retries`: only, or none. Where a utility rations tokens, no more connections are begun with than it lets us renew.
     """
     renewals = budgets.renewals(app, now=now)
-    values = values_of(app, now) | {"retries": retries, "most": most}
-    whose_turn_it_is = ANYBODY
+    values = values_of(app, now) | {"retries": retries}
+    turn = ANYBODY
     if renewals is not None:
-        whose_turn_it_is = OF_THE_LINE
-        values["in_line"] = next_in_line(app, renewals, now=now)
+        turn = OF_THE_LINE
+        kept = max(1, renewals // SHARE_OF_RETRIES) if retries is False else 0  # the retries', which come after
+        values["in_line"] = next_in_line(values, renewals - kept)
     with connection.cursor() as cursor:
-        cursor.execute(DUE.format(whose_turn_it_is=whose_turn_it_is, order=order), values)
+        statement = DUE.format(whose_turn_it_is=turn, of_this_kind=OF_THIS_KIND, order=order)
+        cursor.execute(statement, values | {"most": most})
         return sorted(cursor.fetchall(), key=lambda row: (row[1], row[0]))
 
 
-def next_in_line(app: ApplicationInformation, renewals: int, *, now: datetime) -> list[int]:
+def next_in_line(values: dict[str, Any], renewals: int) -> list[int]:
     """The connections, by number, whose tokens may be renewed now: who is under way counts among so many."""
-    values = values_of(app, now)
     with connection.cursor() as cursor:
         cursor.execute(UNDER_WAY.format(needs_renewal=NEEDS_RENEWAL), values)
         under_way = [id_ for (id_,) in cursor.fetchall()]
-        values["most"] = max(0, renewals - len(under_way))
-        cursor.execute(NEXT_IN_LINE.format(needs_renewal=NEEDS_RENEWAL), values)
+        statement = NEXT_IN_LINE.format(needs_renewal=NEEDS_RENEWAL, of_this_kind=OF_THIS_KIND)
+        cursor.execute(statement, values | {"most": max(0, renewals - len(under_way))})
         return under_way + [id_ for (id_,) in cursor.fetchall()]
 
 

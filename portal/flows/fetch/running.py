@@ -66,6 +66,8 @@ def finish(job: FetchJob, result: Result, now: datetime) -> None:
         "accepted_at": result.accepted_at or job.accepted_at,
         "asked_again": job.asked_again,
     }
+    if result.is_in_line:
+        changes["woken_at"] = None  # no message is left that wakes it
     if not held(job).update(**changes):
         return
     for name, value in changes.items():

@@ -144,15 +144,16 @@ def show(authorization: Authorization, reached: datetime) -> None:
 def settle_bulk(job: FetchJob, *, now: datetime) -> None:
     """After a bulk file was read, those whom it named were given something.
 
-    Once what was asked for last is all here, it is complete for those whom its files named: each as far as he had come before. A file of an earlier request that comes late counts with those of the last one.
+    Once what was asked for last is all here, it is complete for those whom its files named: each as far as he had come
+    before. A file of an earlier request that comes late counts with those of the last one.
     """
     asked = at_address(job).exclude(kind=Kind.DOWNLOAD).order_by("-pk").values_list("data", flat=True).first()
     plans = FetchPlan.objects.filter(application_information=job.application_information, authorization=None)
     bulk = plans.filter(part=asked).first() if asked else None
-    if bulk is None or bulk.asked_at is None or bulk.asked_to is None:
+    if bulk is None or bulk.part not in BY_ITSELF or bulk.asked_at is None or bulk.asked_to is None:
         return
     named = plans_of_named(FetchJob.objects.filter(pk=job.pk), BY_ITSELF[bulk.part])
-    FetchPlan.objects.filter(Q(pk=bulk.pk) | Q(pk__in=named.values("pk"))).update(answered_at=now)
+    FetchPlan.objects.filter(pk__in=[bulk.pk, *named.values_list("pk", flat=True)]).update(answered_at=now)
     beside = at_address(job).filter(Q(created_at__gte=bulk.asked_at) | Q(pk=job.pk))
     if beside.exclude(state__in=[State.DONE, State.SUPERSEDED]).exists():
         return

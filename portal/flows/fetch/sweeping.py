@@ -14,7 +14,7 @@ from django.conf import settings
 
 from espi.models import ApplicationInformation, FetchJob
 from portal.flows import budgets, circuits
-from portal.flows.fetch.marking import LONGEST_UNTRIED, WOKEN_FOR, Job, take
+from portal.flows.fetch.marking import LONGEST_UNTRIED, SHARE_OF_RETRIES, WOKEN_FOR, Job, take
 from portal.flows.fetch.waking import INTERACTIVE, PROBE, publish, queue_of, wake
 from portal.models import Circuit
 
@@ -24,7 +24,6 @@ LARGE_BATCH, LARGE_BATCH_FOR_PEOPLE = 100, 10  # jobs that one message wakes at 
 # One message is one process's work. There is no knowing how many processes there are: so many messages, as long as there
 # are jobs for them, give each its share and the last no long rest.
 MESSAGES = 100
-SHARE_OF_RETRIES = 10  # one retry for ten fresh jobs, while calls fail here and there
 
 Message = tuple[str, list[int]]  # a queue, and the ids of jobs
 
