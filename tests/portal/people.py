@@ -47,6 +47,18 @@ def sign_in(client: Client, email="ann@example.com", password=PASSWORD, **more):
     return client.post("/account/login/", {"login": email, "password": password, **more})
 
 
+def sign_in_there(page, base, to, user=None):
+    """In a window of a browser, as a person does, Ann unless told otherwise; until the page he is led to is open."""
+    page.goto(f"{base}/account/login/?next={to}")
+    page.fill("[name=login]", user.email if user else "ann@example.com")
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    if user and user.is_staff:
+        page.get_by_label("Code").fill(totp_code(user.totp_secret))
+        page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url(f"{base}{to}")
+
+
 def mailbox():
     """Every message that was sent, after whatever waits to be sent has been."""
     mailing.send_due(timezone.now())

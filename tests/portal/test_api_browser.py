@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.portal import rows
-from tests.portal.people import PASSWORD, person
+from tests.portal.people import PASSWORD, person, sign_in_there
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -19,11 +19,7 @@ def test_a_token_is_made_used_and_taken_back(chromium, live_server, width):
     page = chromium.new_context(viewport={"width": width, "height": 740}).new_page()
     said = []
     page.on("console", lambda message: said.append(message.text))
-    page.goto(f"{live_server}/account/login/?next=/account/tokens")
-    page.fill("[name=login]", "ann@example.com")
-    page.fill("[name=password]", PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{live_server}/account/tokens")
+    sign_in_there(page, live_server, "/account/tokens")
     page.fill("[name=name]", "A spreadsheet with rather a long name that goes on and on")
     with page.expect_navigation():
         page.get_by_role("button", name="Make a token").click()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.portal import rows
-from tests.portal.people import PASSWORD, person
+from tests.portal.people import person, sign_in_there
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -16,11 +16,7 @@ def test_a_file_is_chosen_and_arrives_with_and_without_script(chromium, live_ser
     rows.day(rows.channel(rows.usage_point(person())), "2025-01-15", [1500] * 24)
     context = chromium.new_context(viewport={"width": width, "height": 740}, java_script_enabled=script)
     page = context.new_page()
-    page.goto(f"{live_server}/account/login/?next=/download")
-    page.fill("[name=login]", "ann@example.com")
-    page.fill("[name=password]", PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{live_server}/download")
+    sign_in_there(page, live_server, "/download")
     page.select_option("[name=period]", "dates")
     page.fill("[name=first]", "2025-01-15")
     with page.expect_navigation():

@@ -10,7 +10,7 @@ from lxml import html
 from portal.models import User
 from tests.bench import pages_work
 from tests.portal import household
-from tests.portal.people import PASSWORD, person, sign_in
+from tests.portal.people import person, sign_in, sign_in_there
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 ENGLISH = {"api-description"}  # what programs read
@@ -34,10 +34,7 @@ def window(chromium, live_server, customer):
         User.objects.update(language=language)
         sizes = {"viewport": {"width": width, "height": 800}, "color_scheme": theme}
         page = chromium.new_context(base_url=str(live_server), reduced_motion="reduce", **sizes).new_page()
-        page.goto("/account/login/")
-        page.fill("[name=login]", "ann@example.com")
-        page.fill("[name=password]", PASSWORD)
-        page.keyboard.press("Enter")
+        sign_in_there(page, live_server, "/dashboard")
         page.wait_for_selector(f"html[lang={language}]")
         return page
 

@@ -12,7 +12,7 @@ from espi.models import FetchJob, Notification
 from portal.flows import alerts, looking
 from portal.models import Circuit, Heartbeat
 from tests.portal import rows
-from tests.portal.people import PASSWORD, staff, totp_code
+from tests.portal.people import sign_in_there, staff
 from tests.portal.test_roles import WHY
 from tests.portal.test_staff_actions import FILE
 
@@ -55,13 +55,7 @@ def test_every_page_of_ours(chromium, live_server):
     }
     found = []
     page = chromium.new_page()
-    page.goto(f"{live_server.url}/account/login/?next=/staff/health/")
-    page.fill("[name=login]", boss.email)
-    page.fill("[name=password]", PASSWORD)
-    page.keyboard.press("Enter")
-    page.get_by_label("Code").fill(totp_code(boss.totp_secret))
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url(f"{live_server.url}/staff/health/")
+    sign_in_there(page, live_server, "/staff/health/", boss)
     for name, place in places.items():
         page.goto(f"{live_server.url}/staff/{place}")
         found += [(name, *each) for each in findings(page, name)]

@@ -15,7 +15,7 @@ from portal.acceptance.platforms import operations
 from portal.models import AcceptanceHop, AcceptancePart, AcceptanceResult
 from portal.roles import settle
 from tests.portal import rows
-from tests.portal.people import PASSWORD, person, totp_code
+from tests.portal.people import person, sign_in_there
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 FOUND: list[tuple[str, int, list[str]]] = []  # page, width, what is wrong with it
@@ -32,16 +32,6 @@ def tester():
     user.totp_secret = generate_totp_secret()
     TOTP.activate(user, user.totp_secret)
     return user
-
-
-def signed_in(page, live_server, user):
-    page.goto(f"{live_server.url}/account/login/?next=/testing/")
-    page.fill("[name=login]", user.email)
-    page.fill("[name=password]", PASSWORD)
-    page.keyboard.press("Enter")
-    page.get_by_label("Code").fill(totp_code(user.totp_secret))
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url(f"{live_server.url}/testing/")
 
 
 def look(page, name):
@@ -63,7 +53,7 @@ def look(page, name):
 def test_every_page_of_an_acceptance_test(chromium, live_server, tester):
     app = rows.registration()
     page = chromium.new_page()
-    signed_in(page, live_server, tester)
+    sign_in_there(page, live_server, "/testing/", tester)
     look(page, "overview")
     page.goto(f"{live_server.url}/testing/registrations/{app.pk}/pack")
     look(page, "pack")
@@ -121,7 +111,7 @@ def test_a_running_checklist_is_shown_live_and_without_script_by_a_link(chromium
     part = running.start(test, "checklist", now=datetime.now(UTC))
     checklist.make_rows(part, operations(test.application_information))
     first = chromium.new_context()
-    signed_in(first.new_page(), live_server, tester)
+    sign_in_there(first.new_page(), live_server, "/testing/", tester)
     for script in (True, False):
         context = chromium.new_context(java_script_enabled=script, storage_state=first.storage_state())
         page = context.new_page()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.portal.people import PASSWORD, person
+from tests.portal.people import person, sign_in_there
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -14,11 +14,7 @@ def test_the_upload_page_is_no_wider_than_a_telephone(chromium, live_server, tmp
     broken.write_bytes(b'<feed xmlns="http://www.w3.org/2005/Atom"><' + b"x" * 150 + b"></y></feed>")
     person()
     page = chromium.new_page(viewport={"width": 360, "height": 740})
-    page.goto(f"{live_server}/account/login/?next=/upload")
-    page.fill("[name=login]", "ann@example.com")
-    page.fill("[name=password]", PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{live_server}/upload")
+    sign_in_there(page, live_server, "/upload")
     widths = [page.evaluate("document.documentElement.scrollWidth")]
     for file in (picture, broken):
         page.set_input_files("[name=file]", file)

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.portal import household
-from tests.portal.people import PASSWORD, person
+from tests.portal.people import person, sign_in_there
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 YEAR, MONTH, DAY = (f"?period={name}&date=2026-02-01" for name in ("year", "month", "day"))
@@ -30,11 +30,7 @@ def site(chromium, live_server):
         )
         page = context.new_page()
         if signed_in is None:
-            page.goto("/account/login/?next=/usage")
-            page.fill("[name=login]", "ann@example.com")
-            page.fill("[name=password]", PASSWORD)
-            page.keyboard.press("Enter")
-            page.wait_for_url(f"{live_server}/usage")
+            sign_in_there(page, live_server, "/usage")
             signed_in = context.storage_state()
         return page
 
