@@ -15,7 +15,7 @@ import utilities
 from espi import session
 from espi.models import ApplicationInformation, Authorization, FetchJob, IntervalBlock, Subscription
 from portal.flows import fetch
-from portal.flows.fetch import marking
+from portal.flows.fetch import marking, sweeping
 from portal.models import FetchPlan, User, UtilityCall
 from tests.bench.measure import Sample, measuring
 from tests.portal import rows, standin
@@ -203,8 +203,11 @@ def counting() -> Iterator[list[int]]:
 
 
 def storm(count: int, each: int, workers: int = 4) -> Sample:
-    """So many connections whose tokens ran out, with so many jobs each, run by several workers at once, until all are
-    done; the clock moves on a minute when nothing is due. `told`: token calls, the most of them in a minute, rounds."""
+    """So many connections whose tokens ran out, with so many jobs each, run by several workers until all are done.
+
+    All jobs at once at first, as if each had been woken up; then, minute by minute, those that a sweep takes. `told`:
+    token calls, the most of them in a minute, rounds.
+    """
     held = connected(count, expires=timedelta(0))
     app = held[0].application_information
     ApplicationInformation.objects.filter(pk=app.pk).update(utility="cecony", edition="v2")
@@ -225,10 +228,11 @@ def storm(count: int, each: int, workers: int = 4) -> Sample:
     ]
     FetchJob.objects.bulk_create(jobs, batch_size=2000)
     with utility(now - timedelta(days=1)) as stand_in, measuring() as sample:
-        rounds = 0
+        together(workers, list(FetchJob.objects.order_by("pk").values_list("pk", flat=True)), now)
+        rounds = 1
         while FetchJob.objects.filter(state__in=FetchJob.OPEN).exists():
-            together(workers, now)
             now, rounds = now + timedelta(seconds=61), rounds + 1
+            together(workers, [id_ for id_, _ in sweeping.chosen(app, now)], now)
             assert rounds < 20 + count, FetchJob.objects.values_list("state", "reason").distinct()
     calls = sorted(UtilityCall.objects.filter(is_token=True).values_list("at", flat=True))
     most = max((sum(1 for at in calls if since <= at < since + timedelta(minutes=1)) for since in calls), default=0)
@@ -237,9 +241,8 @@ def storm(count: int, each: int, workers: int = 4) -> Sample:
     return sample
 
 
-def together(workers: int, now: datetime) -> None:
-    """Let several workers run everything that is due, each in a thread with a connection of its own."""
-    due = list(FetchJob.objects.filter(state="due", not_before__lte=now).order_by("pk").values_list("pk", flat=True))
+def together(workers: int, due: list[int], now: datetime) -> None:
+    """Let several workers run these jobs, each in a thread with a connection of its own."""
 
     def work(own: list[int]) -> None:
         for job_id in own:

@@ -63,7 +63,8 @@ def a_day(world: Any, held: list[Any], running: int) -> float:
     newsworthy(held)
     fetch.plan(datetime.now(UTC))
     began = time.monotonic()
-    until(lambda: jobs_of(held, kind="download", state="done").count() == len(held), 900, "all news are here")
+    patience = 60 + 3 * len(held)  # one worker needs a little more than two answers' time for each
+    until(lambda: jobs_of(held, kind="download", state="done").count() == len(held), patience, "all news are here")
     seconds = time.monotonic() - began
     world.quiet(60)
     return seconds
