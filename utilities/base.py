@@ -186,6 +186,9 @@ class Utility:
     announces_batches: ClassVar[bool] = True  # after a 202 a notification follows; False: the same request again
     bills_begin_days_late: ClassVar[int] = 0  # days from a billingPeriod's first day to the first one on paper
     replaces_earlier: ClassVar[bool] = False  # a customer's new authorization cancels his earlier one at the utility
+    not_routed: ClassVar[str] = (
+        ""  # words of a 404 that says that the path leads nowhere, not that the resource is gone
+    )
     stale_token_statuses: ClassVar[frozenset[int]] = frozenset({401})  # answers after which a new token is tried, once
     bulk_paths: ClassVar[frozenset[str]] = frozenset()  # parts of a path before one of our bulk ids
     budgets: ClassVar[tuple[Budget, ...]] = ()

@@ -98,6 +98,7 @@ class PGE(Utility):
         True  # "Phase 2 Online Customer Authorization": the old SubscriptionID and its token are cancelled
     )
     bills_begin_days_late = 1  # its billingPeriod begins the day before the bill's first, and ends before its last
+    not_routed = "No listener for endpoint"  # contract §10
     stale_token_statuses = frozenset({401, 403})
     bulk_paths = frozenset({"Bulk", "BulkRetailCustomerInfo", "BulkRetailDRPrgInfo"})
     # Third-party developer page, rate limits: one request a second per vendor, across all its client ids; 2,000 an hour

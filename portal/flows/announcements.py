@@ -23,7 +23,6 @@ IDENTIFIER = re.compile(r"[!-~]{1,255}")  # of a subscription or authorization
 UNFIT = "It holds something that cannot be looked up."
 FILE_LIFE = timedelta(hours=48)  # Con Edison keeps an announced file this long; an older announcement is a new one
 
-AUTHORIZATION_PATH = re.compile(r"/resource/Authorization/([^/]+)/?$")
 REGISTRATION_PATH = re.compile(r"/resource/ApplicationInformation(/|$)")
 
 Refused = dict[str, str]  # an address, and why it leads to no job
@@ -90,7 +89,7 @@ def made(notification: Notification, urls: Sequence[str], now: datetime) -> tupl
                 kind=each.kind,
                 priority=owners.urgency(each, whose),
                 token_class=each.token_class,
-                url=each.url,
+                url=address(each, whose),
                 not_before=now,
             )
         )
@@ -123,9 +122,18 @@ def judge(app: ApplicationInformation, utility: Utility, url: str) -> Announced:
     if why := utility.why_not_fetched(app, url):
         raise NotOurs(why)
     token_class = utility.token_class(app, url)
-    if named := AUTHORIZATION_PATH.search(path):
-        return Announced(url, Kind.AUTHORIZATION, token_class, unquote(named[1]))
+    match utility.path(app, url):
+        case ["Authorization", id_]:
+            return Announced(url, Kind.AUTHORIZATION, token_class, unquote(id_))
     return Announced(url, Kind.DOWNLOAD, token_class, utility.url_subscription_id(app, url))
+
+
+def address(one: Announced, whose: Authorization | None) -> str:
+    """What is fetched. How a connection stands is asked where the utility said when it was granted: an answer to a query
+    that somebody else has thought of, "not found" for one, would be believed."""
+    if one.kind != Kind.AUTHORIZATION or whose is None:
+        return one.url
+    return whose.authorization_uri or one.url.partition("?")[0]
 
 
 def not_known(app: ApplicationInformation, judged: Sequence[Announced], now: datetime) -> list[Announced]:
@@ -177,7 +185,7 @@ def connections(app: ApplicationInformation, some: Iterable[Announced]) -> dict[
             ids[each.column].add(each.id_)
     found: dict[tuple[str, str], Authorization] = {}
     for column, wanted in ids.items():
-        for row in held(app).filter(**{f"{column}__in": wanted}).only("status", column):
+        for row in held(app).filter(**{f"{column}__in": wanted}).only("status", "authorization_uri", column):
             found.setdefault((column, getattr(row, column)), row)
     return found
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from espi import customers, ingest, usage
 from espi.models import Authorization, LocalTimeParameters, Subscription, UsageSummary
-from portal.models import Export, ExportPart
+from portal.models import Export, ExportPart, FetchPlan
 
 
 class StillFilled(Exception):
@@ -65,7 +65,10 @@ def delete(subscription: Subscription) -> None:
 
 @transaction.atomic
 def delete_data(subscription: Subscription) -> None:
-    """Usage points with their readings and bills, documents, customer data, the utility's words about its clock and codes."""
+    """Usage points with their readings and bills, documents, customer data, the utility's words about its clock and codes.
+
+    Nothing is complete any more: who connects again is asked for the whole history.
+    """
     ingest.lock(subscription)
     _forget_files(subscription)
     subscription.usage_points.all().delete()
@@ -74,6 +77,8 @@ def delete_data(subscription: Subscription) -> None:
     customers.delete(subscription)
     LocalTimeParameters.objects.filter(subscription=subscription).delete()
     subscription.program_id_mappings.all().delete()
+    Subscription.objects.filter(pk=subscription.pk).update(complete_to=None)
+    FetchPlan.objects.filter(authorization__subscription=subscription).update(complete_to=None)
 
 
 def _forget_files(subscription: Subscription) -> None:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_noop
 import utilities
 from espi.models import ApplicationInformation, Authorization, AuthorizationRequest, Subscription
 from portal.flows import authorize, consents, fetch, telling
-from portal.models import Consent
+from portal.models import Consent, User
 from utilities.oauth import Grant
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,10 @@ def keep(journey: AuthorizationRequest, grant: Grant, *, now: datetime) -> Autho
 
 @transaction.atomic
 def _store(journey: AuthorizationRequest, grant: Grant, now: datetime) -> Authorization:
+    if not _has_account(journey):
+        parked = _park(journey, grant, gettext_noop("The customer deleted his account meanwhile."))
+        fetch.enqueue_revocation(parked, now=now)
+        return parked
     held = _held(journey.application_information, grant)
     if held and held.retail_customer_id != journey.retail_customer_id:
         return _park(journey, grant, gettext_noop("The account is already connected by another portal user."))
@@ -49,10 +53,18 @@ def _store(journey: AuthorizationRequest, grant: Grant, now: datetime) -> Author
     authorization.ended_at, authorization.is_planned = None, False
     authorization.subscription = authorization.subscription or _subscription(journey, grant)
     authorization.save()
+    if held:
+        fetch.drop_revocations(held, now=now)
     _finish(journey, authorization, _outcome(authorization, renewed=held is not None or _was_connected(authorization)))
     if consent := consents.connected(journey, authorization, now=now):
         telling.receipt(consent, authorization, now=now)
     return authorization
+
+
+def _has_account(journey: AuthorizationRequest) -> bool:
+    """Whether the customer is still there, who stays until the end of the transaction (flows.leaving holds the same row)."""
+    customer = User.objects.select_for_update(no_key=True).filter(pk=journey.retail_customer_id).first()
+    return customer is not None and customer.is_active
 
 
 def _held(app: ApplicationInformation, grant: Grant) -> Authorization | None:

@@ -54,8 +54,8 @@ def read(authorization: Authorization, body: bytes, *, now: datetime) -> str:
         raise
     except atom.DocumentRefused as error:
         raise NotAnAuthorization(f"{words.UNREADABLE} {error}") from None
-    ids = {authorization.utility_authorization_id, authorization.utility_subscription_id} - {""}
-    ours = [each for each in found if each.id in ids] or (found if len(found) == 1 and not found[0].id else [])
+    id_ = authorization.utility_authorization_id or authorization.utility_subscription_id
+    ours = [each for each in found if each.id == id_] or (found if len(found) == 1 and not found[0].id else [])
     if len(ours) != 1 or not ours[0].status:
         raise NotAnAuthorization(gettext_noop("The utility's answer does not say how this permission stands."))
     if ours[0].status == "active":
@@ -95,10 +95,13 @@ def _note_scope(authorization: Authorization, scope: str, now: datetime) -> str:
     if granted == utility.granted_choices(app, row.scope_granted):  # the same in other words (PG&E contract §8.4)
         return ACTIVE
     before = set(row.data_granted)
+    if granted - before:  # what was added is asked for from its beginning, whoever dies meanwhile
+        row.is_planned = False
+        row.fetch_plans.update(complete_to=None)
     row.scope_granted = scope
     row.data_granted = [choice.id for choice in utility.data_choices(app) if choice.id in granted]
     row.status_reason = _what_changed(before, set(row.data_granted), utility.data_choices(app))
-    row.save(update_fields=["scope_granted", "data_granted", "status_reason", "updated_at"])
+    row.save(update_fields=["scope_granted", "data_granted", "status_reason", "is_planned", "updated_at"])
     consents.note_on(row, ConsentEvent.Kind.CHANGED, now=now, words=row.status_reason)
     return row.status_reason or ACTIVE
 

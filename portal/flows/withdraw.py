@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext_noop
 
-from espi.models import Authorization, FetchJob
+from espi.models import Authorization, FetchJob, Subscription
 from portal.flows import consents, deletion, fetch, telling
 from portal.models import ConsentEvent
 
@@ -20,25 +20,31 @@ def withdraw(authorization: Authorization, *, delete_data: bool, now: datetime, 
     An account that was connected twice (Con Edison gives each its own id) is one card to its customer: both stop. A second
     call changes nothing.
     """
-    rows = _held(authorization)
+    rows, subscription = _held(authorization)
     if not any(row.pk == authorization.pk and row.status in Authorization.LIVE for row in rows):
         return
     for row in rows:
         if row.status in Authorization.LIVE:
             _stop(row, now)
-    if delete_data and rows[0].subscription:
-        deletion.delete_data(rows[0].subscription)
+    if delete_data and subscription:
+        deletion.delete_data(subscription)
         consents.note_on(authorization, ConsentEvent.Kind.DELETED, now=now)
     if is_told:
         telling.withdrawn(authorization, deleted=delete_data, now=now)
 
 
-def _held(authorization: Authorization) -> list[Authorization]:
-    """Every authorization of the account, held in one order: two of its cards may be stopped at once."""
-    authorization.refresh_from_db(fields=["subscription"])
-    same = Q(pk=authorization.pk) | Q(subscription=authorization.subscription_id, subscription__isnull=False)
-    rows = Authorization.objects.select_for_update(no_key=True, of=("self",)).select_related("subscription")
-    return list(rows.filter(same).order_by("pk"))
+def _held(authorization: Authorization) -> tuple[list[Authorization], Subscription | None]:
+    """Every authorization of the account, held in one order: two of its cards may be stopped at once; and its data.
+
+    Its first file, stored while we waited for it, may have joined it to the data of an earlier connection: then we look again.
+    """
+    while True:
+        authorization.refresh_from_db(fields=["subscription"])
+        found = authorization.subscription_id
+        same = Q(pk=authorization.pk) | Q(subscription=found, subscription__isnull=False)
+        rows = list(Authorization.objects.select_for_update(no_key=True).filter(same).order_by("pk"))
+        if all(row.subscription_id == found for row in rows if row.pk == authorization.pk):
+            return rows, Subscription.objects.filter(pk=found or 0).first()
 
 
 def _stop(row: Authorization, now: datetime) -> None:

@@ -277,6 +277,7 @@ def test_what_the_utility_did_not_answer_stands_behind_what_was_not_tried():
     jobs = [rows.job(held, f"https://utilityapi.com/{n}", held_up_since=NOW if n < 3 else None) for n in range(5)]
     app = held.application_information
     assert [id_ for id_, _ in marking.take(app, 2, now=NOW)] == numbers(jobs[3:])
+    assert [id_ for id_, _ in marking.take(app, 9, now=NOW + HOUR)] == numbers(jobs[3:] + jobs[:3])
 
 
 def test_what_a_person_waits_for_is_not_put_off_with_the_other_jobs_of_his_connection(line):

@@ -805,6 +805,7 @@ def test_a_401_to_our_token_is_answered_with_one_new_one(at_pge, utility):
 
 
 def test_a_utility_that_cannot_be_told_is_a_failure_in_words(held, utility):
+    Authorization.objects.filter(pk=held.pk).update(status="withdrawn")
     job = run(rows.job(held, "", kind="revocation", token_class="client"))
     assert job.state == "failed"
     assert job.reason.startswith("We could not end the sharing on the utility's side. ")

@@ -8,6 +8,7 @@ from portal.flows.fetch.announced import waiting_authorization
 from portal.flows.fetch.asking import (
     ask_again,
     cancel,
+    drop_revocations,
     enqueue,
     enqueue_checks_of_earlier,
     enqueue_planned,
@@ -34,6 +35,7 @@ __all__ = [
     "begin_what_was_left",
     "cancel",
     "claim",
+    "drop_revocations",
     "enqueue",
     "enqueue_checks_of_earlier",
     "enqueue_first",

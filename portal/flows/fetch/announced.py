@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max, Min, Q
+from django.db.models import Max, Min, Q, QuerySet
 from django.utils.translation import gettext_noop
 
 import utilities
@@ -25,6 +25,7 @@ State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
 Priority = FetchJob.Priority
 EXPIRED_FILE = 410
 ANSWERED_WITHIN = timedelta(hours=48)  # all files of a request; the same request sent again later is another one
+MOST_LOOKED_AT = 200  # requests of a connection, the latest
 ASKED_AGAIN = gettext_noop("The file was no longer there; its period is asked for again.")
 
 
@@ -76,9 +77,15 @@ def another_owner(job: FetchJob, error: Exception, now: datetime) -> Result:
 
 
 def unclaimed(error: Exception, job: FetchJob, now: datetime) -> Result:
-    """What becomes of a file that is nobody else's."""
-    result = result_of(error, job, now)
-    return lost(error, job, now) if isinstance(error, client.Gone) else result
+    """What becomes of a file that is nobody else's. One that is gone may have been anybody's who waits, if several do."""
+    if isinstance(error, client.Gone) and not (is_guess(job) and several_wait(job.application_information)):
+        return lost(job, now)
+    return result_of(error, job, now)
+
+
+def several_wait(app: ApplicationInformation) -> bool:
+    """Whether more than one connection waits for a file."""
+    return len(waiting(app).order_by("authorization").values_list("authorization", flat=True).distinct()[:2]) > 1
 
 
 def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> None:
@@ -110,7 +117,7 @@ def is_one_more(job: FetchJob, document: Document | None) -> bool:
     utility = utilities.get(job.application_information.utility)
     request = utility.url_request(job.application_information, job.url)
     if not request:
-        return False
+        return document is None and stored_beside(job) is not None
     files = FetchJob.objects.filter(
         authorization=job.authorization_id,
         kind=Kind.DOWNLOAD,
@@ -129,6 +136,25 @@ def is_one_more(job: FetchJob, document: Document | None) -> bool:
     return document is None or document.fetch_job_id != job.pk or first <= document.pk
 
 
+def told_with(job: FetchJob) -> QuerySet[FetchJob]:
+    """The other files at this address, whatever the query, that the same notification named."""
+    address = job.url.partition("?")[0]
+    told = FetchJob.objects.filter(notification=job.notification_id or 0, kind=Kind.DOWNLOAD).exclude(pk=job.pk)
+    return told.filter(url__startswith=f"{address}?")
+
+
+def stored_beside(job: FetchJob) -> Document | None:
+    """What was stored from one of these that is the same customer's, and answers the same request where addresses tell.
+
+    Where they do not it is taken to answer the same (electricity, gas: PG&E contract §8.3).
+    """
+    app, utility = job.application_information, utilities.get(job.application_information.utility)
+    request = utility.url_request(app, job.url)
+    told = told_with(job).filter(authorization=job.authorization_id).values_list("pk", "url")
+    same = [pk for pk, url in told if utility.url_request(app, url) == request]
+    return Document.objects.filter(fetch_job__in=same, refusal="").order_by("-pk").first()
+
+
 def finish_bulk(job: FetchJob, now: datetime) -> None:
     """A file of many customers is here: of the requests for its address, whatever the query, the oldest is done.
 
@@ -136,10 +162,7 @@ def finish_bulk(job: FetchJob, now: datetime) -> None:
     §8.3). Of two that are read at the same moment the one with the lower number ends it.
     """
     address = job.url.partition("?")[0]
-    told_with_it = FetchJob.objects.filter(
-        notification=job.notification_id or 0, kind=Kind.DOWNLOAD, url__startswith=f"{address}?"
-    ).exclude(pk=job.pk)
-    if told_with_it.filter(Q(state=State.DONE) | Q(state=State.RUNNING, pk__lt=job.pk)).exists():
+    if told_with(job).filter(Q(state=State.DONE) | Q(state=State.RUNNING, pk__lt=job.pk)).exists():
         return
     asked = FetchJob.objects.filter(
         application_information=job.application_information,
@@ -153,18 +176,14 @@ def finish_bulk(job: FetchJob, now: datetime) -> None:
     )
 
 
-def lost(error: client.Gone, job: FetchJob, now: datetime) -> Result:
-    """An announced file that is not there any more (Con Edison keeps it for 48 hours): its window is asked for again, once.
-
-    Whose file it was shows in the request it answers: the one still waiting, else the latest one made before it.
-    """
+def lost(job: FetchJob, now: datetime) -> Result:
+    """An announced file that is not there any more (Con Edison keeps it for 48 hours): its window is asked for again, once."""
     if job.kind != Kind.DOWNLOAD or job.authorization is None:
         return Result(State.FAILED, gettext_noop("The utility no longer has this file."))
     mine = FetchJob.objects.filter(authorization=job.authorization, kind__in=[Kind.USAGE, Kind.CUSTOMER])
     if mine.filter(asked_again=True, state__in=FetchJob.OPEN).exists():
         return Result(State.SUPERSEDED, ASKED_AGAIN)
-    before = mine.filter(token_class=job.token_class, created_at__lte=job.created_at)
-    asked = before.filter(state__in=FetchJob.OPEN).order_by("created_at").first() or before.order_by("-id").first()
+    asked = answered_by(job, mine.filter(token_class=job.token_class, created_at__lte=job.created_at))
     if asked is None or asked.asked_again:
         return Result(
             State.FAILED, gettext_noop("The utility no longer has this file, although we had asked for it again.")
@@ -172,6 +191,17 @@ def lost(error: client.Gone, job: FetchJob, now: datetime) -> Result:
     if asked.state not in FetchJob.OPEN or give_up(asked, now):
         enqueue([again(asked, now)])
     return Result(State.SUPERSEDED, ASKED_AGAIN)
+
+
+def answered_by(job: FetchJob, before: QuerySet[FetchJob]) -> FetchJob | None:
+    """Which of the requests made before it a lost file answered: one for its address, and if possible for the period that
+    the files named with it tell; of several the oldest that waits, else the latest."""
+    requests, address = list(before.order_by("-pk")[:MOST_LOOKED_AT]), job.url.partition("?")[0]
+    found = [each for each in requests if each.url == job.url]
+    found = found or [each for each in requests if each.url.partition("?")[0] == address]
+    found = found or [each for each in requests if each.data in ("", "usage")] or requests
+    found = covering(found, stored_beside(job)) or found
+    return next((each for each in reversed(found) if each.state in FetchJob.OPEN), found[0] if found else None)
 
 
 def give_up(asked: FetchJob, now: datetime) -> bool:
@@ -187,14 +217,18 @@ def again(asked: FetchJob, now: datetime) -> FetchJob:
 
 
 def covering(asked: list[FetchJob], document: Document | None) -> list[FetchJob]:
-    """Of the waiting requests, those whose window overlaps what a document says; all when it does not say."""
+    """Of requests, those whose window overlaps what a document says; all when it does not say.
+
+    A document that says so holds readings or bills: no request for account details, which has no window, is among them.
+    """
     first, last = span(document)
     if first is None or last is None:
         return asked
     return [
         job
         for job in asked
-        if (job.window_start is None or job.window_start.timestamp() <= last)
+        if job.kind != Kind.CUSTOMER
+        and (job.window_start is None or job.window_start.timestamp() <= last)
         and (job.window_end is None or job.window_end.timestamp() > first)
     ]
 

@@ -17,6 +17,7 @@ from utilities.base import PlannedRequest
 State, Kind, TokenClass = FetchJob.State, FetchJob.Kind, FetchJob.TokenClass
 Priority = FetchJob.Priority
 SHARED = Q(authorization=None) | Q(authorization__status=Authorization.Status.ACTIVE)
+CONNECTED_AGAIN = gettext_noop("The customer connected again.")
 THE_REQUEST = (
     "application_information",
     "authorization",
@@ -128,6 +129,12 @@ def enqueue_revocation(authorization: Authorization, *, now: datetime) -> list[F
         not_before=now,
     )
     return enqueue([job])
+
+
+def drop_revocations(authorization: Authorization, *, now: datetime) -> int:
+    """The customer connected again under the same id (UtilityAPI contract §4.6): what was to end it does so no more."""
+    waiting = authorization.fetch_jobs.filter(kind=Kind.REVOCATION, state__in=FetchJob.OPEN)
+    return waiting.update(state=State.SUPERSEDED, reason=CONNECTED_AGAIN, finished_at=now, lease_expires_at=None)
 
 
 def enqueue(jobs: Sequence[FetchJob]) -> list[FetchJob]:

@@ -26,7 +26,7 @@ DUE = """
         FOR UPDATE SKIP LOCKED
     )
     UPDATE espi_fetchjob AS job SET woken_at = %(now)s FROM chosen WHERE job.ctid = chosen.ctid
-    RETURNING job.id, job.priority
+    RETURNING job.priority, job.held_up_since IS NOT NULL, job.id
 """
 OF_THIS_KIND = "(%(retries)s::boolean IS NULL OR (attempts > 0 OR held_up_since IS NOT NULL) = %(retries)s)"
 # A job that will have its connection's token renewed first, and for which nobody waits.
@@ -74,7 +74,7 @@ def take(
     with connection.cursor() as cursor:
         statement = DUE.format(whose_turn_it_is=turn, of_this_kind=OF_THIS_KIND, order=order)
         cursor.execute(statement, values | {"most": most})
-        return sorted(cursor.fetchall(), key=lambda row: (row[1], row[0]))
+        return [(id_, priority) for priority, _, id_ in sorted(cursor.fetchall())]
 
 
 def next_in_line(values: dict[str, Any], renewals: int) -> list[int]:

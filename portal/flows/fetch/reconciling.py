@@ -6,6 +6,7 @@ it (flows.standing). What it lacks, or has besides, is looked into.
 
 import itertools
 import logging
+import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +21,7 @@ from portal.flows.fetch.planning import fetch_what_was_added
 
 log = logging.getLogger(__name__)
 
-Status = Authorization.Status
+Status, LIVE = Authorization.Status, Authorization.LIVE
 AT_ONCE = 500  # entries that are looked up together
 MOST_CHECKS = 1000  # in one run: tomorrow's goes on
 NAMED = 20  # unknown ids that staff are shown
@@ -62,17 +63,20 @@ def batches(listed: Iterable[AuthorizationStatus]) -> Iterator[list[Authorizatio
 
 
 def held(app: ApplicationInformation, some: Iterable[AuthorizationStatus]) -> dict[str, Authorization]:
-    """Our rows by the ids the utility knows them by; of several, the one that lives, else the newest."""
+    """Our rows by the ids of their authorizations; of several, the one that lives, else the newest.
+
+    Numbers of subscriptions are others (Con Edison contract §3.1: subscription 976, authorization 1482): by these only
+    rows are found of which the utility told no other.
+    """
     ids = [said.id for said in some if said.id]
-    named = Q(utility_authorization_id__in=ids) | Q(utility_subscription_id__in=ids)
+    named = Q(utility_authorization_id__in=ids) | Q(utility_authorization_id="", utility_subscription_id__in=ids)
     rows = Authorization.objects.filter(named, application_information=app).exclude(
         status__in=[Status.PARKED, Status.SUPERSEDED]
     )
     found: dict[str, Authorization] = {}
-    for row in sorted(rows, key=lambda row: (row.status in Authorization.LIVE, row.pk)):
+    for row in sorted(rows, key=lambda row: (bool(row.utility_authorization_id), row.status in LIVE, row.pk)):
         row.application_information = app
-        for id_ in {row.utility_authorization_id, row.utility_subscription_id} - {""}:
-            found[id_] = row
+        found[row.utility_authorization_id or row.utility_subscription_id] = row
     return found
 
 
@@ -88,7 +92,7 @@ def compare(
     if row.status == Status.ACTIVE and said.status == "active":
         if standing.note(row, said, now=now) != standing.ACTIVE:
             fetch_what_was_added(row, now=now)
-    elif row.status in Authorization.LIVE and said.status in ("revoked", "denied"):
+    elif row.status in LIVE and said.status in ("revoked", "denied"):
         look_into(row, findings, now)
     elif row.status == Status.WITHDRAWN and said.status == "active":
         findings.checks += bool(enqueue_revocation(row, now=now))  # the customer stopped; the utility does not know
@@ -99,7 +103,10 @@ def unlisted(app: ApplicationInformation, seen: set[int], now: datetime) -> Iter
     settled = now - standing.SETTLING
     live = Authorization.objects.filter(application_information=app, status=Status.ACTIVE, created_at__lt=settled)
     missing = [pk for pk in live.values_list("pk", flat=True).iterator() if pk not in seen]
-    for row in Authorization.objects.filter(pk__in=missing[:MOST_CHECKS]).order_by("pk"):
+    some = random.sample(
+        missing, min(len(missing), MOST_CHECKS)
+    )  # where a list lacks more, each is looked into some day
+    for row in Authorization.objects.filter(pk__in=some).order_by("pk"):
         row.application_information = app
         yield row
 

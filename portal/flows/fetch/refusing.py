@@ -9,6 +9,8 @@ from django.db import transaction
 
 from espi import archive
 from espi.models import Document, FetchJob
+from portal.flows import tokens
+from portal.flows.fetch.storing import standing_authorization
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +33,9 @@ class Beginning:
 def keep(job: FetchJob, file: IO[bytes], *, content_type: str, reason: str, now: datetime) -> Document | None:
     """Keep the beginning of a refused file with the reason, in place of one that the job kept before; None if empty.
 
-    It belongs to the connection that asked: it goes with the customer's data, and when documents go (DOCUMENT_DAYS). Of a
-    file of many customers no bytes are kept: none of them could have his part of it deleted.
+    None, too, where the customer stopped meanwhile, who may have had his data deleted. It belongs to the connection that
+    asked: it goes with the customer's data, and when documents go (DOCUMENT_DAYS). Of a file of many customers no bytes are
+    kept: none of them could have his part of it deleted.
     """
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
@@ -42,9 +45,13 @@ def keep(job: FetchJob, file: IO[bytes], *, content_type: str, reason: str, now:
     log.warning("file refused: job=%s size=%s sha256=%s", job.pk, size, digest)
     file.seek(0)
     with transaction.atomic():
+        try:
+            row = standing_authorization(job.authorization) if job.authorization else None
+        except tokens.NotAllowed:
+            return None
         job.documents.exclude(refusal="").delete()
         document = Document.objects.create(
-            subscription=job.authorization.subscription if job.authorization else None,
+            subscription=row.subscription if row else None,
             application_information=job.application_information,
             fetch_job=job,
             url=job.url,
@@ -54,6 +61,6 @@ def keep(job: FetchJob, file: IO[bytes], *, content_type: str, reason: str, now:
             received_at=now,
             refusal=reason[:500],
         )
-        if job.authorization:
+        if row:
             archive.keep(document, Beginning(file, KEPT))
     return document

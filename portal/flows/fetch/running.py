@@ -10,11 +10,12 @@ from django.utils.translation import gettext_noop
 import utilities
 from espi import atom, authorizations, client, temporary
 from espi.contents import Whole
-from espi.models import FetchJob
+from espi.models import Authorization, FetchJob
 from portal.acceptance import tracing
 from portal.flows import budgets, circuits, standing
 from portal.flows.fetch import reconciling, refusing
 from portal.flows.fetch.announced import NOT_HIS_FILE, another_owner, finish_waiting, match
+from portal.flows.fetch.asking import CONNECTED_AGAIN
 from portal.flows.fetch.calling import download, owner, with_token
 from portal.flows.fetch.claiming import MOST_ATTEMPTS, Clock, Lease, Taken, claim, gave_up, held
 from portal.flows.fetch.judging import Result, later, result_of
@@ -91,7 +92,7 @@ def attempt(job: FetchJob, clock: Lease) -> Result:
     """Ask the utility, and do what the answer says."""
     app = job.application_information
     utility = utilities.get(app.utility)
-    if job.asked_again and job.accepted_at:  # accepted again, and a day later still not announced
+    if utility.announces_batches and job.asked_again and job.accepted_at:  # and a day later still not announced
         return Result(State.FAILED, gettext_noop("The utility accepted our request twice and never sent its answer."))
     if job.kind == Kind.REVOCATION:
         return revoke(job, utility, clock)
@@ -108,6 +109,9 @@ def attempt(job: FetchJob, clock: Lease) -> Result:
 def revoke(job: FetchJob, utility: Utility, clock: Clock) -> Result:
     """Tell the utility that the customer stopped, by our own token where it wants one."""
     app, authorization = job.application_information, owner(job)
+    authorization.refresh_from_db(fields=["status"])
+    if authorization.status in Authorization.LIVE:
+        return Result(State.SUPERSEDED, CONNECTED_AGAIN)
     if utility.revokes_with_client_token:
 
         def tell(token: str) -> None:
