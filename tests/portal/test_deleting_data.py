@@ -26,6 +26,7 @@ from espi.models import (
 )
 from portal.flows import continuity, deletion, upload
 from portal.flows.withdraw import withdraw
+from portal.models import FetchPlan
 from tests.espi import documents
 from tests.portal import rows
 
@@ -171,3 +172,14 @@ def test_customer_data_that_came_first_go_to_the_history_that_their_usage_shows(
     for model in (Customer, CustomerAccount, CustomerAgreement):
         assert model.objects.get().subscription == first.subscription
     assert set(Customer.objects.get().ids) == {"976", "977"}
+
+
+def test_of_what_was_deleted_nothing_is_complete_any_more(page):
+    held = connected(page.user, STATUS.WITHDRAWN)
+    plan = FetchPlan.objects.create(
+        application_information=held.application_information, authorization=held, part="usage", complete_to=rows.NOW
+    )
+    Subscription.objects.update(complete_to=rows.NOW)
+    deletion.delete(held.subscription)
+    plan.refresh_from_db()
+    assert (Subscription.objects.get().complete_to, plan.complete_to) == (None, None)

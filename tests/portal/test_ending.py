@@ -2,15 +2,17 @@
 
 import os
 import signal
+import threading
+import time
 from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from espi import session
-from espi.models import Authorization, Document, FetchJob, IntervalBlock, UsagePoint
-from portal.flows import fetch, withdraw
+from espi.models import Authorization, Document, FetchJob, IntervalBlock, Subscription, UsagePoint
+from portal.flows import fetch, leaving, withdraw
 from tests.portal import rows, standin
 from tests.portal.rows import NOW, PGE
 
@@ -142,3 +144,53 @@ def test_where_a_utility_has_no_call_for_it_nothing_is_sent_and_the_page_says_wh
     other = rows.authorization(rows.registration("cecony", "v2"), "977")
     stop(other, delete_data=False)
     assert not FetchJob.objects.filter(authorization=other).exists()
+
+
+def test_who_connects_again_is_not_ended_by_what_was_to_tell_the_utility_that_he_stopped(held, utility):
+    stop(held, delete_data=False)
+    job = FetchJob.objects.get(kind="revocation")
+    utility.says("/Authorization", (503, b"", {}), (204, b"", {}))
+    run(job, NOW)
+    Authorization.objects.filter(pk=held.pk).update(status="active")
+    assert (run(job, job.not_before).state, job.reason) == ("superseded", "The customer connected again.")
+    assert len(utility.paths("/Authorization")) == 1
+
+
+def test_who_deletes_his_account_ends_nobody_elses_connection(held):
+    """The account is another customer's too, and the platform knows both by one id: his was set aside."""
+    ben = rows.customer("ben@example.com")
+    rows.authorization(held.application_information, user=ben, status="parked", authorization_uri=ADDRESS)
+    leaving.leave(ben, now=NOW)
+    assert not FetchJob.objects.filter(kind="revocation").exists()
+    held.refresh_from_db()
+    assert held.status == "active"
+
+
+def blocked():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return cursor.fetchone()[0]
+
+
+def test_data_that_join_those_of_an_earlier_connection_while_the_customer_stops_are_deleted(held):
+    """His first file is being stored: it shows that the meter is known (flows.continuity)."""
+    earlier = held.subscription
+    own = Subscription.objects.create(retail_customer=held.retail_customer, utility="pge", time_zone=earlier.time_zone)
+    Authorization.objects.filter(pk=held.pk).update(subscription=own)
+
+    def stops():
+        stop(held, delete_data=True)
+        connection.close()
+
+    with transaction.atomic():
+        Authorization.objects.select_for_update(no_key=True).get(pk=held.pk)
+        stopping = threading.Thread(target=stops)
+        stopping.start()
+        until = time.monotonic() + 20
+        while not blocked():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        Authorization.objects.filter(pk=held.pk).update(subscription=earlier)
+        own.delete()
+    stopping.join()
+    assert is_ended(held, delete_data=True)

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 import utilities
 from espi import atom, client, ingest
-from espi.models import Authorization, Document, FetchJob, IntervalBlock
+from espi.models import Authorization, Document, FetchJob, IntervalBlock, Notification
 from portal.flows import continuity, fetch, withdraw
 from portal.flows.fetch import asking, calling, claiming, sweeping
 from portal.flows.fetch import tasks as running_tasks
@@ -565,6 +565,63 @@ def test_f24_a_file_whose_request_was_sent_once_more_gives_way_to_it(utility):
     assert asked.state == "awaiting_notification"
 
 
+def gone(job, utility, now=NOW):
+    """A file that the utility does not have any more; the request that is sent once more."""
+    utility.says(job.url.partition("?")[0].partition("/resource")[2], (404, b"", {}))
+    assert run(job, now).state == "superseded"
+    return FetchJob.objects.get(asked_again=True)
+
+
+def test_a_lost_file_of_a_period_is_asked_for_by_the_request_of_that_period(utility):
+    """PG&E: two years are asked for in two requests; electricity of the first is here, its gas is gone (contract §8.3)."""
+    held = rows.authorization(rows.registration("pge", ""))
+    march, year = NOW.replace(day=1, hour=0), timedelta(days=365)
+    requests = [
+        awaiting(held, f"{PGE}/Batch/Subscription/976?{n}", window_start=march - n * year, window_end=march - (n - 1) * year)
+        for n in (0, 1)
+    ]
+    rows.job(held, f"{PGE}/Batch/RetailCustomer/976", kind="customer", state="running", lease_expires_at=NOW + HOUR)
+    app = held.application_information
+    told = Notification.objects.create(application_information=app, received_at=NOW, body=b"", channel="batch list")
+    files = [
+        rows.job(held, f"{PGE}/Batch/Subscription/976?correlationID={n}", kind="download", notification=told)
+        for n in (1, 2)
+    ]
+    utility.says("/Batch", OK)
+    run(files[0])
+    assert [FetchJob.objects.get(pk=each.pk).state for each in requests] == ["done", "awaiting_notification"]
+    utility.answers.pop("/Batch")
+    assert gone(files[1], utility).url == requests[0].url
+    assert FetchJob.objects.get(kind="customer").state == "running"
+
+
+def test_a_lost_file_that_may_be_anybodys_takes_nobodys_request_away(held, utility):
+    """Con Edison V1 names nobody in an address (contract §6)."""
+    other = rows.authorization(held.application_information, "977", user=rows.customer("ben@example.com"))
+    requests = [awaiting(held), awaiting(other, f"{V1}/Batch/Subscription/977")]
+    utility.says("/Download", (410, b"", {}))
+    job = rows.job(held, f"{V1}/Batch/Download?requestId=1&responseId=2", kind="download")
+    assert run(job).state == "failed"
+    assert {FetchJob.objects.get(pk=each.pk).state for each in requests} == {"awaiting_notification"}
+
+
+def test_a_request_that_is_asked_again_where_nothing_is_announced_may_be_answered_202(essex, utility):
+    utility.says("/Batch", (202, b"", {"Retry-After": "3"}), OK)
+    job = rows.job(essex, f"{ESSEX}/Batch/Subscription/976", asked_again=True)
+    run(job)
+    assert run(job, NOW + timedelta(minutes=2)).state == "done"
+
+
+def test_a_file_that_was_refused_is_not_kept_for_a_customer_who_stopped_meanwhile(held, utility):
+    def stops():
+        withdraw.withdraw(Authorization.objects.get(pk=held.pk), delete_data=True, now=NOW)
+        return 200, b"no XML", {}
+
+    utility.says("/Download", stops)
+    run(rows.job(held, FILE, kind="download"))
+    assert not Document.objects.exists()
+
+
 def test_a_file_that_failed_leaves_its_request_waiting(held, utility):
     request = awaiting(held)
     utility.says("/Download", (400, b"No", {}))
@@ -619,6 +676,18 @@ def test_a_permission_that_is_gone_has_ended_unless_it_is_brand_new(utility, age
     run(rows.job(held, f"{V2}/Authorization/a976", kind="authorization", token_class="client"))
     held.refresh_from_db()
     assert held.status == status
+
+
+def test_a_gateway_without_a_way_to_a_permission_says_nothing_about_it(utility):
+    held = rows.authorization(rows.registration("pge", ""))
+    Authorization.objects.update(created_at=NOW - timedelta(days=3))
+    held.refresh_from_db()
+    ours = (200, {"client_access_token": "ours", "token_type": "Bearer", "expires_in": 3600}, {})
+    utility.answers = {"/token": [ours]}
+    utility.says("/Authorization", (404, b"No listener for endpoint: /Authorization/a976", {}))
+    job = run(rows.job(held, f"{PGE}/Authorization/a976", kind="authorization", token_class="client"))
+    held.refresh_from_db()
+    assert (job.state, job.held_up_since is not None, held.status) == ("due", True, "active")
 
 
 # --- Asking, claiming, sweeping ---------------------------------------------------------------------------------------

@@ -340,6 +340,17 @@ def test_a_changed_authorization_is_looked_up_with_our_own_token():
     assert (job.kind, job.token_class, job.authorization) == ("authorization", "client", held)
 
 
+def test_how_a_permission_stands_is_asked_where_the_utility_said_whatever_address_a_notification_thinks_of():
+    """A path of nothing, or a query that nothing fits, would be answered "not found", and that would be believed."""
+    app = rows.registration("cecony", "v2")
+    rows.authorization(app, authorization_uri=f"{V2}/Authorization/a976")
+    resolved(app, f"{V2}/Authorization/a976?publishedMin=2099-01-01T00:00:00Z")
+    assert [job.url for job in FetchJob.objects.all()] == [f"{V2}/Authorization/a976"]
+    FetchJob.objects.all().delete()
+    resolved(app, f"{V2}/x/resource/Authorization/a976", f"{V2}/Authorization/a976/x")
+    assert not FetchJob.objects.filter(kind="authorization").exists()
+
+
 @pytest.mark.parametrize(
     ("slug", "edition", "url", "words"),
     [

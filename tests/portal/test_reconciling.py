@@ -149,6 +149,37 @@ def test_the_list_is_asked_for_daily_where_there_is_one(app):
     assert FetchPlan.objects.get(part="authorizations").next_at > NOW
 
 
+def test_an_entry_is_compared_with_the_connection_of_its_authorization_and_not_of_a_subscription_with_its_number(
+    app, utility
+):
+    """Con Edison numbers them apart: subscription 976, authorization 1482 (contract §3.1)."""
+    ben = held(app, "400", utility_authorization_id="976", scope_granted="FB=1_3")
+    ada = held(app, "976", utility_authorization_id="1482")
+    last = int((NOW + 30 * DAY).timestamp())
+    reconciled(app, utility, entry(976, ends=last), entry(1482))
+    for each in (ben, ada):
+        each.refresh_from_db()
+    assert (ben.end_date, ada.end_date) == ((NOW + 30 * DAY).date(), None)
+    assert asked() == []
+
+
+def test_what_a_customer_added_is_asked_for_though_we_died_after_noting_it(app, utility, monkeypatch):
+    row = held(app, "1", scope_granted="FB=1_3_15;BR=50123", data_granted=["billing"], is_planned=True)
+    FetchPlan.objects.create(application_information=app, authorization=row, part="usage", complete_to=NOW)
+
+    def dies(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("portal.flows.fetch.reconciling.fetch_what_was_added", dies)
+    with pytest.raises(KeyboardInterrupt):
+        reconciled(app, utility, entry(1))
+    row.refresh_from_db()
+    assert row.data_granted == ["usage", "billing"]
+    assert not FetchJob.objects.filter(kind="usage").exists()
+    fetch.begin_what_was_left(NOW + DAY, before=NOW + 10_000 * DAY)
+    assert FetchJob.objects.filter(kind="usage", priority=FetchJob.Priority.FIRST_DATA).exists()
+
+
 # --- Idle connections -------------------------------------------------------------------------------------------------
 
 
