@@ -18,8 +18,15 @@ log = logging.getLogger(__name__)
 Status = AuthorizationRequest.Status
 
 
+class NoAccount(Exception):
+    """The customer deleted his account while the utility was asked, and nothing is left of it."""
+
+
 def keep(journey: AuthorizationRequest, grant: Grant, *, now: datetime) -> Authorization:
-    """Commit the grant, before anything else: the refresh token is given once. Then the first data are asked for."""
+    """Commit the grant, before anything else: the refresh token is given once. Then the first data are asked for.
+
+    Raises NoAccount.
+    """
     try:
         authorization = _store(journey, grant, now)
     except IntegrityError:
@@ -33,7 +40,7 @@ def keep(journey: AuthorizationRequest, grant: Grant, *, now: datetime) -> Autho
 
 @transaction.atomic
 def _store(journey: AuthorizationRequest, grant: Grant, now: datetime) -> Authorization:
-    if not _has_account(journey):
+    if not _customer(journey).is_active:
         parked = _park(journey, grant, gettext_noop("The customer deleted his account meanwhile."))
         fetch.enqueue_revocation(parked, now=now)
         return parked
@@ -61,10 +68,12 @@ def _store(journey: AuthorizationRequest, grant: Grant, now: datetime) -> Author
     return authorization
 
 
-def _has_account(journey: AuthorizationRequest) -> bool:
-    """Whether the customer is still there, who stays until the end of the transaction (flows.leaving holds the same row)."""
+def _customer(journey: AuthorizationRequest) -> User:
+    """Whose it is. He stays until the end of the transaction: flows.leaving holds the same row. Raises NoAccount."""
     customer = User.objects.select_for_update(no_key=True).filter(pk=journey.retail_customer_id).first()
-    return customer is not None and customer.is_active
+    if customer is None:
+        raise NoAccount
+    return customer
 
 
 def _held(app: ApplicationInformation, grant: Grant) -> Authorization | None:

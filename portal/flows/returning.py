@@ -217,7 +217,11 @@ def _exchange(journey: AuthorizationRequest, code: str, now: datetime) -> tuple[
         if isinstance(fault, InvalidClient):
             circuits.misconfigured(journey.application_information, Circuit.Cause.CREDENTIALS, fault.reason, now=now)
         return Status.FAILED, _in_words(fault)
-    grants.keep(journey, grant, now=now)
+    try:
+        grants.keep(journey, grant, now=now)
+    except grants.NoAccount:
+        log.warning("grant of a deleted account not kept: journey=%s", journey.public_id)
+        return Status.FAILED, gettext_noop("The account was deleted meanwhile.")
     return None
 
 

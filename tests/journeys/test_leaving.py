@@ -9,13 +9,22 @@ from django.core import mail
 from django.db import connection
 from django.utils import timezone
 
-from espi.models import Authorization, Document, FetchJob, IntervalBlock, Subscription, UsagePoint
-from portal.flows import exporting, leaving, mailing
+from espi.models import (
+    Authorization,
+    AuthorizationRequest,
+    Document,
+    FetchJob,
+    IntervalBlock,
+    Subscription,
+    UsagePoint,
+)
+from portal.flows import exporting, grants, leaving, mailing
 from portal.models import Consent, Departure, Letter, User
 from tests.journeys.conftest import PASSWORD, PORTAL
 from tests.journeys.customers import CECONY_V2, ESSEX, PGE
 from tests.journeys.test_first_data import connect
 from tests.portal.people import staff
+from utilities.oauth import Grant
 
 
 def leave(world):
@@ -118,3 +127,18 @@ def test_the_page_needs_the_box_and_the_password(world):
 def test_staff_do_not_delete_themselves(db):
     with pytest.raises(leaving.StaffStay):
         leaving.leave(staff(), now=datetime.now().astimezone())
+
+
+@pytest.mark.parametrize("profile", [ESSEX, CECONY_V2], ids=["a utility that is told", "one that is not"])
+def test_what_a_utility_grants_while_the_account_is_deleted_connects_nobody(world, profile):
+    connect(world, profile)
+    journey, user = AuthorizationRequest.objects.get(), User.objects.get()
+    leaving.leave(user, now=timezone.now())
+    granted = Grant("access", "refresh", 3600, subscription_id="555", authorization_id="556")
+    if profile is ESSEX:  # his account waits until it has been told of the first connection
+        assert grants.keep(journey, granted, now=timezone.now()).status == Authorization.Status.PARKED
+        assert FetchJob.objects.filter(kind="revocation", authorization__utility_authorization_id="556").exists()
+    else:
+        with pytest.raises(grants.NoAccount):
+            grants.keep(journey, granted, now=timezone.now())
+    assert not Authorization.objects.filter(status=Authorization.Status.ACTIVE).exists()

@@ -577,7 +577,9 @@ def test_a_lost_file_of_a_period_is_asked_for_by_the_request_of_that_period(util
     held = rows.authorization(rows.registration("pge", ""))
     march, year = NOW.replace(day=1, hour=0), timedelta(days=365)
     requests = [
-        awaiting(held, f"{PGE}/Batch/Subscription/976?{n}", window_start=march - n * year, window_end=march - (n - 1) * year)
+        awaiting(
+            held, f"{PGE}/Batch/Subscription/976?{n}", window_start=march - n * year, window_end=march - (n - 1) * year
+        )
         for n in (0, 1)
     ]
     rows.job(held, f"{PGE}/Batch/RetailCustomer/976", kind="customer", state="running", lease_expires_at=NOW + HOUR)
@@ -612,12 +614,13 @@ def test_a_request_that_is_asked_again_where_nothing_is_announced_may_be_answere
     assert run(job, NOW + timedelta(minutes=2)).state == "done"
 
 
-def test_a_file_that_was_refused_is_not_kept_for_a_customer_who_stopped_meanwhile(held, utility):
-    def stops():
+def test_a_file_that_was_refused_is_not_kept_for_a_customer_who_stopped_meanwhile(held, utility, monkeypatch):
+    def reads(*_):
         withdraw.withdraw(Authorization.objects.get(pk=held.pk), delete_data=True, now=NOW)
-        return 200, b"no XML", {}
+        raise atom.DocumentRefused("It is no XML.")
 
-    utility.says("/Download", stops)
+    monkeypatch.setattr("portal.flows.fetch.running.read_data", reads)
+    utility.says("/Download", (200, b"no XML", {}))
     run(rows.job(held, FILE, kind="download"))
     assert not Document.objects.exists()
 
