@@ -169,14 +169,67 @@ def test_f40_a_new_secret_sets_the_work_going_at_once(refused):
     assert len(swept(NOW + MINUTE)[0]) == 20
 
 
-def test_a_utility_that_is_not_proven_to_be_itself_is_told_to_staff_and_called_no_more(held, utility):
-    def elsewhere():
-        raise session.AddressRefused("localhost leads to an address that is not on the public internet")
+# --- A utility that is not proven to be itself ------------------------------------------------------------------------
 
+
+def elsewhere():
+    """A name that leads into our own network; a certificate that proves nothing is met in the same place."""
+    raise session.AddressRefused("localhost leads to an address that is not on the public internet")
+
+
+def test_a_utility_that_is_not_proven_to_be_itself_is_told_to_staff_and_called_no_more(held, utility):
     utility.says("/Batch", elsewhere)
     first, second = jobs(held, 2)
     assert run(first, second) == [True, False]
     assert StaffAlert.objects.get().is_mailed
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_while_it_stays_unproven_one_call_a_minute_is_made_and_staff_are_told_once(held, utility, count):
+    utility.says("/Batch", elsewhere)
+    waiting = jobs(held, count)
+    run(*waiting)
+    for second in range(1, 5 * 60):  # sweeps, and the wake-ups that each attempt asks for
+        now = NOW + second * SECOND
+        if second % 15 == 0:
+            swept(now)
+        run(*waiting, now=now)
+    assert 4 <= len(utility.paths("/Batch")) <= 6
+    assert Circuit.objects.get().probe_job is None
+    assert set(FetchJob.objects.values_list("state", "attempts")) == {("due", 0)}
+    assert StaffAlert.objects.get().closed_at is None
+
+
+def test_once_it_proves_itself_the_next_probe_sets_the_work_going_and_the_alert_closes(held, utility):
+    utility.says("/Batch", elsewhere)
+    waiting = jobs(held, 30)
+    run(*waiting)
+    (probe,), _ = swept(NOW + 61 * SECOND)
+    fetch.run(probe, now=NOW + 62 * SECOND)
+    assert Circuit.objects.get().opened_at
+    utility.says("/Batch", OK)
+    (probe,), _ = swept(NOW + 122 * SECOND)
+    fetch.run(probe, now=NOW + 122 * SECOND)
+    circuit = Circuit.objects.get()
+    assert (circuit.opened_at, circuit.cause, circuit.probe_job) == (None, "", None)
+    assert StaffAlert.objects.get().closed_at
+    assert run(*waiting, now=NOW + 123 * SECOND).count(True) == 29
+    assert set(FetchJob.objects.values_list("state", flat=True)) == {"done"}
+    assert len(utility.paths("/Batch")) == 32
+
+
+def test_one_that_proves_itself_and_then_does_not_know_us_waits_for_our_credentials(held, utility):
+    utility.says("/Batch", elsewhere)
+    waiting = jobs(held, 2)
+    run(*waiting)
+    utility.says("/Batch", (400, b"Invalid Certificate", {}))
+    (probe,), _ = swept(NOW + 61 * SECOND)
+    fetch.run(probe, now=NOW + 62 * SECOND)
+    circuit = Circuit.objects.get()
+    assert (circuit.cause, circuit.probe_job) == ("credentials", None)
+    utility.says("/Batch", OK)
+    assert run(*waiting, now=NOW + 122 * SECOND) == [False, False]
+    assert swept(NOW + 123 * SECOND) == ([], ["portal.probe_credentials"])
 
 
 # --- Telling staff ----------------------------------------------------------------------------------------------------
