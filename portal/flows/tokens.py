@@ -7,11 +7,11 @@ nobody. The others look again until the new pair stands there. Con Edison and PG
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_noop
 
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 LEAST_LEFT = timedelta(minutes=10)
 CLAIM = timedelta(seconds=settings.REFRESH_CLAIM_SECONDS)  # a request has 15 seconds, and a refused one is sent twice
 LOOK_EVERY = 0.2  # seconds
+KEEP_TRYING_FOR = 30  # seconds; PostgreSQL is back by then, where it was only restarted
 CREDENTIALS = ("client_id", "client_secret", "token_url", "client_certificate_path", "client_key_path")
 REFUSED = gettext_noop("The utility no longer accepts the permission you gave. Please connect again.")
 
@@ -99,8 +100,26 @@ def claim(row: Authorization | ApplicationInformation, now: datetime) -> bool:
 
 
 def release(row: Authorization | ApplicationInformation) -> None:
-    """Give the right back, if it is still ours."""
-    type(row).objects.filter(pk=row.pk, refreshing_until=row.refreshing_until).update(refreshing_until=None)
+    """Give the right back, if it is still ours. Where the database is away it runs out by itself."""
+    try:
+        type(row).objects.filter(pk=row.pk, refreshing_until=row.refreshing_until).update(refreshing_until=None)
+    except (OperationalError, InterfaceError) as error:  # what came of the refresh is told, not this
+        log.warning("claim not given back: %s", type(error).__name__)
+        connection.close()
+
+
+def insisting(store: Callable[[], bool]) -> bool:
+    """Store what nobody can ask for twice, also if PostgreSQL was restarted meanwhile: a rotated pair is here alone."""
+    began = time.monotonic()
+    while True:
+        try:
+            return store()
+        except (OperationalError, InterfaceError) as error:
+            if time.monotonic() - began > KEEP_TRYING_FOR:
+                raise
+            log.warning("tokens not kept yet: %s", type(error).__name__)
+            connection.close()  # the next try connects anew; no transaction is open here
+            time.sleep(LOOK_EVERY)
 
 
 def refreshed_under_claim(row: Authorization, seen: str, now: datetime, *, is_urgent: bool) -> Grant | None:
@@ -113,7 +132,7 @@ def refreshed_under_claim(row: Authorization, seen: str, now: datetime, *, is_ur
         if (standing.access_token or "") != seen:  # renewed between our look and our claim
             return None
         grant = refresh(standing, now, is_urgent=is_urgent)
-        if not keep(standing, grant, now):
+        if not insisting(lambda: keep(standing, grant, now)):
             return None
     finally:
         release(row)
@@ -210,7 +229,7 @@ def client_token_under_claim(row: ApplicationInformation, seen: str, now: dateti
             return None
         budgets.take(standing, now=now, is_token=True, is_urgent=is_urgent)
         grant = utilities.get(standing.utility).client_token(standing)
-        return grant if keep_ours(standing, grant, now) else None
+        return grant if insisting(lambda: keep_ours(standing, grant, now)) else None
     finally:
         release(row)
 
