@@ -20,7 +20,7 @@ from espi.models import ApplicationInformation, Authorization
 from espi.session import TryLater
 from portal.flows import budgets
 from utilities.base import Utility
-from utilities.oauth import Grant, InvalidGrant
+from utilities.oauth import Grant, InvalidGrant, UnclearRefusal
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,8 @@ def current(authorization: Authorization, *, now: datetime, is_urgent: bool = Fa
     """The customer's access token, good for ten minutes at least.
 
     Raises NotAllowed when the permission has ended, and the errors of utilities.oauth: TokenUnavailable,
-    TokenThrottled, NoConnection (try later), InvalidClient, BadTokenAnswer (for staff); Busy and budgets.Spent (try later).
+    TokenThrottled, NoConnection (try later), InvalidClient, BadTokenAnswer (for staff), UnclearRefusal (the authorization
+    tells why); Busy and budgets.Spent (try later).
     """
     if is_fresh(authorization.access_token, authorization.access_token_expires_at, now) and is_active(authorization):
         return authorization.access_token or ""
@@ -152,14 +153,23 @@ def is_fresh(token: str | None, expires_at: datetime | None, now: datetime) -> b
 
 
 def refresh(row: Authorization, now: datetime, *, is_urgent: bool = False) -> Grant | None:
-    """A new grant, or None when the utility refused our refresh token twice: only then is it believed."""
-    utility = utilities.get(row.application_information.utility)
+    """A new grant, or None when the utility refused our refresh token twice: only then is it believed.
+
+    A 401 that does not say why may mean us: it is UnclearRefusal if our credentials are good, else InvalidClient.
+    """
+    app = row.application_information
+    utility = utilities.get(app.utility)
     for _ in range(2):
-        budgets.take(row.application_information, now=now, is_token=True, is_urgent=is_urgent)
+        budgets.take(app, now=now, is_token=True, is_urgent=is_urgent)
         try:
             return ask(utility, row)
         except InvalidGrant:
             log.warning("refresh refused: authorization=%s utility=%s", row.public_id, utility.slug)
+        except UnclearRefusal:
+            # Only a new token of our own proves the credentials. One dead refresh token must not stop all customers.
+            renewed_client(app, now=now, rejected=app.client_access_token or "", is_urgent=is_urgent)
+            log.warning("refresh refused without a reason: authorization=%s utility=%s", row.public_id, utility.slug)
+            raise
     return None
 
 

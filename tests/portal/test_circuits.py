@@ -7,7 +7,7 @@ import pytest
 from django.core import mail
 
 from espi import session
-from espi.models import Authorization, FetchJob
+from espi.models import ApplicationInformation, Authorization, FetchJob
 from portal import beat, heartbeats
 from portal.flows import alerts, circuits, fetch, registrations
 from portal.models import Circuit, Heartbeat, StaffAlert
@@ -167,6 +167,76 @@ def test_f40_once_a_minute_a_token_is_asked_for_and_when_it_is_given_the_work_go
 def test_f40_a_new_secret_sets_the_work_going_at_once(refused):
     registrations.store("cecony", "sandbox", "v1", {"client_secret": "the new one"})
     assert len(swept(NOW + MINUTE)[0]) == 20
+
+
+# --- A refresh that is refused without a reason -----------------------------------------------------------------------
+
+
+def says_to(utility, *, refresh, ours):
+    """The token endpoint answers a refresh of 976, and a request for our own token, in these ways; others get a token."""
+
+    def answer():
+        body = utility.asked[-1]["body"]
+        if "client_credentials" in body:
+            return ours
+        return refresh if "refresh-976" in body else standin.token()
+
+    utility.says("/oauth/", answer)
+
+
+def dead(held, at):
+    """A job of a connection whose access token has run out."""
+    held.access_token_expires_at, held.authorization_uri = NOW, f"{V1}/Authorization/a976"
+    held.save()
+    return rows.job(held, BATCH, not_before=at)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_one_dead_refresh_token_stops_nobody_else_and_its_job_ends_in_words(held, utility, status):
+    says_to(utility, refresh=(status, b"", {}), ours=standin.token("ours", refresh=""))
+    utility.says("/Batch", (200, standin.feed("977"), {}))
+    job, other = dead(held, NOW), rows.authorization(held.application_information, "977")
+    for hour in range(0, 20, 2):  # an attempt each, while there are some left
+        FetchJob.objects.filter(kind="authorization").delete()  # what the utility says of it is another matter
+        now = NOW + hour * timedelta(hours=1)
+        run(job, now=now)
+        Authorization.objects.filter(pk=other.pk).update(access_token_expires_at=NOW)
+        assert run(rows.job(other, f"{V1}/Batch/Subscription/977?hour={hour}"), now=now) == [True]
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("failed", 8)
+    assert "We tried 8 times" in job.reason
+    assert [each["body"].count("refresh-976") for each in utility.asked].count(1) == 8
+    assert FetchJob.objects.filter(authorization=other, state="done").count() == 10
+    assert set(Authorization.objects.values_list("status", flat=True)) == {"active"}
+    assert not Circuit.objects.filter(opened_at__isnull=False).exists()
+    assert not StaffAlert.objects.exists()
+
+
+def test_of_a_dead_refresh_token_the_utility_is_asked_how_the_permission_stands(held, utility):
+    says_to(utility, refresh=(401, b"", {}), ours=standin.token("ours", refresh=""))
+    run(dead(held, NOW))
+    assert FetchJob.objects.filter(kind="authorization", authorization=held, state="due").exists()
+
+
+def test_f40_a_wrong_secret_that_is_refused_without_a_reason_opens_it_and_asks_no_customer(held, utility):
+    says_to(utility, refresh=(401, b"", {}), ours=(401, b"", {}))
+    first, second = dead(held, NOW), rows.job(held, f"{BATCH}?part=2")
+    got_before = {"client_access_token": "ours", "client_access_token_expires_at": NOW + timedelta(minutes=40)}
+    ApplicationInformation.objects.update(**got_before)  # which proves nothing of the secret there is now
+    assert run(first, second) == [True, False]
+    assert Circuit.objects.get().cause == "credentials"
+    assert Authorization.objects.get().status == "active"
+    assert set(FetchJob.objects.values_list("state", "attempts")) == {("due", 0)}
+    assert StaffAlert.objects.get().is_mailed
+
+
+@pytest.mark.parametrize("trouble", [(503, b"", {}), (429, b"", {"Retry-After": "60"})])
+def test_where_our_own_token_is_not_to_be_had_nothing_is_concluded(held, utility, trouble):
+    says_to(utility, refresh=(401, b"", {}), ours=trouble)
+    run(dead(held, NOW))
+    assert Authorization.objects.get().status == "active"
+    assert set(FetchJob.objects.values_list("state", "attempts")) == {("due", 0)}
+    assert not StaffAlert.objects.exists()
 
 
 # --- A utility that is not proven to be itself ------------------------------------------------------------------------

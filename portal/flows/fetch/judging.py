@@ -176,7 +176,10 @@ def wrong_class(error: client.Refused, job: FetchJob, now: datetime) -> Result:
 
 
 def refused_to_renew(error: Exception, job: FetchJob, now: datetime) -> Result:
-    """Con Edison V1 gives no reason we know (its contract, §7): the authorization itself tells whether it has ended."""
+    """Con Edison V1 gives no reason we know (its contract, §7): the authorization itself tells whether it has ended.
+
+    A bare 401 or 403 comes here only once a new token of our own has shown that it is not our credentials.
+    """
     if job.authorization is not None and job.kind != Kind.AUTHORIZATION:
         enqueue_status(job.authorization, now=now)
     return later(job, gettext_noop("The utility refused to renew our access. We ask it why."), now)
