@@ -64,6 +64,10 @@ class InvalidClient(TokenRefused):
     """The utility does not accept who we say we are: client id, secret, key or certificate."""
 
 
+class UnclearRefusal(TokenRefused):
+    """401 or 403 to a refresh, and not why: the refresh token is dead, or our credentials are wrong."""
+
+
 class BadTokenAnswer(TokenError, NeedsAttention):
     """The answer is not what the utility's document promises."""
 
@@ -287,6 +291,8 @@ def _refusal(
         return InvalidClient(f"the token endpoint answered {status}: it does not accept our credentials")
     if code in dialect.dead_grant_errors and grant_type != "client_credentials":
         return InvalidGrant(f"the token endpoint answered {status}: {code}")
+    if status in (401, 403) and grant_type == "refresh_token":
+        return UnclearRefusal(f"the token endpoint answered {status} to a refresh, without a reason we know")
     if status in (401, 403):
         return InvalidClient(f"the token endpoint answered {status}: it does not accept our credentials")
     if 400 <= status < 500:

@@ -59,6 +59,7 @@ def of(app: ApplicationInformation) -> Circuit:
 def answered(app: ApplicationInformation, *, now: datetime, is_served: bool = False) -> None:
     """The utility answered. Costs nothing while it always does; the answer to a probe closes the circuit.
 
+    An answer proves that the utility is there, and is the utility; not that it knows us, which only a token shows.
     `is_served`: with what was asked for, so that a pause is over.
     """
     known = of(app)
@@ -69,7 +70,7 @@ def answered(app: ApplicationInformation, *, now: datetime, is_served: bool = Fa
         if is_served and row.paused_until and row.paused_until <= now:
             row.paused_until, row.pauses = None, 0
         row.outcomes = (row.outcomes + ANSWERED)[-len(row.outcomes) :]
-        if row.opened_at and row.cause == Cause.SERVICE:
+        if row.opened_at and row.cause != Cause.CREDENTIALS:
             close(row, now)
         row.save()
 
@@ -91,10 +92,14 @@ def trips(outcomes: str) -> bool:
 
 
 def misconfigured(app: ApplicationInformation, cause: Circuit.Cause, reason: str, *, now: datetime) -> None:
-    """Our credentials, a certificate, or what stands at the utility's address: no customer can mend it, staff must."""
+    """Our credentials, a certificate, or what stands at the utility's address: no customer can mend it, staff must.
+
+    Where a probe found it, that probe is over: the next one is due in a minute. Refused credentials outlast other causes.
+    """
     with transaction.atomic():
         row = locked(app)
-        if row.opened_at is None or row.cause == Cause.SERVICE:
+        row.probe_job = None
+        if row.opened_at is None or row.cause not in (cause, Cause.CREDENTIALS):
             open_(row, cause, reason, now)
         row.save()
 

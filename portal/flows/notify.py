@@ -357,10 +357,11 @@ def resolve_notifications(*, notification_ids: list[int], **kwargs: Any) -> None
 
 
 def set_aside(notification_id: int, reason: str) -> None:
-    """Quarantine a notification that we fail on, whole, so that it can be replayed after a fix."""
-    Notification.objects.filter(pk=notification_id, state=Notification.State.RECEIVED).update(
-        state=Notification.State.QUARANTINED, reason=reason[:500]
-    )
+    """Quarantine a notification that we fail on, whole, so that it can be replayed after a fix; staff are told once."""
+    waiting = Notification.objects.filter(pk=notification_id, state=Notification.State.RECEIVED)
+    with transaction.atomic():
+        if waiting.update(state=Notification.State.QUARANTINED, reason=reason[:500]):
+            tell_staff(ApplicationInformation.objects.get(notification=notification_id), timezone.now())
 
 
 def replay(notification_id: int, *, now: datetime) -> bool:

@@ -7,11 +7,11 @@ nobody. The others look again until the new pair stands there. Con Edison and PG
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_noop
 
@@ -20,13 +20,14 @@ from espi.models import ApplicationInformation, Authorization
 from espi.session import TryLater
 from portal.flows import budgets
 from utilities.base import Utility
-from utilities.oauth import Grant, InvalidGrant
+from utilities.oauth import Grant, InvalidGrant, UnclearRefusal
 
 log = logging.getLogger(__name__)
 
 LEAST_LEFT = timedelta(minutes=10)
 CLAIM = timedelta(seconds=settings.REFRESH_CLAIM_SECONDS)  # a request has 15 seconds, and a refused one is sent twice
 LOOK_EVERY = 0.2  # seconds
+KEEP_TRYING_FOR = 30  # seconds; PostgreSQL is back by then, where it was only restarted
 CREDENTIALS = ("client_id", "client_secret", "token_url", "client_certificate_path", "client_key_path")
 REFUSED = gettext_noop("The utility no longer accepts the permission you gave. Please connect again.")
 
@@ -47,7 +48,8 @@ def current(authorization: Authorization, *, now: datetime, is_urgent: bool = Fa
     """The customer's access token, good for ten minutes at least.
 
     Raises NotAllowed when the permission has ended, and the errors of utilities.oauth: TokenUnavailable,
-    TokenThrottled, NoConnection (try later), InvalidClient, BadTokenAnswer (for staff); Busy and budgets.Spent (try later).
+    TokenThrottled, NoConnection (try later), InvalidClient, BadTokenAnswer (for staff), UnclearRefusal (the authorization
+    tells why); Busy and budgets.Spent (try later).
     """
     if is_fresh(authorization.access_token, authorization.access_token_expires_at, now) and is_active(authorization):
         return authorization.access_token or ""
@@ -99,8 +101,26 @@ def claim(row: Authorization | ApplicationInformation, now: datetime) -> bool:
 
 
 def release(row: Authorization | ApplicationInformation) -> None:
-    """Give the right back, if it is still ours."""
-    type(row).objects.filter(pk=row.pk, refreshing_until=row.refreshing_until).update(refreshing_until=None)
+    """Give the right back, if it is still ours. Where the database is away it runs out by itself."""
+    try:
+        type(row).objects.filter(pk=row.pk, refreshing_until=row.refreshing_until).update(refreshing_until=None)
+    except (OperationalError, InterfaceError) as error:  # what came of the refresh is told, not this
+        log.warning("claim not given back: %s", type(error).__name__)
+        connection.close()
+
+
+def insisting(store: Callable[[], bool]) -> bool:
+    """Store what nobody can ask for twice, also if PostgreSQL was restarted meanwhile: a rotated pair is here alone."""
+    began = time.monotonic()
+    while True:
+        try:
+            return store()
+        except (OperationalError, InterfaceError) as error:
+            if time.monotonic() - began > KEEP_TRYING_FOR:
+                raise
+            log.warning("tokens not kept yet: %s", type(error).__name__)
+            connection.close()  # the next try connects anew; no transaction is open here
+            time.sleep(LOOK_EVERY)
 
 
 def refreshed_under_claim(row: Authorization, seen: str, now: datetime, *, is_urgent: bool) -> Grant | None:
@@ -113,7 +133,7 @@ def refreshed_under_claim(row: Authorization, seen: str, now: datetime, *, is_ur
         if (standing.access_token or "") != seen:  # renewed between our look and our claim
             return None
         grant = refresh(standing, now, is_urgent=is_urgent)
-        if not keep(standing, grant, now):
+        if not insisting(lambda: keep(standing, grant, now)):
             return None
     finally:
         release(row)
@@ -133,14 +153,23 @@ def is_fresh(token: str | None, expires_at: datetime | None, now: datetime) -> b
 
 
 def refresh(row: Authorization, now: datetime, *, is_urgent: bool = False) -> Grant | None:
-    """A new grant, or None when the utility refused our refresh token twice: only then is it believed."""
-    utility = utilities.get(row.application_information.utility)
+    """A new grant, or None when the utility refused our refresh token twice: only then is it believed.
+
+    A 401 that does not say why may mean us: it is UnclearRefusal if our credentials are good, else InvalidClient.
+    """
+    app = row.application_information
+    utility = utilities.get(app.utility)
     for _ in range(2):
-        budgets.take(row.application_information, now=now, is_token=True, is_urgent=is_urgent)
+        budgets.take(app, now=now, is_token=True, is_urgent=is_urgent)
         try:
             return ask(utility, row)
         except InvalidGrant:
             log.warning("refresh refused: authorization=%s utility=%s", row.public_id, utility.slug)
+        except UnclearRefusal:
+            # Only a new token of our own proves the credentials. One dead refresh token must not stop all customers.
+            renewed_client(app, now=now, rejected=app.client_access_token or "", is_urgent=is_urgent)
+            log.warning("refresh refused without a reason: authorization=%s utility=%s", row.public_id, utility.slug)
+            raise
     return None
 
 
@@ -210,7 +239,7 @@ def client_token_under_claim(row: ApplicationInformation, seen: str, now: dateti
             return None
         budgets.take(standing, now=now, is_token=True, is_urgent=is_urgent)
         grant = utilities.get(standing.utility).client_token(standing)
-        return grant if keep_ours(standing, grant, now) else None
+        return grant if insisting(lambda: keep_ours(standing, grant, now)) else None
     finally:
         release(row)
 

@@ -7,7 +7,7 @@ import pytest
 from django.core import mail
 
 from espi import session
-from espi.models import Authorization, FetchJob
+from espi.models import ApplicationInformation, Authorization, FetchJob
 from portal import beat, heartbeats
 from portal.flows import alerts, circuits, fetch, registrations
 from portal.models import Circuit, Heartbeat, StaffAlert
@@ -169,14 +169,137 @@ def test_f40_a_new_secret_sets_the_work_going_at_once(refused):
     assert len(swept(NOW + MINUTE)[0]) == 20
 
 
-def test_a_utility_that_is_not_proven_to_be_itself_is_told_to_staff_and_called_no_more(held, utility):
-    def elsewhere():
-        raise session.AddressRefused("localhost leads to an address that is not on the public internet")
+# --- A refresh that is refused without a reason -----------------------------------------------------------------------
 
+
+def says_to(utility, *, refresh, ours):
+    """The token endpoint answers a refresh of 976, and a request for our own token, in these ways; others get a token."""
+
+    def answer():
+        body = utility.asked[-1]["body"]
+        if "client_credentials" in body:
+            return ours
+        return refresh if "refresh-976" in body else standin.token()
+
+    utility.says("/oauth/", answer)
+
+
+def dead(held, at):
+    """A job of a connection whose access token has run out."""
+    held.access_token_expires_at, held.authorization_uri = NOW, f"{V1}/Authorization/a976"
+    held.save()
+    return rows.job(held, BATCH, not_before=at)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_one_dead_refresh_token_stops_nobody_else_and_its_job_ends_in_words(held, utility, status):
+    says_to(utility, refresh=(status, b"", {}), ours=standin.token("ours", refresh=""))
+    utility.says("/Batch", (200, standin.feed("977"), {}))
+    job, other = dead(held, NOW), rows.authorization(held.application_information, "977")
+    for hour in range(0, 20, 2):  # an attempt each, while there are some left
+        FetchJob.objects.filter(kind="authorization").delete()  # what the utility says of it is another matter
+        now = NOW + hour * timedelta(hours=1)
+        run(job, now=now)
+        Authorization.objects.filter(pk=other.pk).update(access_token_expires_at=NOW)
+        assert run(rows.job(other, f"{V1}/Batch/Subscription/977?hour={hour}"), now=now) == [True]
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("failed", 8)
+    assert "We tried 8 times" in job.reason
+    assert [each["body"].count("refresh-976") for each in utility.asked].count(1) == 8
+    assert FetchJob.objects.filter(authorization=other, state="done").count() == 10
+    assert set(Authorization.objects.values_list("status", flat=True)) == {"active"}
+    assert not Circuit.objects.filter(opened_at__isnull=False).exists()
+    assert not StaffAlert.objects.exists()
+
+
+def test_of_a_dead_refresh_token_the_utility_is_asked_how_the_permission_stands(held, utility):
+    says_to(utility, refresh=(401, b"", {}), ours=standin.token("ours", refresh=""))
+    run(dead(held, NOW))
+    assert FetchJob.objects.filter(kind="authorization", authorization=held, state="due").exists()
+
+
+def test_f40_a_wrong_secret_that_is_refused_without_a_reason_opens_it_and_asks_no_customer(held, utility):
+    says_to(utility, refresh=(401, b"", {}), ours=(401, b"", {}))
+    first, second = dead(held, NOW), rows.job(held, f"{BATCH}?part=2")
+    got_before = {"client_access_token": "ours", "client_access_token_expires_at": NOW + timedelta(minutes=40)}
+    ApplicationInformation.objects.update(**got_before)  # which proves nothing of the secret there is now
+    assert run(first, second) == [True, False]
+    assert Circuit.objects.get().cause == "credentials"
+    assert Authorization.objects.get().status == "active"
+    assert set(FetchJob.objects.values_list("state", "attempts")) == {("due", 0)}
+    assert StaffAlert.objects.get().is_mailed
+
+
+@pytest.mark.parametrize("trouble", [(503, b"", {}), (429, b"", {"Retry-After": "60"})])
+def test_where_our_own_token_is_not_to_be_had_nothing_is_concluded(held, utility, trouble):
+    says_to(utility, refresh=(401, b"", {}), ours=trouble)
+    run(dead(held, NOW))
+    assert Authorization.objects.get().status == "active"
+    assert set(FetchJob.objects.values_list("state", "attempts")) == {("due", 0)}
+    assert not StaffAlert.objects.exists()
+
+
+# --- A utility that is not proven to be itself ------------------------------------------------------------------------
+
+
+def elsewhere():
+    """A name that leads into our own network; a certificate that proves nothing is met in the same place."""
+    raise session.AddressRefused("localhost leads to an address that is not on the public internet")
+
+
+def test_a_utility_that_is_not_proven_to_be_itself_is_told_to_staff_and_called_no_more(held, utility):
     utility.says("/Batch", elsewhere)
     first, second = jobs(held, 2)
     assert run(first, second) == [True, False]
     assert StaffAlert.objects.get().is_mailed
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_while_it_stays_unproven_one_call_a_minute_is_made_and_staff_are_told_once(held, utility, count):
+    utility.says("/Batch", elsewhere)
+    waiting = jobs(held, count)
+    run(*waiting)
+    for second in range(1, 5 * 60):  # sweeps, and the wake-ups that each attempt asks for
+        now = NOW + second * SECOND
+        if second % 15 == 0:
+            swept(now)
+        run(*waiting, now=now)
+    assert 4 <= len(utility.paths("/Batch")) <= 6
+    assert Circuit.objects.get().probe_job is None
+    assert set(FetchJob.objects.values_list("state", "attempts")) == {("due", 0)}
+    assert StaffAlert.objects.get().closed_at is None
+
+
+def test_once_it_proves_itself_the_next_probe_sets_the_work_going_and_the_alert_closes(held, utility):
+    utility.says("/Batch", elsewhere)
+    waiting = jobs(held, 30)
+    run(*waiting)
+    (probe,), _ = swept(NOW + 61 * SECOND)
+    fetch.run(probe, now=NOW + 62 * SECOND)
+    assert Circuit.objects.get().opened_at
+    utility.says("/Batch", OK)
+    (probe,), _ = swept(NOW + 122 * SECOND)
+    fetch.run(probe, now=NOW + 122 * SECOND)
+    circuit = Circuit.objects.get()
+    assert (circuit.opened_at, circuit.cause, circuit.probe_job) == (None, "", None)
+    assert StaffAlert.objects.get().closed_at
+    assert run(*waiting, now=NOW + 123 * SECOND).count(True) == 29
+    assert set(FetchJob.objects.values_list("state", flat=True)) == {"done"}
+    assert len(utility.paths("/Batch")) == 32
+
+
+def test_one_that_proves_itself_and_then_does_not_know_us_waits_for_our_credentials(held, utility):
+    utility.says("/Batch", elsewhere)
+    waiting = jobs(held, 2)
+    run(*waiting)
+    utility.says("/Batch", (400, b"Invalid Certificate", {}))
+    (probe,), _ = swept(NOW + 61 * SECOND)
+    fetch.run(probe, now=NOW + 62 * SECOND)
+    circuit = Circuit.objects.get()
+    assert (circuit.cause, circuit.probe_job) == ("credentials", None)
+    utility.says("/Batch", OK)
+    assert run(*waiting, now=NOW + 122 * SECOND) == [False, False]
+    assert swept(NOW + 123 * SECOND) == ([], ["portal.probe_credentials"])
 
 
 # --- Telling staff ----------------------------------------------------------------------------------------------------

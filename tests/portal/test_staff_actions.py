@@ -9,8 +9,10 @@ from django.contrib.auth.models import Permission
 from django.db import InterfaceError, OperationalError
 from django.test import Client
 
+from espi import batchlist
 from espi.models import FetchJob, Notification
 from portal.flows import fetch, notify
+from portal.models import StaffAlert
 from tests.portal import rows
 from tests.portal.people import staff
 from tests.portal.rows import NOW, V1
@@ -162,6 +164,29 @@ def test_one_that_cannot_be_read_is_set_aside_again_with_its_reason(held):
     kept.refresh_from_db()
     assert kept.state == "quarantined"
     assert "fault of ours" not in kept.reason
+
+
+@pytest.mark.parametrize(
+    "fault", [RuntimeError("a fault of ours"), batchlist.NotABatchList("It is no list.")], ids=["ours", "theirs"]
+)
+def test_staff_are_told_once_of_what_a_worker_sets_aside_until_it_is_replayed(boss, held, fault):
+    first, second = (notification(held.application_information) for _ in range(2))
+    with patch("portal.flows.notify.resolved", side_effect=fault):
+        notify.resolve_notifications(notification_ids=[first.pk, second.pk])
+    alert = StaffAlert.objects.get()
+    assert (alert.key, alert.closed_at) == (notify.set_aside_key(held.application_information), None)
+    assert alert.application_information == held.application_information
+    assert "notifications that cannot be read" in alert.subject
+    for each in (first, second):
+        act(boss, NOTIFICATIONS, "replay", each)
+    alert.refresh_from_db()
+    assert alert.closed_at
+
+
+def test_staff_are_not_told_of_what_was_resolved_meanwhile(held):
+    kept = notification(held.application_information, state="resolved")
+    notify.set_aside(kept.pk, "A fault of ours.")
+    assert not StaffAlert.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from espi import session
 from espi.models import ApplicationInformation, Authorization
@@ -277,3 +277,85 @@ def test_the_claim_ends_with_the_answer_whatever_it_was(held, utility, answer):
         tokens.current(expiring(held), now=NOW)
     held.refresh_from_db()
     assert held.refreshing_until is None
+
+
+# --- PostgreSQL is restarted meanwhile --------------------------------------------------------------------------------
+
+
+def lose_the_database():
+    """The server ends our connection, as when it is restarted; whoever asks next is told so, and has to connect again."""
+    pid = connection.connection.info.backend_pid
+
+    def end():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+    assert in_another_thread(end)
+
+
+def losing_the_database(answer):
+    """An answer during which it happens."""
+
+    def say():
+        lose_the_database()
+        return answer
+
+    return say
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pair_that_came_while_postgresql_was_restarted_is_kept(utility):
+    held = expiring(rows.authorization(rows.registration()))
+    utility.says(TOKEN, losing_the_database(standin.token()))
+    assert tokens.current(held, now=NOW) == "new"
+    held.refresh_from_db()
+    assert (held.access_token, held.refresh_token, held.refreshing_until) == ("new", "refresh-new", None)
+    assert len(utility.asked) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_our_own_token_that_came_while_postgresql_was_restarted_is_kept(utility):
+    app = rows.registration("cecony", "v2")
+    utility.says(TOKEN, losing_the_database(standin.token("ours", refresh="")))
+    assert tokens.client(app, now=NOW) == "ours"
+    app.refresh_from_db()
+    assert (app.client_access_token, app.refreshing_until) == ("ours", None)
+    assert len(utility.asked) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("answer", [standin.token(), standin.refusal()], ids=["renewed", "refused"])
+def test_a_claim_that_cannot_be_given_back_hides_no_outcome(utility, monkeypatch, answer):
+    held, kept = expiring(rows.authorization(rows.registration())), tokens.keep
+
+    def keep_and_lose(*given):
+        stored = kept(*given)
+        lose_the_database()
+        return stored
+
+    monkeypatch.setattr(tokens, "keep", keep_and_lose)
+    utility.says(TOKEN, answer)
+    if answer[0] == 200:
+        assert tokens.current(held, now=NOW) == "new"
+    else:
+        with pytest.raises(tokens.NotAllowed, match="connect again"):
+            tokens.current(held, now=NOW)
+    held.refresh_from_db()
+    assert held.status == ("active" if answer[0] == 200 else "needs_reconnect")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_stays_away_is_told_as_it_is(utility, monkeypatch):
+    held = expiring(rows.authorization(rows.registration()))
+    tries = []
+
+    def away(*given):
+        tries.append(given)
+        raise OperationalError("the database system is shutting down")
+
+    monkeypatch.setattr(tokens, "KEEP_TRYING_FOR", 0.5)
+    monkeypatch.setattr(tokens, "keep", away)
+    utility.says(TOKEN, standin.token())
+    with pytest.raises(OperationalError, match="shutting down"):
+        tokens.current(held, now=NOW)
+    assert 2 <= len(tries) <= 4

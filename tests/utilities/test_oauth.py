@@ -28,6 +28,7 @@ from utilities.oauth import (
     TokenRefused,
     TokenThrottled,
     TokenUnavailable,
+    UnclearRefusal,
     UnprovenServer,
     UntrustedAddress,
 )
@@ -385,8 +386,6 @@ def oauth_error(code):
     ("slug", "edition", "status", "body", "kind"),
     [
         ("cecony", "v1", 400, oauth_error("invalid_grant"), InvalidGrant),
-        ("cecony", "v1", 401, '{"statusCode": 401, "message": "canary"}', InvalidClient),
-        ("oru", "v2", 401, '{"Message":"Unauthorized. Access token is missing or invalid."}', InvalidClient),
         ("oru", "v2", 400, oauth_error("invalid_scope"), TokenRefused),
         ("oru", "v2", 404, '{ "statusCode": 404, "message": "Resource not found" }', TokenRefused),
         ("pge", "", 400, '"Invalid Certificate"', InvalidClient),
@@ -397,7 +396,6 @@ def oauth_error(code):
         ("essex", "", 401, oauth_error("invalid_client"), InvalidClient),
         ("essex", "", 400, oauth_error("unauthorized_client"), InvalidClient),
         ("essex", "", 400, oauth_error("canary_made_up"), TokenRefused),
-        ("essex", "", 403, "", InvalidClient),
         ("essex", "", 500, oauth_error("invalid_grant"), TokenUnavailable),
         ("essex", "", 502, "<html>canary</html>", TokenUnavailable),
         ("essex", "", 429, "<html>", TokenThrottled),
@@ -406,6 +404,22 @@ def oauth_error(code):
 def test_a_refusal_is_named_after_who_can_do_something_about_it(play, slug, edition, status, body, kind):
     fails(kind, exchange, *play(slug, edition, body, status=status))
     fails(kind, refresh, *play(slug, edition, body, status=status))
+
+
+@pytest.mark.parametrize(
+    ("slug", "edition", "status", "body"),
+    [
+        ("cecony", "v1", 401, '{"statusCode": 401, "message": "canary"}'),
+        ("oru", "v2", 401, '{"Message":"Unauthorized. Access token is missing or invalid."}'),
+        ("pge", "", 401, oauth_error("access_denied")),
+        ("essex", "", 403, ""),
+    ],
+)
+def test_a_401_or_403_that_does_not_say_why_means_us_but_for_a_refresh(play, slug, edition, status, body):
+    fails(InvalidClient, exchange, *play(slug, edition, body, status=status))
+    utility, app = play(slug, edition, body, status=status)
+    fails(InvalidClient, utility.client_token, app)
+    fails(UnclearRefusal, refresh, utility, app)
 
 
 def test_pges_invalid_request_for_our_own_token_is_no_dead_grant(play):

@@ -176,7 +176,10 @@ def wrong_class(error: client.Refused, job: FetchJob, now: datetime) -> Result:
 
 
 def refused_to_renew(error: Exception, job: FetchJob, now: datetime) -> Result:
-    """Con Edison V1 gives no reason we know (its contract, §7): the authorization itself tells whether it has ended."""
+    """Con Edison V1 gives no reason we know (its contract, §7): the authorization itself tells whether it has ended.
+
+    A bare 401 or 403 comes here only once a new token of our own has shown that it is not our credentials.
+    """
     if job.authorization is not None and job.kind != Kind.AUTHORIZATION:
         enqueue_status(job.authorization, now=now)
     return later(job, gettext_noop("The utility refused to renew our access. We ask it why."), now)
@@ -190,10 +193,14 @@ def our_credentials(error: Exception, job: FetchJob, now: datetime) -> Result:
 
 
 def unproven(error: Exception, job: FetchJob, now: datetime) -> Result:
-    """A certificate or a network that is not the utility's. Mostly ours to configure; the job waits for staff."""
+    """A certificate or a network that is not the utility's. Mostly ours to configure; the job waits for staff.
+
+    It stands behind the others that wait, and is due again by the next probe: it may be the only one.
+    """
     reason = getattr(error, "reason", "") or str(error)
     circuits.misconfigured(job.application_information, Circuit.Cause.UNPROVEN, reason, now=now)
-    return Result(State.DUE, f"{circuits.NOT_PROVEN} ({reason})", now, is_counted=False)
+    by_the_next_probe = now + circuits.PROBE_EVERY / 2
+    return Result(State.DUE, f"{circuits.NOT_PROVEN} ({reason})", by_the_next_probe, is_counted=False)
 
 
 def not_yet(error: standing.NotYet, job: FetchJob, now: datetime) -> Result:
