@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import IO, Any, Self
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import F, Q, QuerySet
 
 from espi.models import FetchJob
@@ -119,7 +119,7 @@ class Lease(Clock):
             try:
                 with suppress(Taken):
                     self.renew()
-            except DatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 log.warning("lease of job %s not renewed: %s", self.job.pk, type(error).__name__)
             finally:
                 connection.close()
