@@ -1,6 +1,7 @@
 """News are asked for by plan: when, from which day, how far a connection is complete, what is missing in between."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -79,6 +80,27 @@ def test_pge_is_asked_for_news_in_its_evening_and_night_each_connection_at_its_o
     assert hours == {*range(18, 24), *range(6)}, hours
     assert len(set(times)) == 100
     assert min(times) > now
+
+
+@pytest.mark.parametrize("slug", ["pge", "cecony", "essex"])
+@pytest.mark.parametrize(("every", "days"), [(DAY, 1), (7 * DAY, 7)])
+@pytest.mark.parametrize("now", [NOW, datetime(2026, 2, 27, 20, tzinfo=UTC), datetime(2026, 10, 24, 20, tzinfo=UTC)])
+def test_daily_is_every_day_and_weekly_every_seven_also_for_those_whose_time_is_past_midnight(slug, every, days, now):
+    """A scheduler asks within a minute or some; the days in which clocks change are an hour shorter or longer."""
+    utility = utilities.get(slug)
+    for key in range(200):
+        times = [planning.first_time(utility, key, every, now)]
+        for _ in range(14):
+            times.append(planning.next_time(utility, key, every, times[-1] + key * SECOND))
+        apart = [later - earlier for earlier, later in pairwise(times)]
+        assert {each - days * DAY for each in apart} <= {-HOUR, 0 * HOUR, HOUR}, key
+        assert now < times[0] < now + (days + 2) * DAY
+
+
+def test_pge_asks_every_day_of_a_connection_whose_time_is_after_midnight():
+    """Key 4 has 8 h 47 min 56 s after 18 o'clock."""
+    at = datetime(2026, 3, 20, 2, 47, 56, tzinfo=PACIFIC)
+    assert planning.next_time(utilities.get("pge"), 4, DAY, at.astimezone(UTC)) == at + DAY
 
 
 def test_the_first_data_of_a_new_customer_come_before_the_later_portions_of_an_earlier_ones_history():

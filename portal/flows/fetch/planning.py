@@ -69,7 +69,7 @@ def keep_plans(authorization: Authorization, *, now: datetime, is_asked: bool = 
             application_information=app,
             authorization=authorization,
             part=part,
-            next_at=next_time(utility, authorization.pk, every, now),
+            next_at=first_time(utility, authorization.pk, every, now),
             **asked,
         )
         for part, every in parts.items()
@@ -94,12 +94,30 @@ def parts_of(utility: Utility, app: ApplicationInformation, authorization: Autho
 
 
 def next_time(utility: Utility, key: int, every: timedelta, now: datetime) -> datetime:
-    """When to ask next: the same time of the utility's day every time, each connection at its own."""
+    """When to ask next: the same time of the utility's day every time, each connection at its own.
+
+    The hours of news may go past midnight (PG&E): counted is the day on which those began that it was asked in.
+    """
     if every < DAILY:
         return now + every
-    day = utility.today(now) + timedelta(days=every.days)
-    offset = key * SPREAD % (utility.news_hours * 3600)
-    return utility.clock(day, utility.news_from_hour) + timedelta(seconds=offset)
+    return at_its_time(utility, key, utility.today(now - offset_of(utility, key)) + timedelta(days=every.days))
+
+
+def first_time(utility: Utility, key: int, every: timedelta, now: datetime) -> datetime:
+    """When to ask for news after everything was asked for, at whatever time: on a later day, as today has none for us."""
+    if every < DAILY:
+        return now + every
+    return at_its_time(utility, key, utility.today(now) + timedelta(days=every.days))
+
+
+def at_its_time(utility: Utility, key: int, day: date) -> datetime:
+    """The connection's own time in the hours of news that begin on this day."""
+    return utility.clock(day, utility.news_from_hour) + offset_of(utility, key)
+
+
+def offset_of(utility: Utility, key: int) -> timedelta:
+    """How long after the beginning of the hours of news a connection has its time."""
+    return timedelta(seconds=key * SPREAD % (utility.news_hours * 3600))
 
 
 # --- On a schedule ----------------------------------------------------------------------------------------------------
@@ -293,7 +311,7 @@ def plan_for_registrations(now: datetime) -> None:
         missing = [part for part in offered(app, now) if (app.pk, part) not in planned]
         if not missing or not app.authorization_set.filter(status=Authorization.Status.ACTIVE).exists():
             continue
-        next_at = next_time(utilities.get(app.utility), app.pk, DAILY, now)
+        next_at = first_time(utilities.get(app.utility), app.pk, DAILY, now)
         rows = [FetchPlan(application_information=app, part=part, next_at=next_at) for part in missing]
         FetchPlan.objects.bulk_create(rows, ignore_conflicts=True)
 
