@@ -9,10 +9,10 @@ import pytest
 
 import utilities
 from espi.models import Authorization, Document, FetchJob, IntervalReading, Notification, UsagePoint
-from portal.flows import deletion, fetch
+from portal.flows import deletion, fetch, telling
 from portal.flows.fetch import announced, marking, planning
 from portal.flows.staffing import completeness
-from portal.models import DataGap, FetchPlan
+from portal.models import DataGap, FetchPlan, Letter
 from tests.portal import rows, standin
 from tests.portal.rows import ESSEX, NOW, PGE, V1
 
@@ -208,6 +208,49 @@ def test_sharing_ends_after_the_last_day_the_customer_agreed_to(held):
     held.refresh_from_db()
     assert (held.status, held.access_token, held.refresh_token) == ("expired", None, None)
     assert held.status_reason == "The last day you agreed to is over."
+
+
+@pytest.mark.parametrize(("slug", "midnight"), [("pge", 7), ("cecony", 4)])
+def test_sharing_ends_with_its_last_day_by_the_utilitys_clock_also_where_nothing_is_due(slug, midnight):
+    """With a bulk id a connection itself is asked weekly at most; one of nothing but account details every four weeks."""
+    held = rows.authorization(rows.registration(slug, "" if slug == "pge" else "v2"), end_date=date(2026, 3, 20))
+    for part in ("usage", "customer"):
+        complete(held, MIDNIGHT, part, next_at=NOW + 27 * DAY)
+    job = rows.job(held, BATCH, state="awaiting_notification")
+    over = datetime(2026, 3, 21, midnight, tzinfo=UTC)
+    fetch.plan(over - SECOND)
+    held.refresh_from_db()
+    assert held.status == "active"
+    fetch.plan(over)
+    held.refresh_from_db()
+    assert (held.status, held.ended_at) == ("expired", over)
+    assert (held.access_token, held.access_token_expires_at, held.refresh_token) == (None, None, None)
+    job.refresh_from_db()
+    assert job.state == "superseded"
+    telling.tell(over + 2 * HOUR)
+    assert Letter.objects.get().kind == "expired"
+
+
+def test_sharing_ends_with_its_last_day_also_where_there_is_no_plan():
+    held = rows.authorization(rows.registration("essex", ""), end_date=date(2026, 3, 19), is_planned=True)
+    others = [
+        rows.authorization(held.application_information, str(number), end_date=end, status=status)
+        for number, (end, status) in enumerate([(None, "active"), (date(2026, 3, 19), "withdrawn")])
+    ]
+    assert planning.end_what_is_over(NOW) == 1
+    assert planning.end_what_is_over(NOW) == 0
+    assert [Authorization.objects.get(pk=each.pk).status for each in [held, *others]] == [
+        *("expired", "active", "withdrawn")
+    ]
+
+
+def test_no_more_connections_than_a_few_hundred_are_ended_in_a_minute_the_longest_over_first(monkeypatch):
+    app = rows.registration("essex", "")
+    for number, day in enumerate((18, 16, 17)):
+        rows.authorization(app, str(number), end_date=date(2026, 3, day), is_planned=True)
+    monkeypatch.setattr(planning, "AT_ONCE", 2)
+    assert planning.end_what_is_over(NOW) == 2
+    assert Authorization.objects.get(status="active").end_date == date(2026, 3, 18)
 
 
 def test_a_connection_from_before_there_were_plans_is_given_its_own(held):

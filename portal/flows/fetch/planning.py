@@ -3,11 +3,13 @@
 A scheduler's task takes due rows by the hundred: a few statements for all of them, never a task for one.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 import utilities
 from espi.models import ApplicationInformation, Authorization, FetchJob, Notification
@@ -125,11 +127,40 @@ def offset_of(utility: Utility, key: int) -> timedelta:
 
 def plan(now: datetime) -> int:
     """Ask for everything whose time has come; how many rows were. It may run twice at once."""
+    end_what_is_over(now)
     adopt(now)
     done = 0
     while done < MOST and (count := plan_some(now)):
         done += count
     return done
+
+
+def end_what_is_over(now: datetime) -> int:
+    """End connections whose last day is over, also those that nothing is due for; how many."""
+    over = whose_last_day_is_over(now)
+    ids = list(over.order_by("end_date").values_list("pk", flat=True)[:AT_ONCE])
+    return sum(end_if_free(over, pk, now) for pk in ids)
+
+
+def whose_last_day_is_over(now: datetime) -> QuerySet[Authorization]:
+    """Live connections whose last day lies before today, each by its utility's clock. Reads an index of those with one."""
+    on_this_day: dict[date, list[str]] = defaultdict(list)
+    for utility in utilities.all():
+        on_this_day[utility.today(now)].append(utility.slug)
+    of_utilities = Q()
+    for today, slugs in on_this_day.items():
+        of_utilities |= Q(end_date__lt=today, application_information__utility__in=slugs)
+    live = Authorization.objects.filter(status=Authorization.Status.ACTIVE, end_date__lt=max(on_this_day))
+    return live.filter(of_utilities)
+
+
+@transaction.atomic
+def end_if_free(over: QuerySet[Authorization], pk: int, now: datetime) -> bool:
+    """End one of these, if its last day is still over. One into which a file is being stored is left to the next minute."""
+    row = over.select_for_update(no_key=True, skip_locked=True, of=("self",)).filter(pk=pk).first()
+    if row:
+        standing.expire(row, now)
+    return row is not None
 
 
 @transaction.atomic
