@@ -51,6 +51,31 @@ def enqueue_first(
         return enqueue_planned(authorization, planned, now=now, notification=notification, of_history=True)
 
 
+def enqueue_news(
+    authorization: Authorization, *, now: datetime, notification: Notification | None = None
+) -> list[FetchJob]:
+    """The jobs that bring what the utility has added since a connection was complete; all there is, while it is not.
+
+    They are news as those asked for by plan, whose time stays as it is. What is on its way is not asked for twice, alone or
+    within everything.
+    """
+    plan = authorization.fetch_plans.filter(part=USAGE, complete_to__isnull=False).first()
+    if plan is None:
+        return enqueue_first(authorization, now=now, notification=notification)
+    app = authorization.application_information
+    utility = utilities.get(app.utility)
+    everything = [each.url for each in utility.first_requests(app, authorization, now)]
+    if authorization.fetch_jobs.filter(url__in=everything, kind=USAGE, state__in=FetchJob.OPEN).exists():
+        return []
+    after = utility.today(now)
+    planned = utility.next_requests(app, authorization, USAGE, first_day(plan, utility, now), after)
+    with transaction.atomic():
+        jobs = enqueue_planned(authorization, planned, now=now, notification=notification)
+        if jobs:
+            FetchPlan.objects.filter(pk=plan.pk).update(asked_at=now, asked_to=utility.midnight(after))
+    return jobs
+
+
 def fetch_what_was_added(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
     """Ask for data the customer has begun to share since (PG&E's page lets him change the groups)."""
     before = set(authorization.data_granted)
