@@ -144,7 +144,9 @@ def later_migrations(loader):
     ]
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(
+    transaction=True
+)  # CREATE INDEX CONCURRENTLY stands in no transaction, also where it is only written
 def test_no_migration_locks_or_rewrites_a_large_table_unless_it_is_listed():
     loader = MigrationLoader(connection)
     for migration in later_migrations(loader):

@@ -159,9 +159,19 @@ class Authorization(models.Model):
                 name="one_authorization_per_subscription_id",
             ),
         ]
-        indexes = [  # what a crash left undone is looked for every minute, among millions that are well
+        indexes = [  # what is looked for every minute, among millions that are well: what a crash left undone,
             models.Index(
                 fields=["updated_at"], condition=Q(status="active", is_planned=False), name="authorization_unplanned"
+            ),
+            # whose last day is over,
+            models.Index(
+                fields=["end_date"], condition=Q(status="active", end_date__isnull=False), name="authorization_last_day"
+            ),
+            # and of whom something is to be told: what is new, needs its customer, or has ended
+            models.Index(fields=["created_at"], condition=Q(status="active"), name="authorization_new"),
+            models.Index(fields=["id"], condition=Q(status="needs_reconnect"), name="authorization_in_need"),
+            models.Index(
+                fields=["ended_at"], condition=Q(status__in=["revoked", "expired"]), name="authorization_ended"
             ),
         ]
 

@@ -42,10 +42,12 @@ SWEEP_LIMIT, RESOLVED_AT_ONCE = 1000, 10
 RESOLVE = "portal.resolve_notifications"
 LOCK_SPACE = 0x6E6F7469  # "noti": first half of the advisory lock's key
 
-# UtilityAPI's events (contract §4.4). Others, and ones yet to be invented, ask nothing of us.
-EVENTS_WITH_DATA = frozenset({
-    "authorization_created", "authorization_renewed", "authorization_update_finished_successful", "meter_created",
-    "meter_bills_added", "meter_intervals_added", "meter_historical_collection_finished_successful",
+# UtilityAPI's events (contract §4.2, §4.4). Others, and ones yet to be invented, ask nothing of us.
+EVENTS_OF_HISTORY = frozenset({  # there is more than news: of a new permission, a new meter, a first collection
+    "authorization_created", "authorization_renewed", "meter_created", "meter_historical_collection_finished_successful",
+})  # fmt: skip
+EVENTS_OF_NEWS = frozenset({  # something was added; the platform looks for more again and again
+    "authorization_update_finished_successful", "meter_bills_added", "meter_intervals_added",
 })  # fmt: skip
 EVENTS_OF_STATUS = frozenset({"authorization_declined", "authorization_expired", "authorization_revoked"})
 
@@ -320,13 +322,15 @@ def job_of_event(notification: Notification, event: dict[str, Any], now: datetim
     kind, named = event.get("type"), event.get("authorization_uid")
     if not isinstance(kind, str):
         raise NotOurs("Its type is not a text.")
-    if kind not in EVENTS_WITH_DATA | EVENTS_OF_STATUS:
+    if kind not in EVENTS_OF_HISTORY | EVENTS_OF_NEWS | EVENTS_OF_STATUS:
         return []
     if not isinstance(named, str):
         raise NotOurs("It does not name an authorization by a text.")
     authorization = connection_of(notification.application_information, named)
-    if kind in EVENTS_WITH_DATA:
+    if kind in EVENTS_OF_HISTORY:
         return fetch.enqueue_first(authorization, now=now, notification=notification)
+    if kind in EVENTS_OF_NEWS:
+        return fetch.enqueue_news(authorization, now=now, notification=notification)
     return fetch.enqueue_status(authorization, now=now, notification=notification)
 
 

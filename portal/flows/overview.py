@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db.models import Case, Exists, OuterRef, Q, When
+from django.db.models import Case, DateTimeField, Exists, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce, NullIf
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
@@ -172,15 +173,50 @@ def _newest_authorizations(subscriptions: Iterable[Subscription]) -> dict[int, A
 def _jobs(authorizations: Iterable[Authorization]) -> dict[int, list[FetchJob]]:
     """Jobs that bring data and say something today; what is asked of the permission itself is not the customer's to watch.
 
-    Of jobs for one address only the newest counts: a failure that was made good later is history.
+    A failure that was made good later is history: of jobs for one address only the newest counts, and what its part's plan
+    has asked for since, under other days, has taken its place.
     """
-    columns = ("id", "authorization_id", "kind", "url", "state", "reason")
+    columns = (
+        "id",
+        "authorization_id",
+        "kind",
+        "data",
+        "url",
+        "state",
+        "reason",
+        "priority",
+        "created_at",
+        "window_end",
+    )
     rows = FetchJob.objects.filter(authorization__in=list(authorizations)).exclude(kind__in=_WITHOUT_DATA)
     newest = rows.order_by("authorization", "url", "-id").distinct("authorization", "url").only(*columns)
     jobs: dict[int, list[FetchJob]] = defaultdict(list)
-    for job in newest:
+    for job in newest.annotate(plan_asked_at=_of_plan("asked_at"), plan_complete_to=_of_plan("complete_to")):
         jobs[job.authorization_id or 0].append(job)
-    return jobs
+    return {pk: [job for job in its if not _is_made_good(job, its)] for pk, its in jobs.items()}
+
+
+def _of_plan(name: str) -> Case:
+    """What the plan of a failed job's part says; of other jobs nothing is looked up."""
+    part = Coalesce(NullIf(OuterRef("data"), Value("")), Value("usage"))
+    plan = FetchPlan.objects.filter(authorization=OuterRef("authorization"), part=part)
+    return Case(When(state=State.FAILED, then=Subquery(plan.values(name)[:1])), output_field=DateTimeField())
+
+
+def _is_made_good(job: FetchJob, beside: Iterable[FetchJob]) -> bool:
+    """Whether a failure says nothing any more.
+
+    A later round of its part has asked for the same days again, and nothing of that is on its way: if it failed, it tells
+    so itself. Or what failed were news, and a file for everybody has brought all there was up to their end.
+    """
+    asked_at, complete_to = job.plan_asked_at, job.plan_complete_to  # type: ignore[attr-defined]
+    if job.state != State.FAILED or asked_at is None:
+        return False
+    if job.created_at >= asked_at:
+        is_news = job.priority == FetchJob.Priority.DAILY
+        return bool(is_news and job.window_end and complete_to and job.window_end <= complete_to)
+    part = job.data or "usage"
+    return not any(other.state in FetchJob.OPEN and (other.data or "usage") == part for other in beside)
 
 
 def meters_of(subscriptions: Iterable[Subscription]) -> dict[int, list[Meter]]:

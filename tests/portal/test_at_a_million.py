@@ -8,9 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from espi.models import Authorization, AuthorizationRequest, Notification
-from portal.flows import alerts, circuits, fetch, notify, returning
+from portal.flows import alerts, circuits, fetch, notify, returning, telling
 from portal.flows.fetch import marking, planning
-from portal.models import FetchPlan
+from portal.models import FetchPlan, Letter
 from tests.portal import rows
 from tests.portal.rows import NOW, copies
 from utilities import pge
@@ -22,12 +22,16 @@ MANY = 20_000
 
 @pytest.fixture
 def crowd():
-    """A registration with very many connections that are well, and with all that belongs to them."""
+    """A registration with very many connections that are well, or ended long ago, and with all that belongs to them."""
     app = rows.registration("pge", "")
-    held = rows.authorization(app, is_planned=True)
+    held = rows.authorization(app, is_planned=True, end_date=NOW.date() + timedelta(days=1))
+    Authorization.objects.filter(pk=held.pk).update(created_at=NOW - timedelta(days=400))
     numbers = f"generate_series(1, {MANY}) AS n"
     copies(held, numbers, utility_subscription_id="'s' || n", public_id="gen_random_uuid()")
-    others = f"espi_authorization AS a WHERE a.id <> {held.pk}"
+    for status in ("revoked", "expired"):
+        words = {"status": f"'{status}'", "utility_subscription_id": f"'{status}' || n"}
+        copies(held, numbers, public_id="gen_random_uuid()", ended_at="TIMESTAMPTZ '2025-12-24 12:00Z'", **words)
+    others = f"espi_authorization AS a WHERE a.id <> {held.pk} AND a.status = 'active'"
     plan = FetchPlan.objects.create(
         application_information=app, authorization=held, part="usage", next_at=NOW + timedelta(days=1)
     )
@@ -65,11 +69,13 @@ def nodes(node):
 ASKED_OFTEN = {
     "heal: journeys": lambda now: returning.end_unfinished(now),
     "heal: grants": lambda now: fetch.begin_what_was_left(now, before=now),
+    "plan: connections whose last day is over": lambda now: planning.end_what_is_over(now),
     "plan: connections without plans": lambda now: planning.adopt(now),
     "plan": lambda now: planning.plan_some(now),
     "sweep of notifications": lambda now: notify.sweep(),
     "sweep of jobs": lambda now: fetch.sweep(now),
     "watch": lambda now: alerts.send_mails(now),
+    "watch: letters": lambda now: telling.tell(now),
 }
 
 
@@ -92,6 +98,21 @@ def test_one_connection_that_a_crash_left_is_found_among_all(crowd):
     Authorization.objects.filter(pk=left.pk).update(updated_at=NOW - timedelta(minutes=3))
     assert fetch.begin_what_was_left(NOW, before=NOW) == [left]
     assert fetch.begin_what_was_left(NOW, before=NOW) == []
+
+
+def test_who_is_to_be_told_something_or_has_come_to_his_last_day_is_found_among_all(crowd):
+    rows.authorization(crowd, "needy", status="needs_reconnect")
+    rows.authorization(crowd, "gone", status="revoked", ended_at=NOW - timedelta(hours=2))
+    over = rows.authorization(crowd, "over", end_date=NOW.date() - timedelta(days=1))
+    with CaptureQueriesContext(connection) as queries:
+        planning.end_what_is_over(NOW)
+        telling.tell(NOW)
+        telling.tell(NOW + timedelta(hours=1))
+    over.refresh_from_db()
+    assert over.status == "expired"
+    assert sorted(Letter.objects.values_list("kind", flat=True)) == ["action_needed", "expired", "stopped_there"]
+    asked = [each["sql"] for each in queries if each["sql"].startswith("SELECT")]
+    assert [(scanned(sql), sql[:200]) for sql in asked if scanned(sql)] == []
 
 
 def test_the_marking_of_what_is_due_reads_the_index_of_open_jobs_only(crowd):

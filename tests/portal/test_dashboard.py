@@ -103,6 +103,77 @@ def test_a_failure_that_was_made_good_is_history(held):
     assert REFUSED not in words
 
 
+def news(authorization, day, state, **more):
+    """A job for the news up to a day of July, as a round asks for them: other days, another address."""
+    end = datetime(2025, 7, day, 4, tzinfo=UTC)
+    fields = {"data": "usage", "priority": FetchJob.Priority.DAILY, "reason": REFUSED} | more
+    job = rows.job(authorization, f"{rows.V1}?to={day}", state=state, window_end=end, **fields)
+    FetchJob.objects.filter(pk=job.pk).update(created_at=end)
+    return end
+
+
+def planned(authorization, asked_at, complete_to=None, part="usage"):
+    FetchPlan.objects.create(
+        application_information=authorization.application_information,
+        authorization=authorization,
+        part=part,
+        asked_at=asked_at,
+        complete_to=complete_to,
+    )
+
+
+def test_news_that_failed_and_came_in_a_later_round_are_history(held):
+    rows.day(meter(held), "2025-07-01", [1] * 24)
+    news(held, 2, FAILED)
+    end = news(held, 3, DONE)
+    planned(held, asked_at=end, complete_to=end)
+    state, words = card(held)
+    assert state == "Receiving data"
+    assert REFUSED not in words
+
+
+def test_news_that_failed_are_told_until_the_round_that_asks_for_them_again_has_ended(held):
+    rows.day(meter(held), "2025-07-01", [1] * 24)
+    failed_at = news(held, 2, FAILED)
+    planned(held, asked_at=failed_at)
+    assert card(held)[0] == "Receiving data, but not all of it"
+    FetchPlan.objects.update(asked_at=news(held, 3, DUE, reason=""), complete_to=failed_at - timedelta(days=1))
+    state, words = card(held)
+    assert state == "Receiving data, but not all of it"
+    assert f"{REFUSED} More is on its way." in words
+    FetchJob.objects.filter(state=DUE).update(state=FAILED, reason="The utility no longer has this file.")
+    state, words = card(held)
+    assert state == "Receiving data, but not all of it"
+    assert REFUSED not in words
+
+
+def test_a_portion_of_the_history_that_failed_and_was_not_asked_for_again_is_told(held):
+    rows.day(meter(held), "2025-07-01", [1] * 24)
+    failed_at = news(held, 2, FAILED, priority=FetchJob.Priority.HISTORY)
+    planned(held, asked_at=failed_at - timedelta(seconds=1))
+    planned(held, asked_at=failed_at + timedelta(days=7), part="gaps")
+    assert card(held)[0] == "Receiving data, but not all of it"
+
+
+def test_news_that_failed_and_came_with_everybodys_are_history(held):
+    """With a bulk id a connection is asked by itself weekly, and told its news daily."""
+    rows.day(meter(held), "2025-07-01", [1] * 24)
+    failed_at = news(held, 2, FAILED)
+    planned(held, asked_at=failed_at, complete_to=failed_at - timedelta(days=1))
+    assert card(held)[0] == "Receiving data, but not all of it"
+    FetchPlan.objects.update(complete_to=failed_at)
+    assert card(held)[0] == "Receiving data"
+
+
+def test_a_failure_of_account_details_is_not_made_good_by_readings(held):
+    rows.day(meter(held), "2025-07-01", [1] * 24)
+    failed_at = news(held, 2, FAILED, kind="customer", data="customer")
+    planned(held, asked_at=failed_at, part="customer")
+    end = news(held, 3, DONE)
+    planned(held, asked_at=end, complete_to=end)
+    assert "Your account details did not arrive." in card(held)[1]
+
+
 def test_what_failed_is_told_while_other_work_waits(held):
     rows.job(held, rows.V1, state=DUE, reason="The utility is preparing the data.")
     rows.job(held, f"{rows.V1}/c", kind="customer", state=FAILED, reason="The utility no longer has this file.")

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 import pytest
@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from espi.models import ApplicationInformation, Authorization, FetchJob, Notification
 from portal.flows import announcements, fetch, notify
+from portal.models import FetchPlan
 from tests.portal import rows
 from tests.portal.rows import NOW, PGE, V1, V2
 
@@ -476,6 +477,60 @@ def test_events_about_new_data_ask_for_them_once(essex):
     notify.resolve(Notification.objects.get().pk, now=NOW)
     job = FetchJob.objects.get()
     assert (job.kind, job.url) == ("usage", f"{rows.ESSEX}/Batch/Subscription/976")
+
+
+UP_TO, LATER = datetime(2026, 3, 19, 4, tzinfo=UTC), NOW + timedelta(days=5)
+NEWS = f"{rows.ESSEX}/Batch/Subscription/976?updated-min=2026-03-12T04%3A00%3A00Z"
+ADDED = ("meter_intervals_added", "meter_bills_added", "authorization_update_finished_successful")
+
+
+@pytest.fixture
+def complete(essex):
+    """A connection whose usage is here up to a day, and is asked for again in some days."""
+    held = rows.authorization(essex)
+    whose = {"application_information": essex, "authorization": held, "next_at": LATER}
+    FetchPlan.objects.create(part="usage", asked_at=UP_TO, asked_to=UP_TO, complete_to=UP_TO, **whose)
+    FetchPlan.objects.create(part="gaps", **whose)
+    return held
+
+
+def told(app, *types):
+    signed_post(app, events(*types))
+    return notify.resolve(Notification.objects.latest("pk").pk, now=NOW)
+
+
+@pytest.mark.parametrize("added", ADDED)
+def test_events_that_something_was_added_to_what_is_complete_ask_for_the_news_only(essex, complete, added):
+    (job,) = told(essex, added)
+    assert (job.url, job.priority, job.data) == (NEWS, FetchJob.Priority.DAILY, "usage")
+    assert set(FetchPlan.objects.values_list("next_at", flat=True)) == {LATER}
+    plan = FetchPlan.objects.get(part="usage")
+    assert (plan.asked_at, plan.asked_to) == (NOW, datetime(2026, 3, 20, 4, tzinfo=UTC))
+
+
+def test_news_that_are_on_their_way_are_not_asked_for_again(essex, complete):
+    assert len(told(essex, *ADDED)) == 1
+    assert told(essex, *ADDED) == []
+    FetchJob.objects.update(state="done")
+    assert [job.url for job in told(essex, "meter_bills_added")] == [NEWS]
+
+
+def test_news_are_not_asked_for_beside_everything(essex, complete):
+    (job,) = told(essex, "meter_created", "meter_intervals_added")
+    assert (job.url, job.priority) == (f"{rows.ESSEX}/Batch/Subscription/976", FetchJob.Priority.FIRST_DATA)
+
+
+@pytest.mark.parametrize("added", ADDED)
+def test_of_a_connection_whose_history_is_not_here_an_event_asks_for_all_of_it(essex, complete, added):
+    FetchPlan.objects.update(complete_to=None)
+    (job,) = told(essex, added)
+    assert (job.url, job.priority) == (f"{rows.ESSEX}/Batch/Subscription/976", FetchJob.Priority.FIRST_DATA)
+
+
+@pytest.mark.parametrize("kind", sorted(notify.EVENTS_OF_HISTORY))
+def test_events_of_a_new_permission_or_meter_ask_for_all_there_is(essex, complete, kind):
+    (job,) = told(essex, kind)
+    assert (job.url, job.priority) == (f"{rows.ESSEX}/Batch/Subscription/976", FetchJob.Priority.FIRST_DATA)
 
 
 def test_an_event_that_sharing_ended_is_checked_with_the_utility(essex):

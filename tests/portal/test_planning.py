@@ -1,6 +1,7 @@
 """News are asked for by plan: when, from which day, how far a connection is complete, what is missing in between."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -8,10 +9,10 @@ import pytest
 
 import utilities
 from espi.models import Authorization, Document, FetchJob, IntervalReading, Notification, UsagePoint
-from portal.flows import deletion, fetch
+from portal.flows import deletion, fetch, telling
 from portal.flows.fetch import announced, marking, planning
 from portal.flows.staffing import completeness
-from portal.models import DataGap, FetchPlan
+from portal.models import DataGap, FetchPlan, Letter
 from tests.portal import rows, standin
 from tests.portal.rows import ESSEX, NOW, PGE, V1
 
@@ -79,6 +80,27 @@ def test_pge_is_asked_for_news_in_its_evening_and_night_each_connection_at_its_o
     assert hours == {*range(18, 24), *range(6)}, hours
     assert len(set(times)) == 100
     assert min(times) > now
+
+
+@pytest.mark.parametrize("slug", ["pge", "cecony", "essex"])
+@pytest.mark.parametrize(("every", "days"), [(DAY, 1), (7 * DAY, 7)])
+@pytest.mark.parametrize("now", [NOW, datetime(2026, 2, 27, 20, tzinfo=UTC), datetime(2026, 10, 24, 20, tzinfo=UTC)])
+def test_daily_is_every_day_and_weekly_every_seven_also_for_those_whose_time_is_past_midnight(slug, every, days, now):
+    """A scheduler asks within a minute or some; the days in which clocks change are an hour shorter or longer."""
+    utility = utilities.get(slug)
+    for key in range(200):
+        times = [planning.first_time(utility, key, every, now)]
+        for _ in range(14):
+            times.append(planning.next_time(utility, key, every, times[-1] + key * SECOND))
+        apart = [later - earlier for earlier, later in pairwise(times)]
+        assert {each - days * DAY for each in apart} <= {-HOUR, 0 * HOUR, HOUR}, key
+        assert now < times[0] < now + (days + 2) * DAY
+
+
+def test_pge_asks_every_day_of_a_connection_whose_time_is_after_midnight():
+    """Key 4 has 8 h 47 min 56 s after 18 o'clock."""
+    at = datetime(2026, 3, 20, 2, 47, 56, tzinfo=PACIFIC)
+    assert planning.next_time(utilities.get("pge"), 4, DAY, at.astimezone(UTC)) == at + DAY
 
 
 def test_the_first_data_of_a_new_customer_come_before_the_later_portions_of_an_earlier_ones_history():
@@ -186,6 +208,49 @@ def test_sharing_ends_after_the_last_day_the_customer_agreed_to(held):
     held.refresh_from_db()
     assert (held.status, held.access_token, held.refresh_token) == ("expired", None, None)
     assert held.status_reason == "The last day you agreed to is over."
+
+
+@pytest.mark.parametrize(("slug", "midnight"), [("pge", 7), ("cecony", 4)])
+def test_sharing_ends_with_its_last_day_by_the_utilitys_clock_also_where_nothing_is_due(slug, midnight):
+    """With a bulk id a connection itself is asked weekly at most; one of nothing but account details every four weeks."""
+    held = rows.authorization(rows.registration(slug, "" if slug == "pge" else "v2"), end_date=date(2026, 3, 20))
+    for part in ("usage", "customer"):
+        complete(held, MIDNIGHT, part, next_at=NOW + 27 * DAY)
+    job = rows.job(held, BATCH, state="awaiting_notification")
+    over = datetime(2026, 3, 21, midnight, tzinfo=UTC)
+    fetch.plan(over - SECOND)
+    held.refresh_from_db()
+    assert held.status == "active"
+    fetch.plan(over)
+    held.refresh_from_db()
+    assert (held.status, held.ended_at) == ("expired", over)
+    assert (held.access_token, held.access_token_expires_at, held.refresh_token) == (None, None, None)
+    job.refresh_from_db()
+    assert job.state == "superseded"
+    telling.tell(over + 2 * HOUR)
+    assert Letter.objects.get().kind == "expired"
+
+
+def test_sharing_ends_with_its_last_day_also_where_there_is_no_plan():
+    held = rows.authorization(rows.registration("essex", ""), end_date=date(2026, 3, 19), is_planned=True)
+    others = [
+        rows.authorization(held.application_information, str(number), end_date=end, status=status)
+        for number, (end, status) in enumerate([(None, "active"), (date(2026, 3, 19), "withdrawn")])
+    ]
+    assert planning.end_what_is_over(NOW) == 1
+    assert planning.end_what_is_over(NOW) == 0
+    assert [Authorization.objects.get(pk=each.pk).status for each in [held, *others]] == [
+        *("expired", "active", "withdrawn")
+    ]
+
+
+def test_no_more_connections_than_a_few_hundred_are_ended_in_a_minute_the_longest_over_first(monkeypatch):
+    app = rows.registration("essex", "")
+    for number, day in enumerate((18, 16, 17)):
+        rows.authorization(app, str(number), end_date=date(2026, 3, day), is_planned=True)
+    monkeypatch.setattr(planning, "AT_ONCE", 2)
+    assert planning.end_what_is_over(NOW) == 2
+    assert Authorization.objects.get(status="active").end_date == date(2026, 3, 18)
 
 
 def test_a_connection_from_before_there_were_plans_is_given_its_own(held):

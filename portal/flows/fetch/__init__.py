@@ -17,7 +17,7 @@ from portal.flows.fetch.asking import (
     retry,
 )
 from portal.flows.fetch.claiming import Lease, Taken, claim
-from portal.flows.fetch.planning import begin, begin_what_was_left, enqueue_first, plan
+from portal.flows.fetch.planning import begin, begin_what_was_left, enqueue_first, enqueue_news, plan
 from portal.flows.fetch.running import run
 from portal.flows.fetch.storing import accepted_kinds, standing_authorization
 from portal.flows.fetch.sweeping import sweep
@@ -39,6 +39,7 @@ __all__ = [
     "enqueue",
     "enqueue_checks_of_earlier",
     "enqueue_first",
+    "enqueue_news",
     "enqueue_planned",
     "enqueue_revocation",
     "enqueue_status",

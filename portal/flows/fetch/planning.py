@@ -3,11 +3,13 @@
 A scheduler's task takes due rows by the hundred: a few statements for all of them, never a task for one.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 import utilities
 from espi.models import ApplicationInformation, Authorization, FetchJob, Notification
@@ -49,6 +51,31 @@ def enqueue_first(
         return enqueue_planned(authorization, planned, now=now, notification=notification, of_history=True)
 
 
+def enqueue_news(
+    authorization: Authorization, *, now: datetime, notification: Notification | None = None
+) -> list[FetchJob]:
+    """The jobs that bring what the utility has added since a connection was complete; all there is, while it is not.
+
+    They are news as those asked for by plan, whose time stays as it is. What is on its way is not asked for twice, alone or
+    within everything.
+    """
+    plan = authorization.fetch_plans.filter(part=USAGE, complete_to__isnull=False).first()
+    if plan is None:
+        return enqueue_first(authorization, now=now, notification=notification)
+    app = authorization.application_information
+    utility = utilities.get(app.utility)
+    everything = [each.url for each in utility.first_requests(app, authorization, now)]
+    if authorization.fetch_jobs.filter(url__in=everything, kind=USAGE, state__in=FetchJob.OPEN).exists():
+        return []
+    after = utility.today(now)
+    planned = utility.next_requests(app, authorization, USAGE, first_day(plan, utility, now), after)
+    with transaction.atomic():
+        jobs = enqueue_planned(authorization, planned, now=now, notification=notification)
+        if jobs:
+            FetchPlan.objects.filter(pk=plan.pk).update(asked_at=now, asked_to=utility.midnight(after))
+    return jobs
+
+
 def fetch_what_was_added(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
     """Ask for data the customer has begun to share since (PG&E's page lets him change the groups)."""
     before = set(authorization.data_granted)
@@ -69,7 +96,7 @@ def keep_plans(authorization: Authorization, *, now: datetime, is_asked: bool = 
             application_information=app,
             authorization=authorization,
             part=part,
-            next_at=next_time(utility, authorization.pk, every, now),
+            next_at=first_time(utility, authorization.pk, every, now),
             **asked,
         )
         for part, every in parts.items()
@@ -94,12 +121,30 @@ def parts_of(utility: Utility, app: ApplicationInformation, authorization: Autho
 
 
 def next_time(utility: Utility, key: int, every: timedelta, now: datetime) -> datetime:
-    """When to ask next: the same time of the utility's day every time, each connection at its own."""
+    """When to ask next: the same time of the utility's day every time, each connection at its own.
+
+    The hours of news may go past midnight (PG&E): counted is the day on which those began that it was asked in.
+    """
     if every < DAILY:
         return now + every
-    day = utility.today(now) + timedelta(days=every.days)
-    offset = key * SPREAD % (utility.news_hours * 3600)
-    return utility.clock(day, utility.news_from_hour) + timedelta(seconds=offset)
+    return at_its_time(utility, key, utility.today(now - offset_of(utility, key)) + timedelta(days=every.days))
+
+
+def first_time(utility: Utility, key: int, every: timedelta, now: datetime) -> datetime:
+    """When to ask for news after everything was asked for, at whatever time: on a later day, as today has none for us."""
+    if every < DAILY:
+        return now + every
+    return at_its_time(utility, key, utility.today(now) + timedelta(days=every.days))
+
+
+def at_its_time(utility: Utility, key: int, day: date) -> datetime:
+    """The connection's own time in the hours of news that begin on this day."""
+    return utility.clock(day, utility.news_from_hour) + offset_of(utility, key)
+
+
+def offset_of(utility: Utility, key: int) -> timedelta:
+    """How long after the beginning of the hours of news a connection has its time."""
+    return timedelta(seconds=key * SPREAD % (utility.news_hours * 3600))
 
 
 # --- On a schedule ----------------------------------------------------------------------------------------------------
@@ -107,11 +152,40 @@ def next_time(utility: Utility, key: int, every: timedelta, now: datetime) -> da
 
 def plan(now: datetime) -> int:
     """Ask for everything whose time has come; how many rows were. It may run twice at once."""
+    end_what_is_over(now)
     adopt(now)
     done = 0
     while done < MOST and (count := plan_some(now)):
         done += count
     return done
+
+
+def end_what_is_over(now: datetime) -> int:
+    """End connections whose last day is over, also those that nothing is due for; how many."""
+    over = whose_last_day_is_over(now)
+    ids = list(over.order_by("end_date").values_list("pk", flat=True)[:AT_ONCE])
+    return sum(end_if_free(over, pk, now) for pk in ids)
+
+
+def whose_last_day_is_over(now: datetime) -> QuerySet[Authorization]:
+    """Live connections whose last day lies before today, each by its utility's clock. Reads an index of those with one."""
+    on_this_day: dict[date, list[str]] = defaultdict(list)
+    for utility in utilities.all():
+        on_this_day[utility.today(now)].append(utility.slug)
+    of_utilities = Q()
+    for today, slugs in on_this_day.items():
+        of_utilities |= Q(end_date__lt=today, application_information__utility__in=slugs)
+    live = Authorization.objects.filter(status=Authorization.Status.ACTIVE, end_date__lt=max(on_this_day))
+    return live.filter(of_utilities)
+
+
+@transaction.atomic
+def end_if_free(over: QuerySet[Authorization], pk: int, now: datetime) -> bool:
+    """End one of these, if its last day is still over. One into which a file is being stored is left to the next minute."""
+    row = over.select_for_update(no_key=True, skip_locked=True, of=("self",)).filter(pk=pk).first()
+    if row:
+        standing.expire(row, now)
+    return row is not None
 
 
 @transaction.atomic
@@ -293,7 +367,7 @@ def plan_for_registrations(now: datetime) -> None:
         missing = [part for part in offered(app, now) if (app.pk, part) not in planned]
         if not missing or not app.authorization_set.filter(status=Authorization.Status.ACTIVE).exists():
             continue
-        next_at = next_time(utilities.get(app.utility), app.pk, DAILY, now)
+        next_at = first_time(utilities.get(app.utility), app.pk, DAILY, now)
         rows = [FetchPlan(application_information=app, part=part, next_at=next_at) for part in missing]
         FetchPlan.objects.bulk_create(rows, ignore_conflicts=True)
 
