@@ -95,6 +95,10 @@ class Gone(Refused):
     """404 or 410."""
 
 
+class NotRouted(Refused):
+    """A 404 of the gateway: the path leads nowhere there. It says nothing of what the path names."""
+
+
 class Unproven(Refused):
     """The other side's certificate does not prove that it is who we called. Nothing was sent to it."""
 

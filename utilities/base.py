@@ -2,7 +2,8 @@
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import ClassVar
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 import requests
 from django.conf import settings
 
-from espi import customer_resources, session
+from espi import client, customer_resources, session
 from espi.dialect import ELECTRIC_WORDS, Dialect, Unit
 from espi.models import ApplicationInformation, Authorization
 from espi.scope import Scope
@@ -186,9 +187,7 @@ class Utility:
     announces_batches: ClassVar[bool] = True  # after a 202 a notification follows; False: the same request again
     bills_begin_days_late: ClassVar[int] = 0  # days from a billingPeriod's first day to the first one on paper
     replaces_earlier: ClassVar[bool] = False  # a customer's new authorization cancels his earlier one at the utility
-    not_routed: ClassVar[str] = (
-        ""  # words of a 404 that says that the path leads nowhere, not that the resource is gone
-    )
+    not_routed: ClassVar[str] = ""  # words in a 404 of its gateway: the path leads nowhere; nothing is gone for that
     stale_token_statuses: ClassVar[frozenset[int]] = frozenset({401})  # answers after which a new token is tried, once
     bulk_paths: ClassVar[frozenset[str]] = frozenset()  # parts of a path before one of our bulk ids
     budgets: ClassVar[tuple[Budget, ...]] = ()
@@ -585,6 +584,16 @@ class Utility:
     def can_revoke(self, app: ApplicationInformation) -> bool:
         """Whether we can end an authorization at the utility ourselves."""
         return False
+
+    @contextmanager
+    def gone_or_not_routed(self) -> Iterator[None]:
+        """A call in which a 404 of the utility's gateway is told from one of the resource. Raises client.NotRouted."""
+        try:
+            yield
+        except client.Gone as error:
+            if self.not_routed and self.not_routed in error.reason:
+                raise client.NotRouted(error.status, error.reason) from None
+            raise
 
     def revoke(self, app: ApplicationInformation, authorization: Authorization, *, client_token: str) -> None:
         """End an authorization at the utility. Raises RevocationRefused where it has no call for that.

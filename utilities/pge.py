@@ -98,7 +98,7 @@ class PGE(Utility):
         True  # "Phase 2 Online Customer Authorization": the old SubscriptionID and its token are cancelled
     )
     bills_begin_days_late = 1  # its billingPeriod begins the day before the bill's first, and ends before its last
-    not_routed = "No listener for endpoint"  # contract §10
+    not_routed = "listener for endpoint"  # "No listener for endpoint: …": contract §10
     stale_token_statuses = frozenset({401, 403})
     bulk_paths = frozenset({"Bulk", "BulkRetailCustomerInfo", "BulkRetailDRPrgInfo"})
     # Third-party developer page, rate limits: one request a second per vendor, across all its client ids; 2,000 an hour
@@ -362,12 +362,11 @@ class PGE(Utility):
 
         The table prints the path as `Authorziation`; the feed's own links, and clients, spell it rightly.
         """
-        url = authorization.authorization_uri or self.resource(
-            app, f"Authorization/{segment(authorization.utility_authorization_id)}"
-        )
+        id_ = authorization.utility_authorization_id or authorization.utility_subscription_id  # one and the same here
+        url = authorization.authorization_uri or self.resource(app, f"Authorization/{segment(id_)}")
         self.check_url(app, url)
         headers = self.resource_headers(app, client_token)
-        with suppress(client.Gone), self.session(app) as session:
+        with suppress(client.Gone), self.gone_or_not_routed(), self.session(app) as session:
             client.send(session, "DELETE", url, headers=headers)
 
 

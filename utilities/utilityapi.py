@@ -160,7 +160,8 @@ class UtilityAPI(Utility):
         """Through the platform's JSON API, with its own token. Raises a TryLater or a NeedsAttention. Gone is done."""
         if not app.api_token:
             raise RevocationRefused(f"There is no API token for {self.name}; the customer can end it on its site.")
-        url = self.api_url(app, f"authorizations/{segment(authorization.utility_authorization_id)}/revoke")
+        id_ = authorization.utility_authorization_id or authorization.utility_subscription_id  # one and the same here
+        url = self.api_url(app, f"authorizations/{segment(id_)}/revoke")
         headers = {"Authorization": f"Bearer {app.api_token}", "Accept": "application/json"}
         with suppress(client.Gone), self.session(app) as session:
             client.send(session, "POST", url, headers=headers)

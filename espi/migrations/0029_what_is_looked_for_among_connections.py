@@ -1,4 +1,7 @@
-"""Every minute connections are looked for whose last day is over, or of which a customer was not told yet."""
+"""Every minute connections are looked for whose last day is over, or of which a customer was not told yet.
+
+Utilities name an authorization by its id, in notifications, events and their daily list.
+"""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
@@ -11,6 +14,10 @@ class Migration(migrations.Migration):
     dependencies = [("espi", "0028_bills_by_service")]
 
     operations = [
+        AddIndexConcurrently(
+            "authorization",
+            models.Index(fields=["application_information", "utility_authorization_id"], name="authorization_its_id"),
+        ),
         AddIndexConcurrently(
             "authorization",
             models.Index(

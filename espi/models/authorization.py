@@ -159,7 +159,9 @@ class Authorization(models.Model):
                 name="one_authorization_per_subscription_id",
             ),
         ]
-        indexes = [  # what is looked for every minute, among millions that are well: what a crash left undone,
+        indexes = [
+            models.Index(fields=["application_information", "utility_authorization_id"], name="authorization_its_id"),
+            # What is looked for every minute, among millions that are well: what a crash left undone,
             models.Index(
                 fields=["updated_at"], condition=Q(status="active", is_planned=False), name="authorization_unplanned"
             ),

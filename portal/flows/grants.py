@@ -41,7 +41,7 @@ def keep(journey: AuthorizationRequest, grant: Grant, *, now: datetime) -> Autho
 @transaction.atomic
 def _store(journey: AuthorizationRequest, grant: Grant, now: datetime) -> Authorization:
     if not _customer(journey).is_active:
-        parked = _park(journey, grant, gettext_noop("The customer deleted his account meanwhile."))
+        parked = _park(journey, grant, gettext_noop("The customer's account was closed meanwhile."))
         fetch.enqueue_revocation(parked, now=now)
         return parked
     held = _held(journey.application_information, grant)

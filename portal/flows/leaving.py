@@ -13,7 +13,7 @@ from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import translation
 from django.utils.translation import gettext
 
@@ -71,21 +71,11 @@ def leave(user: User, *, now: datetime) -> None:
     for authorization in live(held):
         withdraw(authorization, delete_data=True, now=now, is_told=False)
     for parked in Authorization.objects.filter(retail_customer=held, status=Authorization.Status.PARKED):
-        if not is_somebody_elses(parked):
-            fetch.enqueue_revocation(parked, now=now)
+        fetch.enqueue_revocation(parked, now=now)
     references = list(held.consents.order_by("pk").values_list("reference", flat=True))
     Departure.objects.create(user_id=held.pk, references=references, left_at=now)
     _erase(held)
     finish(now)
-
-
-def is_somebody_elses(parked: Authorization) -> bool:
-    """Whether the utility knows what was set aside by the id of a connection that goes on (the account is also another's)."""
-    same = Q(utility_subscription_id=parked.utility_subscription_id)
-    if parked.utility_authorization_id:
-        same |= Q(utility_authorization_id=parked.utility_authorization_id)
-    others = Authorization.objects.filter(same, application_information=parked.application_information_id)
-    return others.filter(status__in=Authorization.LIVE).exclude(pk=parked.pk).exists()
 
 
 def _say_goodbye(user: User, now: datetime) -> None:

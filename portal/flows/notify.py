@@ -212,8 +212,8 @@ def one_more(app: ApplicationInformation, now: datetime) -> Notification | None:
 
 def tell_staff(app: ApplicationInformation, now: datetime) -> None:
     """There is something to look at; told again when the last one has been replayed and another one comes."""
-    words = "They were set aside as they came. Look at them, and replay them once they can be understood."
-    alerts.begin(set_aside_key(app), f"{app}: notifications that cannot be read", words, now=now, app=app)
+    words = "They were set aside, each with its reason. Look at them, and replay them once they can be understood."
+    alerts.begin(set_aside_key(app), f"{app}: notifications that were set aside", words, now=now, app=app)
 
 
 def set_aside_key(app: ApplicationInformation) -> str:

@@ -215,6 +215,10 @@ def _is_made_good(job: FetchJob, beside: Iterable[FetchJob]) -> bool:
     if job.created_at >= asked_at:
         is_news = job.priority == FetchJob.Priority.DAILY
         return bool(is_news and job.window_end and complete_to and job.window_end <= complete_to)
+    if (
+        job.priority == FetchJob.Priority.HISTORY
+    ):  # of a gap, which later rounds do not reach: it is asked for by itself
+        return False
     part = job.data or "usage"
     return not any(other.state in FetchJob.OPEN and (other.data or "usage") == part for other in beside)
 

@@ -158,8 +158,9 @@ def refresh(row: Authorization, now: datetime, *, is_urgent: bool = False) -> Gr
     A 401 that does not say why may mean us: it is UnclearRefusal if our credentials are good, else InvalidClient.
     """
     app = row.application_information
-    utility = utilities.get(app.utility)
+    utility, began, asked = utilities.get(app.utility), time.monotonic(), now
     for _ in range(2):
+        now = asked + timedelta(seconds=time.monotonic() - began)  # a budget may let us wait a moment
         budgets.take(app, now=now, is_token=True, is_urgent=is_urgent)
         try:
             return ask(utility, row)

@@ -288,6 +288,18 @@ def test_once_it_proves_itself_the_next_probe_sets_the_work_going_and_the_alert_
     assert len(utility.paths("/Batch")) == 32
 
 
+def test_a_job_that_asks_nobody_proves_nothing_of_the_utility(held, utility):
+    utility.says("/Batch", elsewhere)
+    run(*jobs(held, 1))
+    FetchJob.objects.all().delete()
+    nobodys = rows.job(held, f"{V1}/revoked", kind="revocation")  # its customer has connected again
+    (probe,), _ = swept(NOW + 61 * SECOND)
+    assert probe == nobodys.pk
+    fetch.run(probe, now=NOW + 62 * SECOND)
+    nobodys.refresh_from_db()
+    assert (nobodys.state, Circuit.objects.get().cause) == ("superseded", "unproven")
+
+
 def test_one_that_proves_itself_and_then_does_not_know_us_waits_for_our_credentials(held, utility):
     utility.says("/Batch", elsewhere)
     waiting = jobs(held, 2)

@@ -681,16 +681,21 @@ def test_a_permission_that_is_gone_has_ended_unless_it_is_brand_new(utility, age
     assert held.status == status
 
 
-def test_a_gateway_without_a_way_to_a_permission_says_nothing_about_it(utility):
-    held = rows.authorization(rows.registration("pge", ""))
+@pytest.mark.parametrize(("kind", "status"), [("authorization", "active"), ("revocation", "withdrawn")])
+def test_a_gateway_without_a_way_to_a_permission_says_nothing_about_it(utility, kind, status):
+    """Nor does it stop anybody else's work."""
+    held = rows.authorization(rows.registration("pge", ""), status=status)
     Authorization.objects.update(created_at=NOW - timedelta(days=3))
     held.refresh_from_db()
     ours = (200, {"client_access_token": "ours", "token_type": "Bearer", "expires_in": 3600}, {})
     utility.answers = {"/token": [ours]}
     utility.says("/Authorization", (404, b"No listener for endpoint: /Authorization/a976", {}))
-    job = run(rows.job(held, f"{PGE}/Authorization/a976", kind="authorization", token_class="client"))
+    job = rows.job(held, f"{PGE}/Authorization/a976", kind=kind, token_class="client")
+    for attempt in range(6):
+        assert (run(job, NOW + attempt * HOUR).state, job.attempts) == ("due", attempt + 1)
     held.refresh_from_db()
-    assert (job.state, job.held_up_since is not None, held.status) == ("due", True, "active")
+    assert held.status == status
+    assert not Circuit.objects.filter(opened_at__isnull=False).exists()
 
 
 # --- Asking, claiming, sweeping ---------------------------------------------------------------------------------------

@@ -78,14 +78,14 @@ def another_owner(job: FetchJob, error: Exception, now: datetime) -> Result:
 
 def unclaimed(error: Exception, job: FetchJob, now: datetime) -> Result:
     """What becomes of a file that is nobody else's. One that is gone may have been anybody's who waits, if several do."""
-    if isinstance(error, client.Gone) and not (is_guess(job) and several_wait(job.application_information)):
+    if isinstance(error, client.Gone) and not (is_guess(job) and others_wait(job)):
         return lost(job, now)
     return result_of(error, job, now)
 
 
-def several_wait(app: ApplicationInformation) -> bool:
-    """Whether more than one connection waits for a file."""
-    return len(waiting(app).order_by("authorization").values_list("authorization", flat=True).distinct()[:2]) > 1
+def others_wait(job: FetchJob) -> bool:
+    """Whether another connection than the one it was given to waits for a file."""
+    return bool(waiting(job.application_information).exclude(authorization=job.authorization_id).exists())
 
 
 def finish_waiting(job: FetchJob, document: Document | None, now: datetime) -> None:

@@ -117,7 +117,7 @@ def enqueue_checks_of_earlier(authorization: Authorization, *, now: datetime) ->
 def enqueue_revocation(authorization: Authorization, *, now: datetime) -> list[FetchJob]:
     """A job that tells the utility the customer stopped, where it offers a call for that."""
     app = authorization.application_information
-    if not utilities.get(app.utility).can_revoke(app):
+    if not utilities.get(app.utility).can_revoke(app) or is_somebody_elses(authorization):
         return []
     job = FetchJob(
         application_information=app,
@@ -129,6 +129,18 @@ def enqueue_revocation(authorization: Authorization, *, now: datetime) -> list[F
         not_before=now,
     )
     return enqueue([job])
+
+
+def is_somebody_elses(ended: Authorization) -> bool:
+    """Whether the utility knows it by the id of a connection that goes on: the account is also another customer's."""
+    others = Authorization.objects.filter(
+        application_information=ended.application_information_id, status__in=Authorization.LIVE
+    ).exclude(pk=ended.pk)
+    of_subscription = others.filter(utility_subscription_id=ended.utility_subscription_id)
+    of_authorization = others.filter(utility_authorization_id=ended.utility_authorization_id)
+    return (bool(ended.utility_subscription_id) and of_subscription.exists()) or (
+        bool(ended.utility_authorization_id) and of_authorization.exists()
+    )
 
 
 def drop_revocations(authorization: Authorization, *, now: datetime) -> int:

@@ -56,21 +56,16 @@ def resource(job: FetchJob, utility: Utility, token: str, into: BinaryIO, clock:
     if left <= 0:
         raise client.Incomplete("there was no time left for the download")
     budgets.take(app, now=clock.now(), is_urgent=is_urgent(job))
-    try:
-        with utility.session(app) as session_there:
-            return client.get(
-                session_there,
-                job.url,
-                headers=utility.resource_headers(app, token),
-                deadline_seconds=left,
-                max_bytes=most,
-                max_wire_bytes=min(most, client.MAX_WIRE_BYTES),
-                into=into,
-            )
-    except client.Gone as error:
-        if utility.not_routed and utility.not_routed in error.reason:  # its gateway's trouble: nothing is gone
-            raise client.Unavailable(error.reason, status=error.status) from None
-        raise
+    with utility.gone_or_not_routed(), utility.session(app) as session_there:
+        return client.get(
+            session_there,
+            job.url,
+            headers=utility.resource_headers(app, token),
+            deadline_seconds=left,
+            max_bytes=most,
+            max_wire_bytes=min(most, client.MAX_WIRE_BYTES),
+            into=into,
+        )
 
 
 def token_for(job: FetchJob, now: datetime) -> str:

@@ -41,6 +41,7 @@ class Result:
     """How an attempt ended. `not_before` is for jobs that go on; a wait the utility asked for is not counted.
 
     `held_up_since`: since when it could not be reached, if it could not. `accepted_at`: when it first said 202.
+    `is_answer`: it came of an answer of the utility, not of our own rows.
     `is_in_line`: nothing but the sweep, which knows who has waited longest, wakes it.
     """
 
@@ -51,6 +52,7 @@ class Result:
     held_up_since: datetime | None = None
     accepted_at: datetime | None = None
     is_in_line: bool = False
+    is_answer: bool = True
 
 
 def result_of(error: Exception, job: FetchJob, now: datetime) -> Result:
@@ -262,6 +264,11 @@ def smaller(job: FetchJob, now: datetime) -> list[FetchJob]:
     return enqueue_planned(job.authorization, utilities.get(app.utility).smaller_requests(app, request), now=now)
 
 
+def not_routed(error: client.NotRouted, job: FetchJob, now: datetime) -> Result:
+    """Trouble of the utility's gateway with this one path, or ours in its making: nobody else's job waits for it."""
+    return later(job, gettext_noop("The utility's service does not know the address that it gave us."), now)
+
+
 def ended(error: tokens.NotAllowed, job: FetchJob, now: datetime) -> Result:
     """No permission any more. A refused refresh may mean that sharing was stopped there: the utility is asked."""
     if error.reason == tokens.REFUSED and job.authorization is not None:
@@ -274,6 +281,7 @@ ANSWERS = (
     client.NotReady,
     client.Throttled,
     client.Gone,
+    client.NotRouted,
     client.Unauthorized,
     client.WrongTokenClass,
     oauth.TokenRefused,
@@ -300,6 +308,7 @@ JUDGES: tuple[tuple[type[Exception], Callable[[Any, FetchJob, datetime], Result]
     (client.WrongTokenClass, wrong_class),
     (client.Gone, failed(gettext_noop("The utility no longer has this file."))),
     (client.TooLarge, failed(gettext_noop("The file is larger than we accept."))),
+    (client.NotRouted, not_routed),
     (client.Unproven, unproven),
     (client.Refused, refused),
     (session.AddressRefused, unproven),

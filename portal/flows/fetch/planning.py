@@ -5,8 +5,9 @@ A scheduler's task takes due rows by the hundred: a few statements for all of th
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -59,17 +60,17 @@ def enqueue_news(
     They are news as those asked for by plan, whose time stays as it is. What is on its way is not asked for twice, alone or
     within everything.
     """
-    plan = authorization.fetch_plans.filter(part=USAGE, complete_to__isnull=False).first()
-    if plan is None:
-        return enqueue_first(authorization, now=now, notification=notification)
     app = authorization.application_information
     utility = utilities.get(app.utility)
-    everything = [each.url for each in utility.first_requests(app, authorization, now)]
-    if authorization.fetch_jobs.filter(url__in=everything, kind=USAGE, state__in=FetchJob.OPEN).exists():
-        return []
-    after = utility.today(now)
-    planned = utility.next_requests(app, authorization, USAGE, first_day(plan, utility, now), after)
-    with transaction.atomic():
+    with transaction.atomic():  # the plan before jobs, as planners lock them
+        plan = authorization.fetch_plans.select_for_update().filter(part=USAGE, complete_to__isnull=False).first()
+        if plan is None:
+            return enqueue_first(authorization, now=now, notification=notification)
+        everything = [each.url for each in utility.first_requests(app, authorization, now)]
+        if authorization.fetch_jobs.filter(url__in=everything, kind=USAGE, state__in=FetchJob.OPEN).exists():
+            return []
+        after = utility.today(now)
+        planned = utility.next_requests(app, authorization, USAGE, first_day(plan, utility, now), after)
         jobs = enqueue_planned(authorization, planned, now=now, notification=notification)
         if jobs:
             FetchPlan.objects.filter(pk=plan.pk).update(asked_at=now, asked_to=utility.midnight(after))
@@ -127,7 +128,9 @@ def next_time(utility: Utility, key: int, every: timedelta, now: datetime) -> da
     """
     if every < DAILY:
         return now + every
-    return at_its_time(utility, key, utility.today(now - offset_of(utility, key)) + timedelta(days=every.days))
+    late = timedelta(hours=utility.news_from_hour)  # so long after its time it still counts as that day's
+    shown = now.astimezone(ZoneInfo(utility.time_zone)) - offset_of(utility, key) - late
+    return at_its_time(utility, key, shown.date() + timedelta(days=every.days))
 
 
 def first_time(utility: Utility, key: int, every: timedelta, now: datetime) -> datetime:
@@ -138,8 +141,10 @@ def first_time(utility: Utility, key: int, every: timedelta, now: datetime) -> d
 
 
 def at_its_time(utility: Utility, key: int, day: date) -> datetime:
-    """The connection's own time in the hours of news that begin on this day."""
-    return utility.clock(day, utility.news_from_hour) + offset_of(utility, key)
+    """The connection's own time in the hours of news that begin on this day, by the utility's clocks."""
+    # What a clock shows is added to, whatever changes that night.
+    begins = utility.clock(day, utility.news_from_hour).astimezone(ZoneInfo(utility.time_zone))
+    return (begins + offset_of(utility, key)).astimezone(UTC)
 
 
 def offset_of(utility: Utility, key: int) -> timedelta:
@@ -215,17 +220,19 @@ def due(now: datetime) -> list[FetchPlan]:
 
 
 def is_live(row: FetchPlan, now: datetime) -> bool:
-    """Whether there is a permission to ask with. One whose last day is over ends here."""
+    """Whether there is a permission to ask with. One whose last day is over is left to `end_what_is_over`."""
     authorization = row.authorization
     if authorization is None:
         return True
     if authorization.status != Authorization.Status.ACTIVE:
         return False
-    if authorization.end_date and authorization.end_date < utility_of(row).today(now):
-        standing.expire(authorization, now)
-        authorization.status = Authorization.Status.EXPIRED
-        return False
-    return True
+    return not is_over(row, now)
+
+
+def is_over(row: FetchPlan, now: datetime) -> bool:
+    """Whether its connection's last day is over by its utility's clock."""
+    last = row.authorization.end_date if row.authorization else None
+    return last is not None and last < utility_of(row).today(now)
 
 
 def on_their_way(rows: Iterable[FetchPlan]) -> set[tuple[int | None, str]]:
@@ -311,8 +318,9 @@ def our_job(app: ApplicationInformation, request: PlannedRequest, now: datetime)
 def next_of(row: FetchPlan, now: datetime, *, is_live: bool, is_busy: bool) -> datetime | None:
     """When this row is due again; never, once the permission has ended or does not hold this part any more."""
     utility, app, authorization = utility_of(row), row.application_information, row.authorization
-    if not is_live:
-        return None
+    if not is_live:  # a last day may still be moved
+        is_active = authorization is not None and authorization.status == Authorization.Status.ACTIVE
+        return now + LOOK_AGAIN if is_active else None
     for_all = WEEKLY if row.part == BULK_CUSTOMERS else DAILY
     every = parts_of(utility, app, authorization).get(row.part) if authorization else for_all
     if every is None:

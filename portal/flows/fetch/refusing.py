@@ -33,7 +33,7 @@ class Beginning:
 def keep(job: FetchJob, file: IO[bytes], *, content_type: str, reason: str, now: datetime) -> Document | None:
     """Keep the beginning of a refused file with the reason, in place of one that the job kept before; None if empty.
 
-    None, too, where the customer stopped meanwhile, who may have had his data deleted. It belongs to the connection that
+    None, too, where the connection ended meanwhile: its customer may have had his data deleted. It belongs to the connection that
     asked: it goes with the customer's data, and when documents go (DOCUMENT_DAYS). Of a file of many customers no bytes are
     kept: none of them could have his part of it deleted.
     """

@@ -1,6 +1,7 @@
 """Running: one attempt at one job. Whatever happens is on its row, in words."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from typing import IO, BinaryIO, cast
 
@@ -43,7 +44,8 @@ def run(job_id: int, *, now: datetime) -> FetchJob | None:
         try:
             with tracing.listening(job.application_information):
                 result = attempt(job, lease)
-            circuits.answered(job.application_information, now=lease.now(), is_served=True)
+            if result.is_answer:
+                circuits.answered(job.application_information, now=lease.now(), is_served=True)
         except Taken:
             return None
         except Exception as error:
@@ -93,12 +95,14 @@ def attempt(job: FetchJob, clock: Lease) -> Result:
     app = job.application_information
     utility = utilities.get(app.utility)
     if utility.announces_batches and job.asked_again and job.accepted_at:  # and a day later still not announced
-        return Result(State.FAILED, gettext_noop("The utility accepted our request twice and never sent its answer."))
+        twice = gettext_noop("The utility accepted our request twice and never sent its answer.")
+        return Result(State.FAILED, twice, is_answer=False)
     if job.kind == Kind.REVOCATION:
         return revoke(job, utility, clock)
     utility.check_url(app, job.url)
     if job.authorization is None and job.token_class == TokenClass.ACCESS and not match(job):
-        return later(job, gettext_noop("We do not know yet which connection this file belongs to."), clock.now())
+        unknown = gettext_noop("We do not know yet which connection this file belongs to.")
+        return replace(later(job, unknown, clock.now()), is_answer=False)
     if job.kind == Kind.RECONCILIATION:
         return reconcile(job, utility, clock)
     if job.kind == Kind.AUTHORIZATION:
@@ -111,7 +115,7 @@ def revoke(job: FetchJob, utility: Utility, clock: Clock) -> Result:
     app, authorization = job.application_information, owner(job)
     authorization.refresh_from_db(fields=["status"])
     if authorization.status in Authorization.LIVE:
-        return Result(State.SUPERSEDED, CONNECTED_AGAIN)
+        return Result(State.SUPERSEDED, CONNECTED_AGAIN, is_answer=False)
     if utility.revokes_with_client_token:
 
         def tell(token: str) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Greatest
 
@@ -66,13 +66,20 @@ def settle(job: FetchJob, *, now: datetime) -> None:
     plan = FetchPlan.objects.filter(authorization=job.authorization, part=part).first()
     if plan is None:
         return
-    changes: dict[str, object] = {"answered_at": now}
     reached = None if is_unfinished(plan) else reach(plan, job.authorization, now)
-    if reached:
-        changes["complete_to"] = Greatest(F("complete_to"), reached)
-    FetchPlan.objects.filter(pk=plan.pk).update(**changes)
-    if reached and part == USAGE:
-        show(job.authorization, reached)
+    with transaction.atomic():
+        changes: dict[str, object] = {"answered_at": now}
+        if reached and still_shares(job.authorization):
+            changes["complete_to"] = Greatest(F("complete_to"), reached)
+            if part == USAGE:
+                show(job.authorization, reached)
+        FetchPlan.objects.filter(pk=plan.pk).update(**changes)
+
+
+def still_shares(authorization: Authorization) -> bool:
+    """Whether its data are not being deleted: it is active, and held until the commit."""
+    row = Authorization.objects.select_for_update(no_key=True).only("status").get(pk=authorization.pk)
+    return row.status == Authorization.Status.ACTIVE
 
 
 def is_unfinished(plan: FetchPlan) -> bool:
