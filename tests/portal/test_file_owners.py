@@ -56,7 +56,9 @@ def test_a_file_that_is_nobodys_fault_is_not_carried_from_customer_to_customer(w
     utility.says("/Download", answer)
     job = run(announced(waiting[0].application_information))
     assert job.state == "failed"
-    assert set(FetchJob.objects.exclude(pk=job.pk).values_list("state", "asked_again")) == {("awaiting_notification", False)}
+    assert set(FetchJob.objects.exclude(pk=job.pk).values_list("state", "asked_again")) == {
+        ("awaiting_notification", False)
+    }
     assert asked(utility) == ["Bearer access-1"]
 
 
