@@ -36,6 +36,7 @@ State = FetchJob.State
 SERVICE_NAMES = {0: gettext_noop("Electricity"), 1: gettext_noop("Gas"), 2: gettext_noop("Water")}
 LATE_AFTER, LATE_AFTER_BY_THE_MONTH = timedelta(days=5), timedelta(days=45)  # without a newer reading
 ENDS_SOON = timedelta(days=14)
+GAPS_ARE_TOLD_FOR = timedelta(days=31)  # by then they were asked for again, or are no gaps any more
 NAMELESS = gettext_noop("My files")
 
 
@@ -215,10 +216,8 @@ def _is_made_good(job: FetchJob, beside: Iterable[FetchJob]) -> bool:
     if job.created_at >= asked_at:
         is_news = job.priority == FetchJob.Priority.DAILY
         return bool(is_news and job.window_end and complete_to and job.window_end <= complete_to)
-    if (
-        job.priority == FetchJob.Priority.HISTORY
-    ):  # of a gap, which later rounds do not reach: it is asked for by itself
-        return False
+    if job.priority == FetchJob.Priority.HISTORY:  # of a gap: later rounds do not reach it, but its own do
+        return timezone.now() - job.created_at > GAPS_ARE_TOLD_FOR
     part = job.data or "usage"
     return not any(other.state in FetchJob.OPEN and (other.data or "usage") == part for other in beside)
 

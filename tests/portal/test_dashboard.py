@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import lxml.html
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from espi.models import (
     Authorization,
@@ -157,9 +158,13 @@ def test_a_portion_of_the_history_that_failed_and_was_not_asked_for_again_is_tol
 
 def test_a_gap_that_could_not_be_asked_for_is_told_though_later_rounds_do_not_reach_it(held):
     rows.day(meter(held), "2025-07-01", [1] * 24)
-    failed_at = news(held, 2, FAILED, priority=FetchJob.Priority.HISTORY)
+    news(held, 2, FAILED, priority=FetchJob.Priority.HISTORY)
+    failed_at = timezone.now() - timedelta(days=20)
+    FetchJob.objects.update(created_at=failed_at)
     planned(held, asked_at=failed_at + timedelta(days=1), complete_to=failed_at + timedelta(days=1))
     assert card(held)[0] == "Receiving data, but not all of it"
+    FetchJob.objects.update(created_at=failed_at - timedelta(days=20))  # its days were asked for again, or came
+    assert card(held)[0] != "Receiving data, but not all of it"
 
 
 def test_news_that_failed_and_came_with_everybodys_are_history(held):

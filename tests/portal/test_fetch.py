@@ -692,7 +692,7 @@ def test_a_gateway_without_a_way_to_a_permission_says_nothing_about_it(utility, 
     utility.says("/Authorization", (404, b"No listener for endpoint: /Authorization/a976", {}))
     job = rows.job(held, f"{PGE}/Authorization/a976", kind=kind, token_class="client")
     for attempt in range(6):
-        assert (run(job, NOW + attempt * HOUR).state, job.attempts) == ("due", attempt + 1)
+        assert (run(job, NOW + attempt * HOUR).state, job.attempts) == ("due", 0)
     held.refresh_from_db()
     assert held.status == status
     assert not Circuit.objects.filter(opened_at__isnull=False).exists()

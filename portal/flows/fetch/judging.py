@@ -266,7 +266,7 @@ def smaller(job: FetchJob, now: datetime) -> list[FetchJob]:
 
 def not_routed(error: client.NotRouted, job: FetchJob, now: datetime) -> Result:
     """Trouble of the utility's gateway with this one path, or ours in its making: nobody else's job waits for it."""
-    return later(job, gettext_noop("The utility's service does not know the address that it gave us."), now)
+    return held_up(job, gettext_noop("The utility's service does not know the address that it gave us."), now)
 
 
 def ended(error: tokens.NotAllowed, job: FetchJob, now: datetime) -> Result:

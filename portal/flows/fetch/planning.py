@@ -102,7 +102,9 @@ def keep_plans(authorization: Authorization, *, now: datetime, is_asked: bool = 
         )
         for part, every in parts.items()
     ]
-    with transaction.atomic():
+    with transaction.atomic():  # the authorization before its plans, as whoever ends it locks them
+        # Written only where it is news: who stores a file holds the row for as long as that takes.
+        Authorization.objects.filter(pk=authorization.pk, is_planned=False).update(is_planned=True)
         authorization.fetch_plans.exclude(part__in=parts).delete()
         FetchPlan.objects.bulk_create(
             rows,
@@ -110,8 +112,6 @@ def keep_plans(authorization: Authorization, *, now: datetime, is_asked: bool = 
             unique_fields=["authorization", "part", "application_information"],
             update_fields=["next_at", *asked],
         )
-        # Written only where it is news: who stores a file holds the row for as long as that takes.
-        Authorization.objects.filter(pk=authorization.pk, is_planned=False).update(is_planned=True)
     authorization.is_planned = True
 
 
@@ -130,7 +130,9 @@ def next_time(utility: Utility, key: int, every: timedelta, now: datetime) -> da
         return now + every
     late = timedelta(hours=utility.news_from_hour)  # so long after its time it still counts as that day's
     shown = now.astimezone(ZoneInfo(utility.time_zone)) - offset_of(utility, key) - late
-    return at_its_time(utility, key, shown.date() + timedelta(days=every.days))
+    day = shown.date() + timedelta(days=every.days)
+    found = at_its_time(utility, key, day)
+    return found if found > now else at_its_time(utility, key, day + DAILY)  # in autumn clocks show an hour twice
 
 
 def first_time(utility: Utility, key: int, every: timedelta, now: datetime) -> datetime:
