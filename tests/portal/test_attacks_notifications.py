@@ -155,7 +155,7 @@ def test_c04_no_trick_of_encodings_is_understood_and_staff_are_told(app, body):
     kept = Notification.objects.get()
     assert (kept.state, bool(kept.reason), "evil.example" in kept.reason) == ("quarantined", True, False)
     alert = StaffAlert.objects.get()
-    assert (alert.application_information, "cannot be read" in alert.subject, alert.is_mailed) == (app, True, True)
+    assert (alert.application_information, "set aside" in alert.subject, alert.is_mailed) == (app, True, True)
 
 
 def test_c04_staff_are_told_once_and_again_when_all_was_replayed_and_another_one_comes(app):

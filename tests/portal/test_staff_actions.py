@@ -176,7 +176,7 @@ def test_staff_are_told_once_of_what_a_worker_sets_aside_until_it_is_replayed(bo
     alert = StaffAlert.objects.get()
     assert (alert.key, alert.closed_at) == (notify.set_aside_key(held.application_information), None)
     assert alert.application_information == held.application_information
-    assert "notifications that cannot be read" in alert.subject
+    assert "notifications that were set aside" in alert.subject
     for each in (first, second):
         act(boss, NOTIFICATIONS, "replay", each)
     alert.refresh_from_db()
