@@ -129,8 +129,11 @@ def judge(app: ApplicationInformation, utility: Utility, url: str) -> Announced:
 
 
 def address(one: Announced, whose: Authorization | None) -> str:
-    """What is fetched. How a connection stands is asked where the utility said when it was granted: an answer to a query
-    that somebody else has thought of, "not found" for one, would be believed."""
+    """What is fetched for it.
+
+    How a connection stands is asked where the utility said when it was granted: the answer to a query that somebody else
+    has thought of, "not found" for one, would be believed.
+    """
     if one.kind != Kind.AUTHORIZATION or whose is None:
         return one.url
     return whose.authorization_uri or one.url.partition("?")[0]

@@ -36,7 +36,7 @@ def withdraw(authorization: Authorization, *, delete_data: bool, now: datetime, 
 def _held(authorization: Authorization) -> tuple[list[Authorization], Subscription | None]:
     """Every authorization of the account, held in one order: two of its cards may be stopped at once; and its data.
 
-    Its first file, stored while we waited for it, may have joined it to the data of an earlier connection: then we look again.
+    Its first file, stored while we waited for it, may have joined it to an earlier connection's data: then we look again.
     """
     while True:
         authorization.refresh_from_db(fields=["subscription"])

@@ -194,8 +194,11 @@ def lost(job: FetchJob, now: datetime) -> Result:
 
 
 def answered_by(job: FetchJob, before: QuerySet[FetchJob]) -> FetchJob | None:
-    """Which of the requests made before it a lost file answered: one for its address, and if possible for the period that
-    the files named with it tell; of several the oldest that waits, else the latest."""
+    """Which of the requests made before it a lost file answered.
+
+    One for its address, and if possible for the period that the files named with it tell; of several the oldest that
+    waits, else the latest.
+    """
     requests, address = list(before.order_by("-pk")[:MOST_LOOKED_AT]), job.url.partition("?")[0]
     found = [each for each in requests if each.url == job.url]
     found = found or [each for each in requests if each.url.partition("?")[0] == address]

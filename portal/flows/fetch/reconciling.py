@@ -103,9 +103,8 @@ def unlisted(app: ApplicationInformation, seen: set[int], now: datetime) -> Iter
     settled = now - standing.SETTLING
     live = Authorization.objects.filter(application_information=app, status=Status.ACTIVE, created_at__lt=settled)
     missing = [pk for pk in live.values_list("pk", flat=True).iterator() if pk not in seen]
-    some = random.sample(
-        missing, min(len(missing), MOST_CHECKS)
-    )  # where a list lacks more, each is looked into some day
+    # Where a list lacks more than are looked into in one run, each has its day.
+    some = random.sample(missing, min(len(missing), MOST_CHECKS))
     for row in Authorization.objects.filter(pk__in=some).order_by("pk"):
         row.application_information = app
         yield row

@@ -33,9 +33,10 @@ class Beginning:
 def keep(job: FetchJob, file: IO[bytes], *, content_type: str, reason: str, now: datetime) -> Document | None:
     """Keep the beginning of a refused file with the reason, in place of one that the job kept before; None if empty.
 
-    None, too, where the connection ended meanwhile: its customer may have had his data deleted. It belongs to the connection that
-    asked: it goes with the customer's data, and when documents go (DOCUMENT_DAYS). Of a file of many customers no bytes are
-    kept: none of them could have his part of it deleted.
+    None, too, where the connection ended meanwhile: its customer may have had his data deleted.
+
+    It belongs to the connection that asked: it goes with the customer's data, and when documents go (DOCUMENT_DAYS). Of a
+    file of many customers no bytes are kept: none of them could have his part of it deleted.
     """
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

@@ -94,7 +94,7 @@ def attempt(job: FetchJob, clock: Lease) -> Result:
     """Ask the utility, and do what the answer says."""
     app = job.application_information
     utility = utilities.get(app.utility)
-    if utility.announces_batches and job.asked_again and job.accepted_at:  # and a day later still not announced
+    if utility.announces_batches and job.asked_again and job.accepted_at:  # twice, and a day later still not announced
         twice = gettext_noop("The utility accepted our request twice and never sent its answer.")
         return Result(State.FAILED, twice, is_answer=False)
     if job.kind == Kind.REVOCATION:
